@@ -1,0 +1,1 @@
+"""The science of Abacus, without Streamlit: load a model, intervene, measure."""

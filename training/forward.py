@@ -1,0 +1,71 @@
+"""What happens inside the model while it trains? The forward pass, with what the penalties need.
+
+The same function of the same weights as `LlamaForCausalLM` (a test compares them),
+without hooks: packed rows, and attention weights, neurons and heads in hand.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers import LlamaForCausalLM
+
+
+@dataclass
+class Trace:
+    """One packed forward pass: B rows, T positions, H heads, N neurons."""
+
+    logits: Tensor  # (B, T, vocab)
+    attention: list[Tensor]  # a layer: (B, H, T, T)
+    neurons: list[Tensor]  # a layer: (B, T, N), |coefficient| times the length of its value
+    heads: list[Tensor]  # a layer: (B, T, H), length of the head's own output
+    residual: list[Tensor]  # a layer: (B, T), length of the residual stream before the layer
+
+
+def _norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    x32 = x.float()
+    return weight * (x32 * torch.rsqrt(x32.pow(2).mean(-1, keepdim=True) + eps))
+
+
+def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    half = x.shape[-1] // 2
+    turned = torch.cat([-x[..., half:], x[..., :half]], -1)
+    return x * cos + turned * sin
+
+
+def forward(
+    model: LlamaForCausalLM, ids: Tensor, positions: Tensor, visible: Tensor, keep_head: Tensor | None = None
+) -> Trace:
+    """Runs packed rows; `keep_head` [layer, row, head] of 0 and 1 drops heads."""
+    config = model.config
+    n_heads, d_head, eps = config.num_attention_heads, config.head_dim, config.rms_norm_eps
+    B, T = ids.shape
+    cos, sin = model.model.rotary_emb(torch.empty(0, dtype=torch.float32), positions)
+    cos, sin = cos[:, None], sin[:, None]  # (B, 1, T, d_head)
+    blocked = torch.where(visible | torch.eye(T, dtype=torch.bool), 0.0, float("-inf"))[:, None]
+    trace = Trace(torch.empty(0), [], [], [], [])
+    x = model.model.embed_tokens(ids)
+    for number, layer in enumerate(model.model.layers):
+        att, mlp = layer.self_attn, layer.mlp
+        trace.residual.append(x.detach().norm(dim=-1))
+        n = _norm(x, layer.input_layernorm.weight, eps)
+        q, k, v = (p(n).view(B, T, n_heads, d_head).transpose(1, 2) for p in (att.q_proj, att.k_proj, att.v_proj))
+        q, k = _rotate(q, cos, sin), _rotate(k, cos, sin)
+        weights = torch.softmax((q @ k.transpose(2, 3)).float() * d_head**-0.5 + blocked, -1)  # (B, H, T, T)
+        z = (weights.to(v.dtype) @ v).transpose(1, 2)  # (B, T, H, d_head)
+        if keep_head is not None:
+            z = z * keep_head[number][:, None, :, None]
+        trace.attention.append(weights)
+        output = att.o_proj.weight.float().view(-1, n_heads, d_head)
+        gram = torch.einsum("dhi,dhj->hij", output, output)  # (H, d_head, d_head)
+        z32 = z.float()
+        square = (torch.einsum("bthi,hij->bthj", z32, gram) * z32).sum(-1)
+        trace.heads.append(torch.sqrt(square.clamp_min(1e-8)))
+        x = x + att.o_proj(z.reshape(B, T, -1)).float()
+        n = _norm(x, layer.post_attention_layernorm.weight, eps)
+        m = F.silu(mlp.gate_proj(n)) * mlp.up_proj(n)
+        trace.neurons.append(m.float().abs() * mlp.down_proj.weight.norm(dim=0))
+        x = x + mlp.down_proj(m).float()
+    trace.logits = model.lm_head(_norm(x, model.model.norm.weight, eps)).float()
+    return trace

@@ -1,0 +1,95 @@
+"""How do samples become batches? Packed into rows, each sample seeing only itself."""
+
+import random
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from core.arithmetic import OPERATIONS
+from training.samples import draw
+
+LANGUAGE = -1
+PROMPT_WEIGHT, SENTENCE_WEIGHT = 0.03, 0.2
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A packed batch; every tensor is [row, position], masks [row, query, key].
+
+    `operation` is the index of the sample's operation, `LANGUAGE` for language and
+    padding; `answering` marks the positions that predict an answer token.
+    """
+
+    ids: Tensor
+    positions: Tensor
+    targets: Tensor
+    weights: Tensor
+    operation: Tensor
+    answering: Tensor
+    visible: Tensor
+    other_number: Tensor
+
+
+class Packer:
+    """Draws an endless, seeded stream of batches."""
+
+    def __init__(self, tokenizer, rows: int, width: int, seed: int):
+        self._tokenizer, self._rows, self._width = tokenizer, rows, width
+        self._rng = random.Random(seed)
+        self._left_over: tuple[list[int], ...] | None = None
+        self._encode = lru_cache(maxsize=65536)(
+            lambda text: tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
+        )
+
+    def _sample(self) -> tuple[list[int], ...]:
+        operation, parts = draw(self._rng)
+        ids, number, weight = [self._tokenizer.bos_token_id], [0], [0.0]
+        answers = any(p.answer for p in parts)
+        answering = []
+        for run, part in enumerate(parts, start=1):
+            piece = self._encode(part.text)
+            ids += piece
+            number += [run if part.number or part.answer else 0] * len(piece)
+            weight += [1.0 if part.answer else PROMPT_WEIGHT if answers else SENTENCE_WEIGHT] * len(piece)
+        ids.append(self._tokenizer.eos_token_id)
+        number.append(0)
+        weight.append(1.0 if answers else SENTENCE_WEIGHT)
+        n_answer = len(self._encode(parts[-1].text)) if answers else 0
+        answering = [0] * (len(ids) - n_answer - 2) + [1] * (n_answer + 1) + [0]
+        kind = LANGUAGE if operation is None else OPERATIONS.index(operation)
+        return ids, number, weight, answering, [kind] * len(ids)
+
+    def batch(self) -> Batch:
+        """The next batch."""
+        fields: list[list[list]] = [[] for _ in range(7)]
+        for _ in range(self._rows):
+            row: list[list] = [[] for _ in range(7)]
+            segment = 0
+            while True:
+                sample = self._left_over or self._sample()
+                if len(row[0]) + len(sample[0]) > self._width:
+                    self._left_over = sample
+                    break
+                self._left_over = None
+                segment += 1
+                n = len(sample[0])
+                for store, values in zip(row, (*sample, list(range(n)), [segment] * n), strict=True):
+                    store.extend(values)
+            for store, values, fill in zip(fields, row, (1, 0, 0.0, 0, LANGUAGE, 0, 0), strict=True):
+                store.append(values + [fill] * (self._width - len(values)))
+        ids, number, weight, answering, operation, positions, segment_ids = (torch.tensor(f) for f in fields)
+        return _assemble(ids, number, weight, answering.bool(), operation, positions, segment_ids)
+
+
+def _assemble(ids, number, weight, answering, operation, positions, segment) -> Batch:
+    width = ids.shape[1]
+    causal = torch.ones(width, width, dtype=torch.bool).tril()
+    same = segment[:, :, None] == segment[:, None, :]
+    visible = same & causal
+    other = visible & (number[:, None, :] > 0) & (number[:, None, :] != number[:, :, None])
+    other &= (operation >= 0)[:, :, None]
+    targets = torch.cat([ids[:, 1:], torch.ones_like(ids[:, :1])], 1)
+    weights = torch.cat([weight[:, 1:], torch.zeros_like(weight[:, :1])], 1)
+    return Batch(ids, positions, targets, weights, operation, answering, visible, other)
