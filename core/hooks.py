@@ -59,15 +59,24 @@ class OutputHook(Protocol):
     def __call__(self, value: Any) -> Any: ...  # noqa: D102
 
 
+class CallHook(Protocol):
+    """What may be noted of a module's call: its positional and keyword arguments."""
+
+    def __call__(self, args: tuple, kwargs: dict[str, Any]) -> None: ...  # noqa: D102
+
+
 @contextmanager
 def own_hooks(
-    before: Sequence[tuple[nn.Module, InputHook]] = (), after: Sequence[tuple[nn.Module, OutputHook]] = ()
+    before: Sequence[tuple[nn.Module, InputHook]] = (),
+    after: Sequence[tuple[nn.Module, OutputHook]] = (),
+    calls: Sequence[tuple[nn.Module, CallHook]] = (),
 ) -> Iterator[None]:
     """Registers hooks that act in this context only, and removes them however the block ends.
 
     Args:
         before: modules with what to do with their (first positional) input.
         after: modules with what to do with their output.
+        calls: modules whose calls are noted.
     """
     me = object()
     token = _mine.set(_mine.get() | {me})
@@ -77,6 +86,8 @@ def own_hooks(
             handles.append(module.register_forward_pre_hook(_guard_input(me, hook)))
         for module, output_hook in after:
             handles.append(module.register_forward_hook(_guard_output(me, output_hook)))
+        for module, call_hook in calls:
+            handles.append(module.register_forward_pre_hook(_guard_call(me, call_hook), with_kwargs=True))
         yield
     finally:
         for handle in handles:
@@ -101,7 +112,7 @@ def _guard_output(me: object, hook: OutputHook) -> Callable:
     return guarded
 
 
-class _Scaling:
+class Scaling:
     """Multiplies slices of a module's input, and remembers whether it ever ran."""
 
     def __init__(self, slices: list[tuple[slice, float]]):
@@ -122,6 +133,14 @@ class _Scaling:
         return value
 
 
+def _guard_call(me: object, hook: CallHook) -> Callable:
+    def guarded(_module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> None:
+        if me in _mine.get():
+            hook(args, kwargs)
+
+    return guarded
+
+
 @contextmanager
 def intervene(lm: "LoadedModel", *edits: Edit) -> Iterator[None]:
     """Scales heads and neurons of `lm` for this context while the block runs.
@@ -136,7 +155,7 @@ def intervene(lm: "LoadedModel", *edits: Edit) -> Iterator[None]:
     for edit in edits:
         module, where = _locate(lm, edit)
         scalings.setdefault(module, []).append((where, float(edit.factor)))
-    hooks = [(module, _Scaling(slices)) for module, slices in scalings.items()]
+    hooks = [(module, Scaling(slices)) for module, slices in scalings.items()]
     with own_hooks(before=hooks):
         yield
     if not all(hook.fired for _, hook in hooks):

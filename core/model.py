@@ -90,6 +90,10 @@ class LoadedModel:
                 f"The prompt has {n_tokens} tokens; this model reads at most {self.n_context}. Shorten it."
             )
 
+    def encode_answer(self, text: str) -> list[int]:
+        """Turns the continuation of a prompt into token ids, without special tokens."""
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
     def decode(self, ids: list[int]) -> str:
         """Turns token ids back into text."""
         return str(self.tokenizer.decode(ids, clean_up_tokenization_spaces=False))

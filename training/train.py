@@ -58,6 +58,12 @@ def schedule(step: int, steps: int) -> float:
     return 1.0 if step < steps / 2 else 1 - 0.99 * (step - steps / 2) / (steps / 2)
 
 
+def ramp(step: int, penalty: str, args: argparse.Namespace) -> float:
+    """Factor on a penalty: up within `RAMP` steps; few heads only after operations found heads of their own."""
+    start = args.heads_from if penalty == "few_heads" else 0
+    return min(1.0, max(0.0, (step - start) / RAMP))
+
+
 def save(path: Path, **state) -> None:
     """Writes a checkpoint that is either whole or not there."""
     part = path.with_suffix(".part")
@@ -105,8 +111,7 @@ def train(args: argparse.Namespace) -> None:
         losses = F.cross_entropy(trace.logits.flatten(0, 1), batch.targets.flatten(), reduction="none")
         answer_loss = (losses * batch.weights.flatten()).sum() / batch.weights.sum()
         parts = penalties(trace, batch, design)
-        ramp = min(1.0, step / RAMP)
-        loss = answer_loss + ramp * sum(weights[name] * value for name, value in parts.items())
+        loss = answer_loss + sum(weights[name] * ramp(step, name, args) * value for name, value in parts.items())
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for opt in opts:
@@ -135,6 +140,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--neurons", type=int, default=512)
     parser.add_argument("--layers", type=int, default=8)
+    parser.add_argument("--heads-from", type=int, default=2000)
     parser.add_argument("--muon-lr", type=float, default=0.02)
     for field in fields(Design):
         kind = (lambda s: s == "True") if field.type is bool else field.type

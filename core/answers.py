@@ -1,0 +1,102 @@
+"""Is the whole answer right? Greedy exact match, by teacher forcing.
+
+Greedy decoding fails exactly where some token of the right answer is not the likeliest
+one after the right tokens before it, so one forward pass over prompt and answer tells.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from core.arithmetic import Kind, Prompt, digit_kinds
+from core.heads_off import trees_for
+from core.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from core.model import LoadedModel
+
+
+@dataclass(frozen=True)
+class Question:
+    """A prompt as tokens, with the tokens of its right answer.
+
+    `kinds` labels each answer token memorize or change-one (None: no digit).
+    """
+
+    ids: list[int]
+    answer: list[int]
+    kinds: list[Kind | None]
+
+
+def question(lm: "LoadedModel", prompt: Prompt, ends: bool = False) -> Question:
+    """Tokenises a prompt with its answer.
+
+    Args:
+        lm: the model.
+        prompt: what is asked.
+        ends: whether the answer must be followed by the end-of-sequence token.
+
+    Raises:
+        UserError: for a word that the model does not know.
+    """
+    ids = lm.encode(prompt.text)
+    together = lm.encode(f"{prompt.text} {prompt.answer}")
+    answer = together[len(ids) :] if together[: len(ids)] == ids else lm.encode_answer(prompt.answer)
+    kinds = _token_kinds(lm, prompt, answer)
+    if ends and lm.tokenizer.eos_token_id is not None:
+        answer, kinds = [*answer, int(lm.tokenizer.eos_token_id)], [*kinds, None]
+    lm.check_length(len(ids) + len(answer))
+    return Question(ids, answer, kinds)
+
+
+def _token_kinds(lm: "LoadedModel", prompt: Prompt, answer: list[int]) -> list[Kind | None]:
+    """A label for each token that is one digit; none where the tokenizer joins digits."""
+    kinds: list[Kind | None] = [None] * len(answer)
+    if prompt.form != "digits":
+        return kinds
+    digits = [i for i, token in enumerate(answer) if len(lm.token(token).strip()) == 1]
+    if len(digits) != len(prompt.answer):
+        return kinds
+    for place, kind in zip(digits, digit_kinds(prompt.operation, prompt.first, prompt.second), strict=True):
+        kinds[place] = kind
+    return kinds
+
+
+def are_right(
+    lm: "LoadedModel", questions: Sequence[Question], progress: Progress = silent
+) -> list[bool]:
+    """Whether greedy decoding gives the whole answer, for each question.
+
+    Inside an `intervene` block: whether the intervened model does.
+    """
+    right = [False] * len(questions)
+    sequences = [q.ids + q.answer[:-1] for q in questions]
+    trees = trees_for(lm, sequences)
+    for number, tree in enumerate(trees):
+        inputs = tree.inputs(lm.device, lm.dtype)
+        with torch.no_grad():
+            best = lm.run(inputs.pop("input_ids"), **inputs)[0].argmax(-1).tolist()
+        for index, path in zip(tree.members, tree.paths, strict=True):
+            q = questions[index]
+            right[index] = [best[node] for node in path[len(q.ids) - 1 :]] == q.answer
+        progress(number + 1, len(trees))
+    return right
+
+
+def continue_greedily(lm: "LoadedModel", prompt: str, n_tokens: int = 8) -> list[int]:
+    """The likeliest next tokens, one after the other, until the end token or `n_tokens`.
+
+    Raises:
+        UserError: for a prompt that the model cannot take, or too long with its answer.
+    """
+    ids = lm.encode(prompt)
+    lm.check_length(len(ids) + n_tokens)
+    batch = lm.tensor(ids)
+    with lm.lock, torch.no_grad():
+        out = lm.model.generate(
+            input_ids=batch, attention_mask=torch.ones_like(batch), max_new_tokens=n_tokens, do_sample=False,
+            num_beams=1, pad_token_id=lm.tokenizer.eos_token_id, temperature=None, top_p=None, top_k=None,
+        )  # fmt: skip
+    return out[0, len(ids) :].tolist()

@@ -1,0 +1,93 @@
+"""What went on inside the model during one forward pass?
+
+Records the residual stream, head outputs, coefficients and attention patterns of one
+prompt. Inside an `intervene` block it records the intervened run.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from core.hooks import InputHook, OutputHook, own_hooks
+
+if TYPE_CHECKING:
+    from core.model import LoadedModel
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One forward pass, float32 on the CPU.
+
+    Attributes:
+        ids: the tokens.
+        logits: next-token logits.
+        resid_pre: residual stream before each layer (x^(l-1) of METHODS §1).
+        resid_post: the last layer's output, before the final norm.
+        attention_out: what each layer's attention adds (A^l).
+        ffn_out: what each layer's FFN adds (F^l).
+        head_input: the concatenated heads before the output map (z).
+        coefficient: every neuron's coefficient (m).
+        pattern: attention weights.
+    """
+
+    ids: list[int]
+    logits: Float[Tensor, "pos vocab"]
+    resid_pre: Float[Tensor, "layer pos d_model"]
+    resid_post: Float[Tensor, "pos d_model"]
+    attention_out: Float[Tensor, "layer pos d_model"]
+    ffn_out: Float[Tensor, "layer pos d_model"]
+    head_input: Float[Tensor, "layer pos heads_by_d_head"]
+    coefficient: Float[Tensor, "layer pos neuron"]
+    pattern: Float[Tensor, "layer head query key"]
+
+
+@torch.no_grad()
+def record(lm: "LoadedModel", ids: list[int]) -> Recording:
+    """Runs the model once and keeps what happened.
+
+    Raises:
+        UserError: for ids the model cannot take.
+    """
+    kept: dict[str, list[Tensor]] = {
+        name: [] for name in ("pre", "post", "attention", "ffn", "head", "coefficient", "pattern")
+    }
+
+    def keep(name: str, value: Any) -> None:
+        kept[name].append(first(value)[0].detach().float().cpu())
+
+    def before(name: str) -> InputHook:
+        return lambda value: keep(name, value)
+
+    def after(name: str) -> OutputHook:
+        return lambda value: keep(name, value)
+
+    def attention(output: Any) -> None:
+        keep("attention", output)
+        kept["pattern"].append(output[1][0].detach().float().cpu())
+
+    modules = lm.modules
+    inputs: list[tuple[nn.Module, InputHook]] = []
+    outputs: list[tuple[nn.Module, OutputHook]] = [(modules.layers[-1], after("post"))]
+    for number, layer in enumerate(modules.layers):
+        inputs += [
+            (layer, before("pre")),
+            (modules.head_output(number), before("head")),
+            (modules.neuron_output(number), before("coefficient")),
+        ]
+        outputs += [(modules.attention(number), attention), (modules.ffn(number), after("ffn"))]
+    with own_hooks(before=inputs, after=outputs):
+        logits = lm.run(lm.tensor(ids))[0].float().cpu()
+    stacked = {name: torch.stack(values) for name, values in kept.items() if name != "post"}
+    return Recording(
+        ids=list(ids), logits=logits, resid_pre=stacked["pre"], resid_post=kept["post"][0],
+        attention_out=stacked["attention"], ffn_out=stacked["ffn"], head_input=stacked["head"],
+        coefficient=stacked["coefficient"], pattern=stacked["pattern"],
+    )  # fmt: skip
+
+
+def first(output: Any) -> Tensor:
+    """The tensor of a module's output, which may be bare or the first of a tuple."""
+    return output[0] if isinstance(output, tuple) else output
