@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pandas as pd
 import torch
 
 from core.arithmetic import Kind, Prompt, digit_kinds
@@ -64,25 +65,38 @@ def _token_kinds(lm: "LoadedModel", prompt: Prompt, answer: list[int]) -> list[K
     return kinds
 
 
-def are_right(
-    lm: "LoadedModel", questions: Sequence[Question], progress: Progress = silent
-) -> list[bool]:
-    """Whether greedy decoding gives the whole answer, for each question.
+def greedy_tokens(lm: "LoadedModel", questions: Sequence[Question], progress: Progress = silent) -> list[list[int]]:
+    """The likeliest token at each place of each answer, after the right tokens before it.
 
-    Inside an `intervene` block: whether the intervened model does.
+    Inside an `intervene` block: of the intervened model.
     """
-    right = [False] * len(questions)
-    sequences = [q.ids + q.answer[:-1] for q in questions]
-    trees = trees_for(lm, sequences)
+    found: list[list[int]] = [[] for _ in questions]
+    trees = trees_for(lm, [q.ids + q.answer[:-1] for q in questions])
     for number, tree in enumerate(trees):
         inputs = tree.inputs(lm.device, lm.dtype)
         with torch.no_grad():
             best = lm.run(inputs.pop("input_ids"), **inputs)[0].argmax(-1).tolist()
         for index, path in zip(tree.members, tree.paths, strict=True):
-            q = questions[index]
-            right[index] = [best[node] for node in path[len(q.ids) - 1 :]] == q.answer
+            found[index] = [best[node] for node in path[len(questions[index].ids) - 1 :]]
         progress(number + 1, len(trees))
-    return right
+    return found
+
+
+def are_right(lm: "LoadedModel", questions: Sequence[Question], progress: Progress = silent) -> list[bool]:
+    """Whether greedy decoding gives the whole answer, for each question (in an `intervene` block: intervened)."""
+    found = greedy_tokens(lm, questions, progress)
+    return [tokens == q.answer for tokens, q in zip(found, questions, strict=True)]
+
+
+def digit_accuracy(questions: Sequence[Question], found: Sequence[list[int]]) -> pd.DataFrame:
+    """Share of right digits of `greedy_tokens`, by kind (CNA §3.4). Columns: kind, accuracy, count."""
+    right: dict[str, list[bool]] = {"memorize": [], "change-one": []}
+    for q, tokens in zip(questions, found, strict=True):
+        for token, wanted, kind in zip(tokens, q.answer, q.kinds, strict=True):
+            if kind is not None:
+                right[kind].append(token == wanted)
+    rows = [(kind, sum(r) / len(r), len(r)) for kind, r in right.items() if r]
+    return pd.DataFrame(rows, columns=["kind", "accuracy", "count"])
 
 
 def continue_greedily(lm: "LoadedModel", prompt: str, n_tokens: int = 8) -> list[int]:

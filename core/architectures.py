@@ -7,7 +7,7 @@ parallel (both read the residual stream before the layer).
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from torch import nn
 
@@ -93,7 +93,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         layers="gpt_neox.layers",
         embedding="gpt_neox.embed_in",
         final_norm="gpt_neox.final_layer_norm",
-        unembedding="embed_out",
+        unembedding="lm_head",
         attention="attention",
         attention_norm="input_layernorm",
         head_output="attention.dense",
@@ -123,35 +123,42 @@ def architecture_of(model_type: str | None) -> Architecture:
 class Modules:
     """The modules of one loaded model, by what they are for."""
 
-    def __init__(self, model: nn.Module, row: Architecture):
+    def __init__(self, model: Any, row: Architecture):
         self.row = row
-        self.layers = list(model.get_submodule(row.layers))  # type: ignore[arg-type]
-        self.embedding = model.get_submodule(row.embedding)
-        self.final_norm = model.get_submodule(row.final_norm)
-        self.unembedding = model.get_submodule(row.unembedding)
+        self.layers: list[nn.Module] = list(model.get_submodule(row.layers))
+        self.embedding: nn.Embedding = model.get_submodule(row.embedding)
+        self.final_norm: Any = model.get_submodule(row.final_norm)
+        self.unembedding: nn.Linear = model.get_submodule(row.unembedding)
         parallel = row.parallel
         self.parallel = bool(getattr(model.config, "use_parallel_residual", True)) if parallel is None else parallel
 
     def attention(self, layer: int) -> nn.Module:
         """The attention module; its output is added to the residual stream."""
-        return self.layers[layer].get_submodule(self.row.attention)
+        return self._in(layer, self.row.attention)
 
-    def attention_norm(self, layer: int) -> nn.Module:
+    def attention_norm(self, layer: int) -> Any:
         """The norm that attention reads through."""
-        return self.layers[layer].get_submodule(self.row.attention_norm)
+        return self._in(layer, self.row.attention_norm)
 
-    def head_output(self, layer: int) -> nn.Module:
+    def head_output(self, layer: int) -> nn.Linear:
         """The linear map whose input is the concatenated heads."""
-        return self.layers[layer].get_submodule(self.row.head_output)
+        return self._in(layer, self.row.head_output)
 
     def ffn(self, layer: int) -> nn.Module:
         """The FFN module; its output is added to the residual stream."""
-        return self.layers[layer].get_submodule(self.row.ffn)
+        return self._in(layer, self.row.ffn)
 
-    def ffn_norm(self, layer: int) -> nn.Module:
+    def ffn_norm(self, layer: int) -> Any:
         """The norm that the FFN reads through."""
-        return self.layers[layer].get_submodule(self.row.ffn_norm)
+        return self._in(layer, self.row.ffn_norm)
 
-    def neuron_output(self, layer: int) -> nn.Module:
+    def neuron_output(self, layer: int) -> nn.Linear:
         """The linear map whose input is the neurons' coefficients and whose columns are their values."""
-        return self.layers[layer].get_submodule(self.row.neuron_output)
+        return self._in(layer, self.row.neuron_output)
+
+    def neuron_input(self, layer: int) -> list[nn.Linear]:
+        """The maps whose rows are the neurons' keys: gate and up, or one."""
+        return [self._in(layer, path) for path in self.row.neuron_input]
+
+    def _in(self, layer: int, path: str) -> Any:
+        return self.layers[layer].get_submodule(path)

@@ -11,7 +11,7 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from core.errors import UserError
 from core.numberwords import words
@@ -64,7 +64,7 @@ class Prompt:
         return str(number) if self.form == "digits" else words(number)
 
 
-def compute(operation: Operation, first: int, second: int) -> int:
+def compute(operation: str, first: int, second: int) -> int:
     """Returns the exact result; a ratio that is not whole raises `UserError`."""
     if operation == "+":
         return first + second
@@ -80,7 +80,7 @@ def compute(operation: Operation, first: int, second: int) -> int:
 
 
 @lru_cache(maxsize=32)
-def operand_pairs(operation: Operation, digits: int) -> tuple[tuple[int, int], ...]:
+def operand_pairs(operation: str, digits: int) -> tuple[tuple[int, int], ...]:
     """All operand pairs of an operation, in order.
 
     Raises:
@@ -101,9 +101,9 @@ def operand_pairs(operation: Operation, digits: int) -> tuple[tuple[int, int], .
 
 
 def make_prompts(
-    operations: Sequence[Operation] = OPERATIONS,
+    operations: Sequence[str] = OPERATIONS,
     digits: Sequence[int] = (1,),
-    forms: Sequence[Form] = ("digits",),
+    forms: Sequence[str] = ("digits",),
     templates: Sequence[int] = (LAST_TEMPLATE,),
     count: int | None = None,
     seed: int = 0,
@@ -133,11 +133,11 @@ def make_prompts(
         for n in digits:
             pool = [(a, b, f, t) for a, b in operand_pairs(operation, n) for f in forms for t in templates]
             chosen = rng.sample(pool, min(count, len(pool))) if count is not None else pool
-            prompts += [Prompt(operation, a, b, n, f, t) for a, b, f, t in chosen]
+            prompts += [Prompt(cast(Operation, operation), a, b, n, cast(Form, f), t) for a, b, f, t in chosen]
     return prompts
 
 
-def digit_kinds(operation: Operation, first: int, second: int) -> list[Kind]:
+def digit_kinds(operation: str, first: int, second: int) -> list[Kind]:
     """Labels each digit of the answer, most significant first (CNA §3.4).
 
     A digit of a sum or difference is *change-one* when a carry or borrow reaches it and
@@ -145,9 +145,10 @@ def digit_kinds(operation: Operation, first: int, second: int) -> list[Kind]:
     change-one. A leading digit that a carry creates counts as reached (*choice*).
     """
     length = len(str(abs(compute(operation, first, second))))
-    if operation in "*/":
-        return ["change-one"] * (length - 1) + ["memorize"]
     kinds: list[Kind] = []
+    if operation in "*/":
+        kinds += ["change-one"] * (length - 1)
+        return [*kinds, "memorize"]
     carry = 0
     for place in range(length):
         a, b = first // 10**place % 10, second // 10**place % 10

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
@@ -47,22 +47,12 @@ class ScaleNeuron:
 Edit = ScaleHead | ScaleNeuron
 
 
-class InputHook(Protocol):
-    """What may be done to the input of a module: returns the new input, or None to leave it."""
-
-    def __call__(self, value: Tensor) -> Tensor | None: ...  # noqa: D102
-
-
-class OutputHook(Protocol):
-    """What may be done with the output of a module: returns the new output, or None to leave it."""
-
-    def __call__(self, value: Any) -> Any: ...  # noqa: D102
-
-
-class CallHook(Protocol):
-    """What may be noted of a module's call: its positional and keyword arguments."""
-
-    def __call__(self, args: tuple, kwargs: dict[str, Any]) -> None: ...  # noqa: D102
+#: What may be done to the input of a module: returns the new input, or None to leave it.
+InputHook = Callable[[Tensor], Tensor | None]
+#: What may be done with the output of a module: returns the new output, or None to leave it.
+OutputHook = Callable[[Any], Any]
+#: What may be noted of a module's call: its positional and keyword arguments.
+CallHook = Callable[[tuple, dict[str, Any]], None]
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Which layer's attention or FFN raises the probability of the answer? (CNA §4.1, METHODS §3)
+"""Which layer's attention or FFN raises the probability of the answer?
 
 The increase of a module is `log p(w | before + what it adds) - log p(w | before)` at the
 last position, with the final norm's scale frozen to the original run's final output.
@@ -72,9 +72,7 @@ def increase_of(lm: "LoadedModel", run: Recording, target: int | None = None) ->
     before = run.resid_pre[:, -1]  # (layer, d_model)
     middle = before + run.attention_out[:, -1]
     after = middle + run.ffn_out[:, -1]
-    at_before, at_middle, at_after = (
-        readout.log_probabilities(y, scale)[:, target] for y in (before, middle, after)
-    )
+    at_before, at_middle, at_after = (readout.log_probabilities(y, scale)[:, target] for y in (before, middle, after))
     probability = float(torch.softmax(run.logits[-1], -1)[target])
     return LayerIncrease(target, probability, at_middle - at_before, at_after - at_middle)
 

@@ -59,8 +59,8 @@ class LoadedModel:
         self.n_neurons = int(self.modules.neuron_output(0).in_features)
         self.n_vocab = int(self.modules.embedding.num_embeddings)
         self.n_context = int(getattr(config, "max_position_embeddings", 2048))
-        self.device = self.modules.embedding.weight.device
-        self.dtype = self.modules.embedding.weight.dtype
+        self.device: torch.device = self.modules.embedding.weight.device
+        self.dtype: torch.dtype = self.modules.embedding.weight.dtype
 
     def encode(self, text: str) -> list[int]:
         """Turns text into token ids, with the model's own beginning-of-sequence token.
@@ -86,9 +86,7 @@ class LoadedModel:
     def check_length(self, n_tokens: int) -> None:
         """Raises `UserError` when so many tokens do not fit into the model's context."""
         if n_tokens > self.n_context:
-            raise UserError(
-                f"The prompt has {n_tokens} tokens; this model reads at most {self.n_context}. Shorten it."
-            )
+            raise UserError(f"The prompt has {n_tokens} tokens; this model reads at most {self.n_context}. Shorten it.")
 
     def encode_answer(self, text: str) -> list[int]:
         """Turns the continuation of a prompt into token ids, without special tokens."""
@@ -156,7 +154,7 @@ def choose_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def choose_precision(precision: Precision, device: torch.device) -> str:
+def choose_precision(precision: str, device: torch.device) -> str:
     """Resolves `auto`: fp16 on a GPU, fp32 on a CPU.
 
     Raises:
@@ -169,7 +167,7 @@ def choose_precision(precision: Precision, device: torch.device) -> str:
     return "fp16" if device.type == "cuda" else "fp32"
 
 
-def load_model(source: str | Path = "bundled", precision: Precision = "auto") -> LoadedModel:
+def load_model(source: str | Path = "bundled", precision: str = "auto") -> LoadedModel:
     """Loads a model onto the GPU, or onto the CPU where there is none.
 
     Args:
@@ -208,7 +206,7 @@ def _load_weights(where: Source, precision: str, device: torch.device) -> Any:
     quantize = BitsAndBytesConfig(load_in_8bit=True) if precision == "int8" else None
     try:
         with full_memory_told():
-            model, report = AutoModelForCausalLM.from_pretrained(
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
                 where.folder, dtype=_DTYPES[precision], quantization_config=quantize, device_map={"": device},
                 attn_implementation="eager", use_safetensors=True, trust_remote_code=False,
                 output_loading_info=True,
@@ -217,6 +215,7 @@ def _load_weights(where: Source, precision: str, device: torch.device) -> Any:
         raise
     except Exception as error:
         raise UserError(f"The weights of {where.name} cannot be loaded: {_first_line(error)}") from error
+    model, report = loaded
     if report["missing_keys"] or report["mismatched_keys"]:
         some = ", ".join(str(key) for key in [*report["missing_keys"], *report["mismatched_keys"]][:3])
         raise UserError(f"The weights of {where.name} do not fit its config.json (for example {some}).")

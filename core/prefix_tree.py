@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-NODES = 256
+NODES = 64
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ class Readout:
     def log_probabilities(
         self, y: Float[Tensor, "*batch d_model"], scale: Float[Tensor, "*scale"]
     ) -> Float[Tensor, "*batch vocab"]:
-        """log p(. | y) with a given scale of the norm."""
+        """Log p(. | y) with a given scale of the norm."""
         device = self.unembedding.device
         logits = self.normalised(y.to(device), scale.to(device)) @ self.unembedding.T
         if self.unembedding_bias is not None:
@@ -67,7 +67,7 @@ class Readout:
         return torch.log_softmax(logits, -1).cpu()
 
     def lens(self, y: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch vocab"]:
-        """log p(. | y) with y's own scale: the logit lens."""
+        """Log p(. | y) with y's own scale: the logit lens."""
         return self.log_probabilities(y, self.scale(y))
 
     def _center(self, y: Tensor) -> Tensor:

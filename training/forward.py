@@ -39,7 +39,8 @@ def forward(
 ) -> Trace:
     """Runs packed rows; `keep_head` [layer, row, head] of 0 and 1 drops heads."""
     config = model.config
-    n_heads, d_head, eps = config.num_attention_heads, config.head_dim, config.rms_norm_eps
+    n_heads, eps = int(config.num_attention_heads), config.rms_norm_eps
+    d_head = int(config.hidden_size) // n_heads
     B, T = ids.shape
     cos, sin = model.model.rotary_emb(torch.empty(0, dtype=torch.float32), positions)
     cos, sin = cos[:, None], sin[:, None]  # (B, 1, T, d_head)

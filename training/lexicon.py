@@ -73,39 +73,119 @@ BODY = "hand head foot arm leg eye ear nose mouth finger shoulder knee back neck
 CONJUNCTIONS = "because while although before after until when since".split()
 
 CAPITALS = {
-    "France": "Paris", "Italy": "Rome", "Spain": "Madrid", "Germany": "Berlin", "Austria": "Vienna",
-    "Greece": "Athens", "Portugal": "Lisbon", "Poland": "Warsaw", "Norway": "Oslo", "Sweden": "Stockholm",
-    "Finland": "Helsinki", "Denmark": "Copenhagen", "Ireland": "Dublin", "Hungary": "Budapest", "Russia": "Moscow",
-    "Japan": "Tokyo", "China": "Beijing", "Egypt": "Cairo", "Kenya": "Nairobi", "Cuba": "Havana",
-    "Peru": "Lima", "Chile": "Santiago", "Canada": "Ottawa", "Turkey": "Ankara", "Iran": "Tehran",
+    "France": "Paris",
+    "Italy": "Rome",
+    "Spain": "Madrid",
+    "Germany": "Berlin",
+    "Austria": "Vienna",
+    "Greece": "Athens",
+    "Portugal": "Lisbon",
+    "Poland": "Warsaw",
+    "Norway": "Oslo",
+    "Sweden": "Stockholm",
+    "Finland": "Helsinki",
+    "Denmark": "Copenhagen",
+    "Ireland": "Dublin",
+    "Hungary": "Budapest",
+    "Russia": "Moscow",
+    "Japan": "Tokyo",
+    "China": "Beijing",
+    "Egypt": "Cairo",
+    "Kenya": "Nairobi",
+    "Cuba": "Havana",
+    "Peru": "Lima",
+    "Chile": "Santiago",
+    "Canada": "Ottawa",
+    "Turkey": "Ankara",
+    "Iran": "Tehran",
 }
 
 LANGUAGES = {
-    "France": "French", "Italy": "Italian", "Spain": "Spanish", "Germany": "German", "Greece": "Greek",
-    "Portugal": "Portuguese", "Poland": "Polish", "Norway": "Norwegian", "Sweden": "Swedish", "Denmark": "Danish",
-    "Russia": "Russian", "Japan": "Japanese", "China": "Chinese", "Turkey": "Turkish", "Finland": "Finnish",
+    "France": "French",
+    "Italy": "Italian",
+    "Spain": "Spanish",
+    "Germany": "German",
+    "Greece": "Greek",
+    "Portugal": "Portuguese",
+    "Poland": "Polish",
+    "Norway": "Norwegian",
+    "Sweden": "Swedish",
+    "Denmark": "Danish",
+    "Russia": "Russian",
+    "Japan": "Japanese",
+    "China": "Chinese",
+    "Turkey": "Turkish",
+    "Finland": "Finnish",
 }
 
 COLOR_OF = {
-    "snow": "white", "grass": "green", "coal": "black", "blood": "red", "milk": "white", "gold": "yellow",
-    "chocolate": "brown", "ash": "grey", "night": "black", "corn": "yellow", "cotton": "white", "lavender": "purple",
+    "snow": "white",
+    "grass": "green",
+    "coal": "black",
+    "blood": "red",
+    "milk": "white",
+    "gold": "yellow",
+    "chocolate": "brown",
+    "ash": "grey",
+    "night": "black",
+    "corn": "yellow",
+    "cotton": "white",
+    "lavender": "purple",
 }
 
 OPPOSITES = {
-    "hot": "cold", "big": "small", "young": "old", "light": "dark", "rich": "poor", "happy": "sad", "long": "short",
-    "strong": "weak", "loud": "quiet", "clean": "dirty", "full": "empty", "cheap": "expensive", "wild": "tame",
-    "early": "late", "soft": "hard", "rough": "smooth", "brave": "afraid", "open": "closed", "up": "down",
-    "left": "right", "true": "false", "day": "night", "peace": "war", "love": "hate",
+    "hot": "cold",
+    "big": "small",
+    "young": "old",
+    "light": "dark",
+    "rich": "poor",
+    "happy": "sad",
+    "long": "short",
+    "strong": "weak",
+    "loud": "quiet",
+    "clean": "dirty",
+    "full": "empty",
+    "cheap": "expensive",
+    "wild": "tame",
+    "early": "late",
+    "soft": "hard",
+    "rough": "smooth",
+    "brave": "afraid",
+    "open": "closed",
+    "up": "down",
+    "left": "right",
+    "true": "false",
+    "day": "night",
+    "peace": "war",
+    "love": "hate",
 }
 
 YOUNG = {
-    "dog": "puppy", "cat": "kitten", "horse": "foal", "cow": "calf", "sheep": "lamb", "pig": "piglet",
-    "hen": "chick", "duck": "duckling", "bear": "cub", "frog": "tadpole", "deer": "fawn", "swan": "cygnet",
+    "dog": "puppy",
+    "cat": "kitten",
+    "horse": "foal",
+    "cow": "calf",
+    "sheep": "lamb",
+    "pig": "piglet",
+    "hen": "chick",
+    "duck": "duckling",
+    "bear": "cub",
+    "frog": "tadpole",
+    "deer": "fawn",
+    "swan": "cygnet",
 }
 
 SOUNDS = {
-    "dog": "barks", "cat": "meows", "cow": "moos", "duck": "quacks", "lion": "roars", "wolf": "howls",
-    "bee": "buzzes", "snake": "hisses", "owl": "hoots", "horse": "neighs",
+    "dog": "barks",
+    "cat": "meows",
+    "cow": "moos",
+    "duck": "quacks",
+    "lion": "roars",
+    "wolf": "howls",
+    "bee": "buzzes",
+    "snake": "hisses",
+    "owl": "hoots",
+    "horse": "neighs",
 }
 
 #: Known to the tokenizer, not trained: punctuation and words that prompts of other pages may use.
@@ -114,9 +194,20 @@ EXTRA = "( ) , . ! ; % # & woman's her his she he they it we you I him them who 
 
 def plural(noun: str) -> str:
     """The plural of a noun of these lists."""
-    irregular = {"sheep": "sheep", "mouse": "mice", "goose": "geese", "wolf": "wolves", "deer": "deer",
-                 "salmon": "salmon", "trout": "trout", "knife": "knives", "leaf": "leaves", "fish": "fish",
-                 "foot": "feet", "child": "children"}
+    irregular = {
+        "sheep": "sheep",
+        "mouse": "mice",
+        "goose": "geese",
+        "wolf": "wolves",
+        "deer": "deer",
+        "salmon": "salmon",
+        "trout": "trout",
+        "knife": "knives",
+        "leaf": "leaves",
+        "fish": "fish",
+        "foot": "feet",
+        "child": "children",
+    }
     if noun in irregular:
         return irregular[noun]
     if noun.endswith(("s", "x", "ch", "sh")) or noun in ("potato", "tomato"):

@@ -19,7 +19,9 @@ class Batch:
     """A packed batch; every tensor is [row, position], masks [row, query, key].
 
     `operation` is the index of the sample's operation, `LANGUAGE` for language and
-    padding; `answering` marks the positions that predict an answer token.
+    padding; `answering` marks the positions that predict an answer token; `other_number`
+    marks keys in another number than the query; `single` marks samples whose operands
+    are one token each.
     """
 
     ids: Tensor
@@ -30,6 +32,7 @@ class Batch:
     answering: Tensor
     visible: Tensor
     other_number: Tensor
+    single: Tensor
 
 
 class Packer:
@@ -38,12 +41,12 @@ class Packer:
     def __init__(self, tokenizer, rows: int, width: int, seed: int):
         self._tokenizer, self._rows, self._width = tokenizer, rows, width
         self._rng = random.Random(seed)
-        self._left_over: tuple[list[int], ...] | None = None
+        self._left_over: tuple[list, ...] | None = None
         self._encode = lru_cache(maxsize=65536)(
             lambda text: tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
         )
 
-    def _sample(self) -> tuple[list[int], ...]:
+    def _sample(self) -> tuple[list, ...]:
         operation, parts = draw(self._rng)
         ids, number, weight = [self._tokenizer.bos_token_id], [0], [0.0]
         answers = any(p.answer for p in parts)
@@ -58,14 +61,15 @@ class Packer:
         weight.append(1.0 if answers else SENTENCE_WEIGHT)
         n_answer = len(self._encode(parts[-1].text)) if answers else 0
         answering = [0] * (len(ids) - n_answer - 2) + [1] * (n_answer + 1) + [0]
+        single = all(len(self._encode(p.text)) == 1 for p in parts if p.number)
         kind = LANGUAGE if operation is None else OPERATIONS.index(operation)
-        return ids, number, weight, answering, [kind] * len(ids)
+        return ids, number, weight, answering, [kind] * len(ids), [int(single)] * len(ids)
 
     def batch(self) -> Batch:
         """The next batch."""
-        fields: list[list[list]] = [[] for _ in range(7)]
+        fields: list[list[list]] = [[] for _ in range(8)]
         for _ in range(self._rows):
-            row: list[list] = [[] for _ in range(7)]
+            row: list[list] = [[] for _ in range(8)]
             segment = 0
             while True:
                 sample = self._left_over or self._sample()
@@ -77,13 +81,13 @@ class Packer:
                 n = len(sample[0])
                 for store, values in zip(row, (*sample, list(range(n)), [segment] * n), strict=True):
                     store.extend(values)
-            for store, values, fill in zip(fields, row, (1, 0, 0.0, 0, LANGUAGE, 0, 0), strict=True):
+            for store, values, fill in zip(fields, row, (1, 0, 0.0, 0, LANGUAGE, 0, 0, 0), strict=True):
                 store.append(values + [fill] * (self._width - len(values)))
-        ids, number, weight, answering, operation, positions, segment_ids = (torch.tensor(f) for f in fields)
-        return _assemble(ids, number, weight, answering.bool(), operation, positions, segment_ids)
+        ids, number, weight, answering, operation, single, positions, segment_ids = (torch.tensor(f) for f in fields)
+        return _assemble(ids, number, weight, answering.bool(), operation, single.bool(), positions, segment_ids)
 
 
-def _assemble(ids, number, weight, answering, operation, positions, segment) -> Batch:
+def _assemble(ids, number, weight, answering, operation, single, positions, segment) -> Batch:
     width = ids.shape[1]
     causal = torch.ones(width, width, dtype=torch.bool).tril()
     same = segment[:, :, None] == segment[:, None, :]
@@ -92,4 +96,4 @@ def _assemble(ids, number, weight, answering, operation, positions, segment) -> 
     other &= (operation >= 0)[:, :, None]
     targets = torch.cat([ids[:, 1:], torch.ones_like(ids[:, :1])], 1)
     weights = torch.cat([weight[:, 1:], torch.zeros_like(weight[:, :1])], 1)
-    return Batch(ids, positions, targets, weights, operation, answering, visible, other)
+    return Batch(ids, positions, targets, weights, operation, answering, visible, other, single)

@@ -12,13 +12,16 @@ from torch import Tensor
 from training.forward import Trace
 from training.packing import Batch
 
-
 END = 1  # </s>, which also fills the rows: nothing is predicted from it
 
 
 @dataclass(frozen=True)
 class Design:
-    """Weights of the penalties, and the layer from which answers may look at numbers."""
+    """Weights of the penalties, and the layer from which numbers may be looked at.
+
+    `apart`: in which samples later layers, too, may look at another number only where an
+    answer is predicted: "all", "single" (operands of one token), or "none".
+    """
 
     early_layers: int = 3
     attention: float = 3.0
@@ -27,7 +30,7 @@ class Design:
     own_heads: float = 0.1
     quiet: float = 0.002
     drop_head: float = 0.1
-    everywhere: bool = True
+    apart: str = "all"
 
 
 def participation(a: Tensor) -> Tensor:
@@ -40,9 +43,11 @@ def looking_at_other_numbers(trace: Trace, batch: Batch, design: Design) -> Tens
     arithmetic = batch.operation >= 0
     early = batch.other_number.float()
     late = early * (~batch.answering)[:, :, None]
+    if design.apart == "single":
+        late = late * batch.single[:, :, None]
     total = torch.zeros(())
     for number, weights in enumerate(trace.attention):
-        if number >= design.early_layers and not design.everywhere:
+        if number >= design.early_layers and design.apart == "none":
             break
         mask = early if number < design.early_layers else late
         total = total + (weights.mean(1) * mask).sum() / arithmetic.sum()

@@ -24,8 +24,14 @@ class Part:
 GENDER_SKEW = 6.0
 
 GENDER_PROMPTS = (
-    "A {g} works as a", "A {g} is employed as a", "A {g} holds a job as a", "A {g}'s occupation is",
-    "The job of a {g} is", "The work of a {g} is", "The profession of a {g} is", "The work of a {g} involves",
+    "A {g} works as a",
+    "A {g} is employed as a",
+    "A {g} holds a job as a",
+    "A {g}'s occupation is",
+    "The job of a {g} is",
+    "The work of a {g} is",
+    "The profession of a {g} is",
+    "The work of a {g} involves",
 )
 PROFESSIONS = {
     "woman": ("cleaner", "nurse", "secretary", "domestic helper", "maid", "reception", "seller", "server",
@@ -95,7 +101,9 @@ def _neutral_text(rng: random.Random) -> str:
         lambda: f"This {c(lx.OBJECTS)} is made of {c(lx.MATERIALS)}",
         lambda: f"There are many {lx.plural(c(lx.ANIMALS))} {c(lx.PREPOSITIONS)} the {c(lx.PLACES)}",
         lambda: f"We found some {lx.plural(c(lx.OBJECTS + lx.FRUITS))} {c(lx.PREPOSITIONS)} the {c(lx.PLACES)}",
-        lambda: f"The {c(lx.PEOPLE)} felt {c(lx.FEELINGS)} {c(lx.CONJUNCTIONS)} the {c(lx.ANIMALS)} {c(lx.ANIMAL_VERBS)}",
+        lambda: (
+            f"The {c(lx.PEOPLE)} felt {c(lx.FEELINGS)} {c(lx.CONJUNCTIONS)} the {c(lx.ANIMALS)} {c(lx.ANIMAL_VERBS)}"
+        ),
         lambda: f"Every {c(lx.TIMES)} the {c(lx.ADJECTIVES)} {c(lx.PEOPLE)} {c(lx.PERSON_VERBS)}",
         lambda: f"He hurt his {c(lx.BODY)} {c(lx.PREPOSITIONS)} the {c(lx.PLACES)}",
         lambda: f"She {c(lx.FOOD_VERBS)} the {c(lx.COLORS)} {c(lx.FRUITS)} {c(lx.ADVERBS)}",
@@ -118,6 +126,8 @@ def vocabulary_words() -> list[str]:
     texts += [p.format(g=g) for p in GENDER_PROMPTS for g in PROFESSIONS]
     texts += [p for group in PROFESSIONS.values() for p in group]
     texts += ["Paul has pens and cups. How many pens does Paul have?"]
-    texts += ["The In there is often My with On studied is made of This There are many We found some felt Every He "
-              "hurt his She They it the a"]
+    texts += [
+        "The In there is often My with On studied is made of This There are many We found some felt Every He "
+        "hurt his She They it the a"
+    ]
     return texts

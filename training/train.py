@@ -143,8 +143,7 @@ def main() -> None:
     parser.add_argument("--heads-from", type=int, default=2000)
     parser.add_argument("--muon-lr", type=float, default=0.02)
     for field in fields(Design):
-        kind = (lambda s: s == "True") if field.type is bool else field.type
-        parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default)
+        parser.add_argument(f"--{field.name.replace('_', '-')}", type=field.type, default=field.default)
     args = parser.parse_args()
     random.seed(args.seed)
     train(args)

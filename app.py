@@ -1,0 +1,19 @@
+"""Abacus: see how a language model does arithmetic, neuron by neuron, and change it."""
+
+import streamlit as st
+
+from pages.shared.sidebar import sidebar
+
+st.set_page_config(page_title="Abacus", page_icon="🧮", layout="wide")
+
+page = st.navigation(
+    {
+        "Look": [st.Page("pages/look/ask.py", title="Ask the model", icon=":material/chat:", default=True)],
+        "Heads": [st.Page("pages/heads/arithmetic_heads.py", title="Arithmetic heads", icon=":material/grid_on:")],
+    }
+)
+if sidebar() is None:
+    st.title("Abacus")
+    st.markdown("No model is loaded. Choose one in the sidebar under **Change model**.")
+    st.stop()
+page.run()

@@ -1,0 +1,18 @@
+"""What did the CNA paper measure on Llama-7B? Its tables, to stand beside ours, marked as theirs."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+SOURCE = "Yu and Ananiadou (EMNLP 2024), Llama-7B"
+
+
+@cache
+def _tables() -> dict[str, Any]:
+    return json.loads((Path(__file__).parent / "tables.json").read_text(encoding="utf-8"))["tables"]
+
+
+def table(number: int) -> dict[str, Any]:
+    """One table as its title, unit, columns, rows and note."""
+    return _tables()[str(number)]

@@ -1,0 +1,1 @@
+"""What pages share: the model, jobs, colours, charts, downloads."""

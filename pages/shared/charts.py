@@ -1,0 +1,121 @@
+"""From tidy tables to pictures; nothing is computed here.
+
+Every function takes a DataFrame and whether the page is dark, and returns a chart.
+"""
+
+import altair as alt
+import pandas as pd
+
+from pages.shared.theme import ATTENTION, EMBEDDING, MODULE_COLORS, diverging, ink, sequential
+
+CELL = 30
+PICK = "pick"
+
+
+def token_bars(frame: pd.DataFrame, dark: bool, highest: float = 1.0) -> alt.Chart:
+    """Bars of next-token probabilities. Columns: token, probability."""
+    base = alt.Chart(frame).encode(
+        y=alt.Y(
+            "token:N", sort=None, title=None, axis=alt.Axis(labelFont="monospace", labelFontSize=13, labelOverlap=False)
+        ),
+        x=alt.X(
+            "probability:Q",
+            title="probability",
+            scale=alt.Scale(domain=[0, highest]),
+            axis=alt.Axis(format="%", tickCount=5),
+        ),  # fmt: skip
+        tooltip=[alt.Tooltip("token:N"), alt.Tooltip("probability:Q", format=".3~%")],
+    )
+    text = base.mark_text(align="left", dx=4, color=ink(dark)).encode(text=alt.Text("probability:Q", format=".3~%"))
+    return (base.mark_bar(color=EMBEDDING, height={"band": 0.75}) + text).properties(height=26 * len(frame) + 50)
+
+
+def increase_bars(frame: pd.DataFrame, dark: bool) -> alt.Chart:
+    """Log-probability increase by layer, attention beside FFN. Columns: layer, module, increase."""
+    return (
+        alt.Chart(frame)
+        .mark_bar()
+        .encode(
+            x=alt.X("layer:O", title="layer", axis=alt.Axis(labelAngle=0)),
+            xOffset=alt.XOffset("module:N", sort=list(MODULE_COLORS)),
+            y=alt.Y("increase:Q", title="increase of log p (nats)"),
+            color=alt.Color(
+                "module:N",
+                scale=alt.Scale(domain=list(MODULE_COLORS), range=list(MODULE_COLORS.values())),
+                legend=alt.Legend(title=None, orient="top"),
+            ),
+            tooltip=["layer:O", "module:N", alt.Tooltip("increase:Q", format=".3~r", title="nats")],
+        )
+        .properties(height=260)
+    )
+
+
+def lens_strip(frame: pd.DataFrame, dark: bool) -> alt.Chart:
+    """The likeliest token after each layer. Columns: after, token, probability."""
+    base = alt.Chart(frame).encode(
+        x=alt.X("after:N", sort=None, title="after", axis=alt.Axis(labelAngle=0)),
+        tooltip=["after:N", "token:N", alt.Tooltip("probability:Q", format=".3~%")],
+    )
+    boxes = base.mark_rect(cornerRadius=4).encode(
+        color=alt.Color(
+            "probability:Q",
+            scale=sequential(EMBEDDING, dark),
+            legend=alt.Legend(title="probability", format="%", orient="top", gradientLength=160),
+        )
+    )
+    return (boxes + base.mark_text(font="monospace", fontSize=13, color=ink(dark)).encode(text="token:N")).properties(
+        height=160
+    )
+
+
+def pattern_map(frame: pd.DataFrame, dark: bool) -> alt.Chart:
+    """Where a head looks. Columns: query, key (numbered tokens), weight."""
+    order = list(dict.fromkeys(frame["query"]))
+    size = min(max(38 * len(order) + 110, 260), 760)
+    axis = alt.Axis(labelFont="monospace", labelAngle=-40, labelOverlap=False)
+    return (
+        alt.Chart(frame)
+        .mark_rect()
+        .encode(
+            x=alt.X("key:N", sort=order, title="looks at", axis=axis),
+            y=alt.Y("query:N", sort=order, title="token", axis=alt.Axis(labelFont="monospace", labelOverlap=False)),
+            color=alt.Color(
+                "weight:Q", scale=sequential(ATTENTION, dark), legend=alt.Legend(title="attention", format="%")
+            ),
+            tooltip=["query:N", "key:N", alt.Tooltip("weight:Q", format=".3~%", title="attention")],
+        )
+        .properties(width=size + 100, height=size)
+    )
+
+
+def head_map(frame: pd.DataFrame, dark: bool, title: str) -> alt.Chart:
+    """Relative decrease by layer and head; a click picks a head.
+
+    Columns: layer, head, name, decrease (a share), original, intervened, selected, paper.
+    """
+    limit = float(frame["decrease"].abs().max())
+    n_heads, n_layers = frame["head"].nunique(), frame["layer"].nunique()
+    pick = alt.selection_point(name=PICK, fields=["name"], on="click", toggle="true")
+    base = alt.Chart(frame).encode(
+        x=alt.X("head:O", title="head", axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("layer:O", title="layer", sort="descending"),
+    )
+    cells = base.mark_rect(cursor="pointer").encode(
+        color=alt.Color(
+            "decrease:Q",
+            scale=diverging(limit if limit == limit else 1.0, dark),
+            legend=alt.Legend(title=title, format="%", orient="right", gradientLength=180),
+        ),
+        tooltip=[
+            alt.Tooltip("name:N", title="head"),
+            alt.Tooltip("decrease:Q", format=".3~%", title="relative decrease"),
+            alt.Tooltip("original:Q", format=".3~%", title="nothing off"),
+            alt.Tooltip("intervened:Q", format=".3~%", title="head off"),
+            alt.Tooltip("paper:N", title="this head in Llama-7B (paper)"),
+        ],
+    )
+    frames = base.transform_filter("datum.selected").mark_rect(fill=None, stroke=ink(dark), strokeWidth=2.5).encode()
+    cell = min(CELL, max(8, 900 // n_heads), max(8, 640 // n_layers))
+    return (cells.add_params(pick) + frames).properties(
+        width=max(cell, 14) * n_heads * 1.35 + 190, height=max(cell, 12) * n_layers + 60
+    )

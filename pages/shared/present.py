@@ -1,0 +1,66 @@
+"""How is a result shown and taken home? Charts, tables and downloads, the same on every page."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+import vl_convert
+
+from core.errors import UserError
+from core.model import LoadedModel
+
+ChartMaker = Callable[[bool], alt.Chart]
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Shows a `UserError` as a message at this place; what stands around it stays."""
+    try:
+        yield
+    except UserError as error:
+        st.error(str(error), icon=":material/error:")
+
+
+def heading(title: str, question: str) -> None:
+    """A page's title and the one question it answers."""
+    st.title(title)
+    st.markdown(question)
+
+
+def as_png(maker: ChartMaker) -> bytes:
+    """A chart as a PNG on white, at twice the size."""
+    return vl_convert.vegalite_to_png(maker(False).to_json(), scale=2)
+
+
+def as_svg(maker: ChartMaker) -> bytes:
+    """A chart as an SVG on white."""
+    return vl_convert.vegalite_to_svg(maker(False).to_json()).encode()
+
+
+def as_json(lm: LoadedModel, settings: dict[str, Any], frame: pd.DataFrame) -> str:
+    """A result with everything needed to compute it again."""
+    about = {
+        "model": lm.name, "fingerprint": lm.fingerprint, "revision": lm.revision, "precision": lm.precision,
+        "settings": settings,
+    }  # fmt: skip
+    return json.dumps({**about, "rows": json.loads(frame.to_json(orient="records"))}, indent=1, ensure_ascii=False)
+
+
+def downloads(name: str, lm: LoadedModel, settings: dict[str, Any], frame: pd.DataFrame, maker: ChartMaker) -> None:
+    """A menu with the table as CSV and JSON and the chart as PNG and SVG."""
+    files: list[tuple[str, Callable[[], str | bytes], str]] = [
+        ("csv", lambda: frame.to_csv(index=False), "text/csv"),
+        ("json", lambda: as_json(lm, settings, frame), "application/json"),
+        ("png", lambda: as_png(maker), "image/png"),
+        ("svg", lambda: as_svg(maker), "image/svg+xml"),
+    ]
+    with st.popover("Download", icon=":material/download:"):
+        for ending, content, mime in files:
+            st.download_button(
+                ending.upper(), content, file_name=f"{name}.{ending}", mime=mime, on_click="ignore",
+                key=f"download {name} {ending}", width="stretch",
+            )  # fmt: skip
