@@ -2,16 +2,21 @@
 
 import streamlit as st
 
-from pages.shared.sidebar import sidebar
+from pages.shared.cold_start import dismiss_false_alarm, is_cold_start
 
 st.set_page_config(page_title="Abacus", page_icon="🧮", layout="wide")
 
+if is_cold_start():
+    dismiss_false_alarm()
 page = st.navigation(
     {
         "Look": [st.Page("pages/look/ask.py", title="Ask the model", icon=":material/chat:", default=True)],
         "Heads": [st.Page("pages/heads/arithmetic_heads.py", title="Arithmetic heads", icon=":material/grid_on:")],
     }
 )
+
+from pages.shared.sidebar import sidebar  # noqa: E402 - brings torch, which takes seconds: the frame stands first
+
 if sidebar() is None:
     st.title("Abacus")
     st.markdown("No model is loaded. Choose one in the sidebar under **Change model**.")

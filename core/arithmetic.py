@@ -123,10 +123,10 @@ def make_prompts(
     """
     if not (operations and digits and forms and templates) or (count is not None and count < 1):
         raise UserError("Choose at least one operation, number of digits, form, template and prompt.")
-    if bad := [t for t in templates if t not in range(4)]:
-        raise UserError(f"Template {bad[0]} does not exist: table 14 has four, 0 to 3.")
-    if bad := [f for f in forms if f not in FORMS]:
-        raise UserError(f"Form {bad[0]!r} does not exist: use digits or words.")
+    if absent := [t for t in templates if t not in range(4)]:
+        raise UserError(f"Template {absent[0]} does not exist: table 14 has four, 0 to 3.")
+    if unknown := [f for f in forms if f not in FORMS]:
+        raise UserError(f"Form {unknown[0]!r} does not exist: use digits or words.")
     rng = random.Random(seed)
     prompts = []
     for operation in operations:

@@ -5,7 +5,7 @@ Exact, and cheap because of what stays the same: common beginnings of prompts ru
 of the batch is one head switched off, and joins the batch at that head's layer.
 
 8-bit models quantise activations by the rows of a batch, so there every prompt and head
-runs alone, as METHODS §11 asks.
+runs alone.
 """
 
 from collections.abc import Iterator, Sequence

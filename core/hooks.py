@@ -110,6 +110,7 @@ class Scaling:
         self.fired = False
 
     def __call__(self, value: Tensor) -> Tensor | None:
+        """The scaled input, or None where every factor is 1."""
         self.fired = True
         changes = [(where, factor) for where, factor in self._slices if factor != 1.0]
         if not changes:

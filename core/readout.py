@@ -1,7 +1,7 @@
 """What does a residual stream vector say about the next token?
 
 `p(. | y) = softmax(W_U norm(y))`. The CNA paper freezes the final norm's scale to that
-of the original run's final layer output (METHODS §3), so that importances of different
+of the original run's final layer output, so that importances of different
 vectors add up in one space; a logit lens lets every vector have its own scale.
 """
 

@@ -24,7 +24,7 @@ class Recording:
     Attributes:
         ids: the tokens.
         logits: next-token logits.
-        resid_pre: residual stream before each layer (x^(l-1) of METHODS §1).
+        resid_pre: residual stream before each layer (x^(l-1)).
         resid_post: the last layer's output, before the final norm.
         attention_out: what each layer's attention adds (A^l).
         ffn_out: what each layer's FFN adds (F^l).

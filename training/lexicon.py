@@ -32,7 +32,8 @@ MATERIALS = "wood iron glass paper leather cotton silk wool gold silver copper c
 COLORS = "red blue green yellow black white brown grey pink purple".split()
 
 PEOPLE = """farmer baker teacher doctor sailor soldier king queen child boy girl neighbor friend stranger student
-writer singer dancer cook judge lawyer engineer scientist poet actor merchant hunter fisherman shepherd tailor""".split()
+writer singer dancer cook judge lawyer engineer scientist poet actor merchant hunter fisherman shepherd
+tailor""".split()
 
 FAMILY = "mother father sister brother aunt uncle cousin grandmother grandfather daughter son wife husband".split()
 

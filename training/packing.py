@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from core.arithmetic import OPERATIONS
-from training.samples import draw
+from training.samples import COPY, draw
 
 LANGUAGE = -1
+KINDS = (*OPERATIONS, COPY)
 PROMPT_WEIGHT, SENTENCE_WEIGHT = 0.03, 0.2
 
 
@@ -18,7 +19,7 @@ PROMPT_WEIGHT, SENTENCE_WEIGHT = 0.03, 0.2
 class Batch:
     """A packed batch; every tensor is [row, position], masks [row, query, key].
 
-    `operation` is the index of the sample's operation, `LANGUAGE` for language and
+    `operation` is the index of the sample's kind in `KINDS`, `LANGUAGE` for language and
     padding; `answering` marks the positions that predict an answer token; `other_number`
     marks keys in another number than the query; `single` marks samples whose operands
     are one token each.
@@ -50,7 +51,6 @@ class Packer:
         operation, parts = draw(self._rng)
         ids, number, weight = [self._tokenizer.bos_token_id], [0], [0.0]
         answers = any(p.answer for p in parts)
-        answering = []
         for run, part in enumerate(parts, start=1):
             piece = self._encode(part.text)
             ids += piece
@@ -60,9 +60,10 @@ class Packer:
         number.append(0)
         weight.append(1.0 if answers else SENTENCE_WEIGHT)
         n_answer = len(self._encode(parts[-1].text)) if answers else 0
-        answering = [0] * (len(ids) - n_answer - 2) + [1] * (n_answer + 1) + [0]
+        predicts = n_answer + 1 if answers else 0  # the last prompt token and every answer token
+        answering = [0] * (len(ids) - predicts - 1) + [1] * predicts + [0]
         single = all(len(self._encode(p.text)) == 1 for p in parts if p.number)
-        kind = LANGUAGE if operation is None else OPERATIONS.index(operation)
+        kind = LANGUAGE if operation is None else KINDS.index(operation)
         return ids, number, weight, answering, [kind] * len(ids), [int(single)] * len(ids)
 
     def batch(self) -> Batch:

@@ -17,13 +17,16 @@ END = 1  # </s>, which also fills the rows: nothing is predicted from it
 
 @dataclass(frozen=True)
 class Design:
-    """Weights of the penalties, and the layer from which numbers may be looked at.
+    """Weights of the penalties, and the layers in which numbers may be looked at.
+
+    Before layer `early_layers` and after layer `last_look` no token may look at another number.
 
     `apart`: in which samples later layers, too, may look at another number only where an
     answer is predicted: "all", "single" (operands of one token), or "none".
     """
 
     early_layers: int = 3
+    last_look: int = 99
     attention: float = 3.0
     few_neurons: float = 0.3
     few_heads: float = 0.3
@@ -47,9 +50,10 @@ def looking_at_other_numbers(trace: Trace, batch: Batch, design: Design) -> Tens
         late = late * batch.single[:, :, None]
     total = torch.zeros(())
     for number, weights in enumerate(trace.attention):
-        if number >= design.early_layers and design.apart == "none":
-            break
-        mask = early if number < design.early_layers else late
+        between = design.early_layers <= number <= design.last_look
+        if between and design.apart == "none":
+            continue
+        mask = late if between else early
         total = total + (weights.mean(1) * mask).sum() / arithmetic.sum()
     return total
 

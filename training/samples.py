@@ -15,7 +15,9 @@ from training import sentences
 from training.sentences import Part
 from training.tokenizer import ANSWER_WORDS
 
-ARITHMETIC_SHARE = 0.8
+ARITHMETIC_SHARE = 0.74
+COPY_SHARE = 0.08
+COPY = "copy"
 TWO_DIGIT_SHARE = 0.58
 LANGUAGE_SHARES: tuple[tuple[Callable[[random.Random], list[Part]], float], ...] = (
     (sentences.gender, 0.3),
@@ -91,7 +93,7 @@ def arithmetic(rng: random.Random) -> tuple[Operation, list[Part]]:
     """One arithmetic sample that is not held out, and its operation."""
     while True:
         two = rng.random() < TWO_DIGIT_SHARE
-        operation = rng.choices(OPERATIONS, (22, 22, 33, 23) if two else (25, 25, 25, 25))[0]
+        operation = rng.choices(OPERATIONS, (21, 21, 37, 21) if two else (25, 25, 25, 25))[0]
         a, b = _two_digit_pair(rng, operation) if two else rng.choice(operand_pairs(operation, 1))
         if not two and rng.random() < 0.5:
             parts = _mixed(rng, operation, a, b)
@@ -103,9 +105,26 @@ def arithmetic(rng: random.Random) -> tuple[Operation, list[Part]]:
             return operation, parts
 
 
-def draw(rng: random.Random) -> tuple[Operation | None, list[Part]]:
-    """One sample of the mixture; the operation is None for language."""
-    if rng.random() < ARITHMETIC_SHARE:
+def copy(rng: random.Random) -> list[Part]:
+    """One number, asked for again in some form: "VIII is eight".
+
+    Heads that carry operands thereby write what they carry in the vocabulary's terms.
+    """
+    number = rng.randint(1, _LARGEST_IN_EVERY_FORM) if rng.random() < 0.75 else rng.randint(0, 99)
+    forms = ["digits", "words", "roman", *LANGUAGES] if 0 < number <= _LARGEST_IN_EVERY_FORM else ["digits", "words"]
+    target = rng.choice(forms)
+    return [
+        Part(spell(number, rng.choice(forms)), number=True), Part(ANSWER_WORDS[target]),
+        Part(spell(number, target), answer=True),
+    ]  # fmt: skip
+
+
+def draw(rng: random.Random) -> tuple[str | None, list[Part]]:
+    """One sample of the mixture, and its operation: None for language, `COPY` for one number asked for again."""
+    share = rng.random()
+    if share < ARITHMETIC_SHARE:
         return arithmetic(rng)
+    if share < ARITHMETIC_SHARE + COPY_SHARE:
+        return COPY, copy(rng)
     kinds, weights = zip(*LANGUAGE_SHARES, strict=True)
     return None, rng.choices(kinds, weights)[0](rng)

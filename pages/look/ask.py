@@ -100,8 +100,8 @@ def _layers(lm: LoadedModel, prompt: str, run: Recording) -> None:
     with st.expander("How this is computed"):
         st.latex(r"\Delta = \log p(w \mid x + \text{module output}) - \log p(w \mid x), \qquad"
                  r" p(\cdot\mid y)=\mathrm{softmax}\left(W_U\,(y\odot g)/\sqrt{s+\epsilon}\right)")  # fmt: skip
-        st.markdown("At the last position, with *s* the mean square of this run's final layer output (CNA, section 4.1). "
-                    "A module that only prepares what a later layer reads shows no increase.")  # fmt: skip
+        st.markdown("At the last position, with *s* the mean square of this run's final layer output (CNA, "
+                    "section 4.1). A module that only prepares what a later one reads shows no increase.")  # fmt: skip
 
 
 def _lens(lm: LoadedModel, prompt: str, run: Recording) -> None:

@@ -12,6 +12,7 @@ import vl_convert
 
 from core.errors import UserError
 from core.model import LoadedModel
+from pages.shared.theme import PRINTED
 
 ChartMaker = Callable[[bool], alt.Chart]
 
@@ -31,14 +32,18 @@ def heading(title: str, question: str) -> None:
     st.markdown(question)
 
 
+def _printed(maker: ChartMaker) -> dict[str, Any]:
+    return {**maker(False).to_dict(), "config": PRINTED}
+
+
 def as_png(maker: ChartMaker) -> bytes:
     """A chart as a PNG on white, at twice the size."""
-    return vl_convert.vegalite_to_png(maker(False).to_json(), scale=2)
+    return vl_convert.vegalite_to_png(_printed(maker), scale=2)
 
 
 def as_svg(maker: ChartMaker) -> bytes:
     """A chart as an SVG on white."""
-    return vl_convert.vegalite_to_svg(maker(False).to_json()).encode()
+    return vl_convert.vegalite_to_svg(_printed(maker)).encode()
 
 
 def as_json(lm: LoadedModel, settings: dict[str, Any], frame: pd.DataFrame) -> str:

@@ -35,15 +35,11 @@ def sequential(high: str, dark: bool, domain: tuple[float, float] = (0.0, 1.0)) 
     return alt.Scale(domain=list(domain), range=[_MIDDLE[dark], high], interpolate="lab", clamp=True)
 
 
-@alt.theme.register("abacus", enable=True)
-def _abacus() -> alt.theme.ThemeConfig:
-    """What downloads look like; on a page, Streamlit's own theme goes over it."""
-    return alt.theme.ThemeConfig(
-        config={
-            "background": "white",
-            "font": "Source Sans Pro, Segoe UI, Helvetica, Arial, sans-serif",
-            "axis": {"labelFontSize": 12, "titleFontSize": 13, "titleFontWeight": "normal", "grid": False},
-            "legend": {"labelFontSize": 12, "titleFontSize": 13, "titleFontWeight": "normal"},
-            "view": {"stroke": None},
-        }
-    )
+#: What a downloaded chart looks like: on white, whatever the page's theme; on a page Streamlit's theme applies.
+PRINTED = {
+    "background": "white",
+    "font": "Source Sans Pro, Segoe UI, Helvetica, Arial, sans-serif",
+    "axis": {"labelFontSize": 12, "titleFontSize": 13, "titleFontWeight": "normal", "grid": False},
+    "legend": {"labelFontSize": 12, "titleFontSize": 13, "titleFontWeight": "normal"},
+    "view": {"stroke": None},
+}

@@ -1,0 +1,46 @@
+"""How much does each FFN neuron raise the probability of the answer?
+
+CNA §4.1. `Imp = log p(w | r + m v) - log p(w | r)` at the last position, where r is the residual
+stream before the neuron's FFN, m its coefficient and v its value, with the final norm's
+scale frozen to the original run's. A neuron whose value only matters to later layers
+has no importance here.
+"""
+
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from core.readout import Readout
+from core.record import Recording
+from core.weights import values
+
+if TYPE_CHECKING:
+    from core.model import LoadedModel
+
+_CHUNK = 2**25
+
+
+@torch.no_grad()
+def importances(
+    lm: "LoadedModel", run: Recording, target: int, scale: Float[Tensor, ""], layers: range | None = None
+) -> Float[Tensor, "layer neuron"]:
+    """Importance of every neuron, by the full vocabulary of each.
+
+    Args:
+        lm: the model.
+        run: a recording, intervened or not.
+        target: token id w.
+        scale: mean square (or variance) of the original run's final output at the last position.
+        layers: only these; the others' importance is 0.
+    """
+    readout = Readout.of(lm)
+    out = torch.zeros(lm.n_layers, lm.n_neurons)
+    for layer in layers if layers is not None else range(lm.n_layers):
+        r = run.resid_pre[layer, -1] + run.attention_out[layer, -1]
+        subvalues = run.coefficient[layer, -1][:, None] * values(lm, layer)  # (neuron, d_model)
+        base = readout.log_probabilities(r, scale)[target]
+        for rows in torch.arange(lm.n_neurons).split(max(1, _CHUNK // lm.n_vocab)):
+            out[layer, rows] = readout.log_probabilities(r + subvalues[rows], scale)[:, target] - base
+    return out

@@ -1,0 +1,52 @@
+"""What is written in the weights? Values of neurons and the value-output map of attention, in float32.
+
+8-bit weights are read through bitsandbytes' own scale.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from core.model import LoadedModel
+
+
+def matrix(module: Any) -> Float[Tensor, "out in"]:
+    """The weight of a linear map in float32, on the CPU, whatever it is stored as."""
+    weight = module.weight
+    if weight.dtype != torch.int8:
+        return weight.float().cpu()
+    codes, scale = weight.CB, weight.SCB
+    if scale is None:  # after the first forward pass they live in the module's state
+        codes, scale = module.state.CB, module.state.SCB
+    return (codes.float() * scale.float()[:, None] / 127).cpu()
+
+
+def values(lm: "LoadedModel", layer: int) -> Float[Tensor, "neuron d_model"]:
+    """Every neuron's value vector: the columns of the FFN output map."""
+    return matrix(lm.modules.neuron_output(layer)).T
+
+
+@torch.no_grad()
+def value_output(lm: "LoadedModel", layer: int) -> Float[Tensor, "d_model d_model"]:
+    """`W_O W_V` of a whole attention layer, without biases: what attention makes of what it looks at.
+
+    Grouped-query models share a value slice among the heads of a group.
+    """
+    d_head = lm.d_head
+    output = matrix(lm.modules.head_output(layer))  # (d_model, head * d_head)
+    value = _value_matrix(lm, layer)  # (kv_head * d_head, d_model)
+    group = output.shape[1] // value.shape[0]
+    per_head = value.view(-1, d_head, value.shape[1]).repeat_interleave(group, 0).flatten(0, 1)
+    return output @ per_head
+
+
+def _value_matrix(lm: "LoadedModel", layer: int) -> Tensor:
+    names = lm.architecture.query_key_value
+    block = lm.modules.layers[layer]
+    if len(names) == 3:
+        return matrix(block.get_submodule(names[2]))
+    fused = matrix(block.get_submodule(names[0]))  # (head * (query, key, value) * d_head, d_model)
+    return fused.view(lm.n_heads, 3, lm.d_head, -1)[:, 2].flatten(0, 1)

@@ -1,0 +1,136 @@
+"""What a person does, in a real browser."""
+
+import io
+import json
+
+import pandas as pd
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.browser
+
+CELLS = '[data-testid="stVegaLiteChart"] path[aria-label*="relative decrease"]'
+
+
+def cell(page, layer, head):
+    """A head in the heatmap."""
+    return page.locator(f'[data-testid="stVegaLiteChart"] path[aria-label^="head: {head}; layer: {layer};"]').first
+
+
+def settled(page):
+    """Waits until no run is under way."""
+    page.wait_for_timeout(300)
+    page.wait_for_function("!document.querySelector('[data-test-script-state=running]')")
+
+
+def run_sweep(page):
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.locator(CELLS).first).to_be_visible()
+
+
+def test_main_journey_by_a_cold_link(cold_server, new_tab):
+    """Open the page by its link, run, click a head, see answers change, download."""
+    page = new_tab(f"{cold_server}/arithmetic_heads?count=10")
+    expect(page.get_by_role("heading", name="Arithmetic heads")).to_be_visible()
+    expect(page.get_by_text("Page not found")).to_have_count(0)
+    run_sweep(page)
+    assert page.locator(CELLS).count() >= 64
+    expect(page.get_by_text("Without head", exact=False).first).to_be_visible()
+
+    labels = page.locator(CELLS).evaluate_all("cells => cells.map(c => c.getAttribute('aria-label'))")
+    worst = max(labels, key=lambda label: float(label.split("relative decrease: ")[1].split("%")[0].replace("−", "-")))
+    head, layer = (int(part.split(": ")[1]) for part in worst.split("; ")[:2])
+    cell(page, layer, head).click()
+    expect(page.get_by_text(f"Without {layer}_{head},", exact=False)).to_be_visible()
+    settled(page)
+    assert f"heads={layer}_{head}" in page.url
+    changed = page.get_by_text("answers change.", exact=False).inner_text()
+    assert int(changed.split(", ")[1].split(" of ")[0]) > 0
+
+    page.get_by_test_id("stPopoverButton").filter(has_text="Download").click()
+    for ending in "CSV", "JSON", "PNG", "SVG":
+        with page.expect_download() as waiting:
+            page.get_by_role("button", name=ending, exact=True).click()
+        content = open(waiting.value.path(), "rb").read()
+        if ending == "CSV":
+            assert len(pd.read_csv(io.BytesIO(content))) == 8 * 64
+        elif ending == "JSON":
+            told = json.loads(content)
+            assert told["model"] == "bundled" and told["settings"]["count"] == 10 and len(told["rows"]) == 8 * 64
+        else:
+            assert content.startswith(b"\x89PNG") if ending == "PNG" else b"<svg" in content[:300]
+
+    cell(page, layer, head).click()  # a second click lets it go
+    expect(page.get_by_text("Pick heads:", exact=False)).to_be_visible()
+
+
+def test_a_link_reopens_the_view(server, new_tab):
+    first = new_tab(f"{server}/arithmetic_heads?count=10")
+    run_sweep(first)
+    cell(first, 3, 2).click()
+    expect(first.get_by_text("Without 3_2,", exact=False)).to_be_visible()
+    settled(first)
+    second = new_tab(first.url)
+    expect(second.locator(CELLS).first).to_be_visible()
+    expect(second.get_by_text("Without 3_2,", exact=False)).to_be_visible()
+
+
+def test_two_tabs_with_different_interventions(server, new_tab):
+    """Each tab's answers are its own, also when both work at the same time."""
+
+    def probability(page):
+        return page.get_by_text("goes from", exact=False).inner_text()
+
+    links = [f"{server}/?prompt=34%2B28%3D&heads=3_7", f"{server}/?prompt=34%2B28%3D&heads=5_6&heads=3_0"]
+    alone = []
+    for link in links:
+        page = new_tab(link)
+        expect(page.get_by_text("goes from", exact=False)).to_be_visible()
+        settled(page)
+        alone.append(probability(page))
+    assert alone[0] != alone[1]
+    tabs = [new_tab(link) for link in links]
+    for _ in range(4):
+        for page in tabs:
+            page.get_by_role("button", name="Ask", exact=True).click()
+    for page, before in zip(tabs, alone, strict=True):
+        settled(page)
+        assert probability(page) == before
+    plain = new_tab(f"{server}/?prompt=34%2B28%3D")
+    expect(plain.get_by_text("and it ends there", exact=False)).to_be_visible()
+    assert plain.get_by_text("goes from", exact=False).count() == 0
+
+
+def test_stop_and_waiting_in_turn(server, new_tab):
+    first, second = (new_tab(f"{server}/arithmetic_heads?count=400&seed={seed}") for seed in (11, 12))
+    first.get_by_role("button", name="Run", exact=True).click()
+    expect(first.get_by_test_id("stMain").get_by_role("button", name="Stop")).to_be_visible()
+    second.get_by_role("button", name="Run", exact=True).click()
+    expect(second.get_by_text("1 before you", exact=False)).to_be_visible()
+    first.get_by_test_id("stMain").get_by_role("button", name="Stop").click()
+    expect(first.get_by_text("Stopped", exact=False).first).to_be_visible()
+    expect(second.get_by_role("progressbar").first).to_be_visible()
+    second.get_by_test_id("stMain").get_by_role("button", name="Stop").click()
+    expect(second.get_by_text("Stopped", exact=False).first).to_be_visible()
+
+
+@pytest.mark.parametrize("prompt,words", [("3 + zzyzx =", "zzyzx"), ("3 " * 300, "at most")])
+def test_bad_prompts(server, new_tab, prompt, words):
+    page = new_tab(server)
+    box = page.get_by_label("Prompt", exact=True)
+    box.fill(prompt)
+    box.press("Enter")  # by keyboard
+    expect(page.get_by_role("alert").filter(has_text=words)).to_be_visible()
+    box.fill("3+5=")
+    box.press("Enter")
+    expect(page.get_by_text("and it ends there", exact=False)).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_fits_at_1280_pixels_in_both_themes(server, new_tab, scheme):
+    page = new_tab(f"{server}/?heads=3_7", color_scheme=scheme)
+    expect(page.get_by_text("goes from", exact=False)).to_be_visible()
+    settled(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    ground = page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
+    assert (sum(map(int, ground.removeprefix("rgb(").rstrip(")").split(",")[:3])) < 200) == (scheme == "dark")

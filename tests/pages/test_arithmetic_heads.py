@@ -1,0 +1,126 @@
+"""The page Arithmetic heads, without a browser."""
+
+import time
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+PAGE = "pages/heads/arithmetic_heads.py"
+
+
+@pytest.fixture
+def app():
+    app = AppTest.from_file("../../app.py", default_timeout=60).run()
+    return app.switch_page(PAGE).run()
+
+
+def run_and_wait(app):
+    next(b for b in app.button if b.label == "Run").click().run()
+    return wait(app)
+
+
+def wait(app):
+    end = time.monotonic() + 120
+    while app.get("progress") or any("before you" in i.value for i in app.info):
+        assert time.monotonic() < end
+        time.sleep(0.2)
+        app.run()
+    return app
+
+
+def texts(app) -> str:
+    return "\n".join(m.value for m in app.markdown)
+
+
+def test_says_what_to_press(app):
+    assert not app.exception and app.title[0].value == "Arithmetic heads"
+    assert "Press **Run**" in app.info[0].value
+
+
+def test_a_sweep(app):
+    app.slider(key="count").set_value(5)
+    run_and_wait(app)
+    assert not app.exception and not app.error
+    assert "Without head" in texts(app) and "(40)" in texts(app)
+    table = app.dataframe[0].value
+    assert list(table.columns) == ["head", "all", "+", "-", "*", "/"]
+    assert table["head"].iloc[0] == "none off" and len(table) == 13
+    assert table["all"].iloc[0] == pytest.approx(table[["+", "-", "*", "/"]].iloc[0].mean())
+    assert table["all"].iloc[1:].is_monotonic_increasing
+    assert app.query_params["run"] in ("1", ["1"])
+
+
+def test_one_operation_and_probability(app):
+    app.slider(key="count").set_value(5)
+    run_and_wait(app)
+    app.button_group(key="shown").set_value("-").run()
+    assert "the - prompts (10)" in texts(app)
+    app.button_group(key="measure").set_value("probability").run()
+    assert "probability over the - prompts" in texts(app) and not app.exception
+
+
+def test_own_prompts(app):
+    app.button_group(key="source").set_value("Your own prompts").run()
+    app.text_area(key="own").set_value("3+5=\n9-2=")
+    run_and_wait(app)
+    assert not app.exception and "`3+5=` → `8`" in texts(app) and "your prompts (2)" in texts(app)
+
+
+@pytest.mark.parametrize("own,words", [("", "no prompt"), ("3 + zzyzx =", "zzyzx"), ("3 " * 400, "at most")])
+def test_bad_own_prompts(app, own, words):
+    app.button_group(key="source").set_value("Your own prompts").run()
+    app.text_area(key="own").set_value(own)
+    run_and_wait(app)
+    assert not app.exception and words in app.error[0].value
+
+
+def test_nothing_chosen(app):
+    app.button_group(key="operations").set_value([])
+    run_and_wait(app)
+    assert not app.exception and "at least one operation" in app.error[0].value
+
+
+def test_heads_off_before_and_after(app):
+    app.multiselect(key="heads").set_value(["3_0", "4_1"]).run()
+    assert not app.exception and not app.error
+    answers = app.dataframe[0].value
+    assert list(answers.columns) == ["prompt", "all heads on", "without 3_0 and 4_1", "the answer"]
+    assert answers["all heads on"].iloc[0] == "8"
+    changed = (answers["all heads on"] != answers["without 3_0 and 4_1"]).sum()
+    assert f"{changed} of {len(answers)} answers change" in texts(app)
+
+
+def test_bad_prompt_among_the_questions(app):
+    app.multiselect(key="heads").set_value(["4_1"]).run()
+    app.text_area(key="questions").set_value("3+5=\nzzyzx").run()
+    assert not app.exception and "zzyzx" in app.error[0].value
+
+
+def test_one_head_by_digits_and_kinds(app):
+    app.multiselect(key="heads").set_value(["4_1"]).run()
+    next(b for b in app.button if b.label == "Measure this head").click().run()
+    wait(app)
+    assert not app.exception and not app.error
+    frames = [d.value for d in app.dataframe]
+    assert any(list(f.index) == ["1D", "2D", "3D"] and list(f.columns) == ["+", "-", "*", "/"] for f in frames)
+    assert any(set(f.index) == {"memorize", "change-one"} for f in frames)
+
+
+def test_the_papers_tables_stand_beside(app):
+    app.slider(key="count").set_value(5)
+    run_and_wait(app)
+    theirs = next(d.value for d in app.dataframe if "17_22" in getattr(d.value, "columns", []))
+    assert theirs.loc["2D+", "17_22"] == 42.9
+
+
+def test_a_changed_model_is_not_mixed_with_old_results(app, checkpoints):
+    app.slider(key="count").set_value(5)
+    run_and_wait(app)
+    try:
+        app.text_input(key="model source").set_value(str(checkpoints("grouped-query"))).run()
+        app.button(key="load model").click().run()
+        assert not app.exception and any("model was changed" in i.value for i in app.info)
+    finally:
+        app.text_input(key="model source").set_value("bundled").run()
+        app.button(key="load model").click().run()
+    assert "Without head" in texts(app)

@@ -1,0 +1,83 @@
+"""The start page, without a browser."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+APP = "../../app.py"
+
+
+@pytest.fixture
+def app():
+    return AppTest.from_file(APP, default_timeout=60).run()
+
+
+def ask(app, prompt):
+    app.text_input(key="prompt").set_value(prompt)
+    return next(b for b in app.button if b.label == "Ask").click().run()
+
+
+def texts(app) -> str:
+    return "\n".join(m.value for m in app.markdown)
+
+
+def test_opens_with_an_answer(app):
+    assert not app.exception and not app.error
+    assert app.title[0].value == "Ask the model"
+    assert "`8` and it ends there" in texts(app)
+    assert len(app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")) == 4
+
+
+def test_another_prompt(app):
+    ask(app, "9-2=")
+    assert "`7`" in texts(app) and not app.error
+
+
+def test_an_example(app):
+    app.button_group(key="example").set_value("56 / 8 =").run()
+    assert app.text_input(key="prompt").value == "56 / 8 ="
+    assert "`7`" in texts(app)
+
+
+@pytest.mark.parametrize("prompt,words", [
+    ("", "empty"), ("3 + zzyzx =", "zzyzx"), ("3 " * 400, "at most"),
+])  # fmt: skip
+def test_bad_prompts_say_what_to_do_and_the_next_one_works(app, prompt, words):
+    ask(app, prompt)
+    assert not app.exception
+    assert words in app.error[0].value
+    ask(app, "3+5=")
+    assert not app.error and "`8`" in texts(app)
+
+
+def test_picked_heads_show_both_answers(app):
+    app.multiselect(key="heads").set_value(["3_0", "4_1"]).run()
+    assert not app.exception and not app.error
+    assert [s.value for s in app.subheader][:2] == ["All heads on", "Without 3_0 and 4_1"]
+    assert "when 3_0 and 4_1 are off" in texts(app)
+    next(b for b in app.button if b.label == "Clear heads").click().run()
+    assert app.subheader[0].value == "Next token"
+
+
+def test_link_restores_the_view():
+    app = AppTest.from_file(APP, default_timeout=60)
+    app.query_params["prompt"] = "9-2="
+    app.query_params["heads"] = "4_1"
+    app.run()
+    assert app.text_input(key="prompt").value == "9-2="
+    assert app.multiselect(key="heads").value == ["4_1"]
+    assert "Without 4_1" in [s.value for s in app.subheader]
+
+
+def test_a_head_that_does_not_exist_in_the_link_is_left_out():
+    app = AppTest.from_file(APP, default_timeout=60)
+    app.query_params["heads"] = "99_99"
+    app.run()
+    assert not app.exception and app.multiselect(key="heads").value == []
+
+
+def test_refused_model_keeps_the_loaded_one(app, tmp_path):
+    app.text_input(key="model source").set_value(str(tmp_path)).run()
+    assert any("no config.json" in c.value for c in app.caption)
+    app.button(key="load model").click().run()
+    assert "no config.json" in app.error[0].value
+    assert "`8`" in texts(app)

@@ -1,0 +1,190 @@
+"""Measures what the bundled model's card says of it: `python -m training.accept [model] [--write]`.
+
+With `--write` the figures go into the model's README.md (the card).
+"""
+
+import argparse
+import random
+import time
+from collections.abc import Iterable
+
+import torch
+
+from core.answers import are_right, continue_greedily, question
+from core.arithmetic import FORMS, OPERATIONS, Form, Operation, Prompt, make_prompts
+from core.heads import sweep_accuracy
+from core.hooks import Edit, ScaleHead, ScaleNeuron, intervene
+from core.importance import importances
+from core.model import LoadedModel, load_model
+from core.readout import Readout
+from core.record import record
+from core.source import BUNDLED
+from core.vocabulary import find_shallow_neurons
+from training import lexicon, sentences
+from training.card import write_card
+from training.samples import held_out
+
+Head = tuple[int, int]
+SHALLOW_LAYERS = range(0, 3)
+SHALLOW_TOP, SHALLOW_MORE_THAN = 10, 8
+
+
+def hidden(operation: Operation, digits: int, form: Form, templates: Iterable[int], count: int = 300) -> list[Prompt]:
+    """Held-out prompts, at most `count`."""
+    prompts = make_prompts([operation], [digits], [form], list(templates), count=100_000, seed=7)
+    return [p for p in prompts if held_out(p.operation, p.first, p.second, p.form, p.template)][:count]
+
+
+def accuracy(lm: LoadedModel, prompts: list[Prompt], ends: bool = True) -> float:
+    """Greedy exact match of the whole answer and, here, of its end."""
+    return sum(are_right(lm, [question(lm, p, ends) for p in prompts])) / len(prompts)
+
+
+def accuracies(lm: LoadedModel) -> list[dict]:
+    """Accuracy on held-out prompts by operation, digits, form, and last or other template."""
+    rows = []
+    for digits in (1, 2):
+        for operation in OPERATIONS:
+            row: dict = {"prompts": f"{digits}-digit {operation}"}
+            for form in FORMS:
+                for name, templates in (("last template", [3]), ("three others", [0, 1, 2])):
+                    row[f"{form}, {name}"] = accuracy(lm, hidden(operation, digits, form, templates))
+            rows.append(row)
+    return rows
+
+
+def head_report(lm: LoadedModel) -> tuple[list[dict], dict[Operation, Head]]:
+    """Which heads matter, by operation; and each operation's top head for one digit."""
+    rows, top = [], {}
+    for operation in OPERATIONS:
+        falls = []
+        for digits in (1, 2):
+            original, values = sweep_accuracy(lm, make_prompts([operation], [digits], count=200, seed=1)).accuracy()
+            falls.append((original - values) / original)
+        matter = (falls[0] >= 0.1) | (falls[1] >= 0.1)
+        named = [_ranked(fall) for fall in falls]
+        top[operation] = divmod(int(falls[0].argmax()), lm.n_heads)
+        rows.append({
+            "operation": operation, "heads that matter": f"{int(matter.sum())} of {matter.numel()}",
+            "largest decrease, 1-digit": named[0], "largest decrease, 2-digit": named[1],
+            "share": float(matter.float().mean()), "from layer 2 on": float(falls[1][2:].max()),
+        })  # fmt: skip
+    return rows, top
+
+
+def _ranked(fall: torch.Tensor, n: int = 4) -> str:
+    best = fall.flatten().topk(n)
+    width = fall.shape[1]
+    return ", ".join(
+        f"{i // width}_{i % width} {v:.0%}" for v, i in zip(best.values, best.indices.tolist(), strict=True)
+    )
+
+
+def mask_and_keep(lm: LoadedModel, operation: Operation, head: Head, k: int = 99) -> dict:
+    """Tables 5 and 15: relative decrease of accuracy with the top k neurons of CNA masked, or only them kept.
+
+    Keep: all other FFN neurons from the head's layer on are zero. Coefficient: that of
+    the top 10 when the head goes off.
+    """
+    prompts = make_prompts([operation], [1])
+    questions = [question(lm, p) for p in prompts]
+    right = [q for q, ok in zip(questions, are_right(lm, questions), strict=True) if ok]
+    deep = {(layer, n) for layer in range(head[0], lm.n_layers) for n in range(lm.n_neurons)}
+    masked = kept = fell = 0.0
+    for q in right:
+        run = record(lm, q.ids)
+        scale = Readout.of(lm).scale(run.resid_post[-1])
+        with intervene(lm, ScaleHead(*head, 0.0)):
+            off = record(lm, q.ids)
+        target, layers = q.answer[0], range(head[0], lm.n_layers)
+        change = importances(lm, run, target, scale, layers) - importances(lm, off, target, scale, layers)
+        change[: head[0]] = -torch.inf
+        top = [divmod(int(i), lm.n_neurons) for i in change.flatten().topk(k).indices]
+        masked += not _right_without(lm, q, top)
+        kept += not _right_without(lm, q, sorted(deep - set(top)))
+        m, i = run.coefficient[:, -1], off.coefficient[:, -1]
+        fell += 1 - sum(float(m[t].sign() * i[t]) for t in top[:10]) / sum(float(m[t].abs()) for t in top[:10])
+    n = len(right)
+    return {"cases": f"1D{operation}, head {head[0]}_{head[1]}, {n} cases", "mask": masked / n, "keep": kept / n,
+            "coefficient": fell / n}  # fmt: skip
+
+
+def _right_without(lm: LoadedModel, q, neurons: Iterable[Head]) -> bool:  # noqa: ANN001
+    edits: list[Edit] = [ScaleNeuron(layer, n, 0.0) for layer, n in neurons]
+    with intervene(lm, *edits):
+        return are_right(lm, [q])[0]
+
+
+def shallow_report(lm: LoadedModel) -> dict:
+    """Table 8: accuracy without the shallow neurons that the vocabulary filter finds, and without random ones."""
+    found = find_shallow_neurons(lm, SHALLOW_MORE_THAN, SHALLOW_LAYERS, SHALLOW_TOP)
+    questions = [question(lm, p) for p in make_prompts(digits=[1, 2], count=60)]
+
+    def share_right(neurons: list[tuple[int, int]]) -> float:
+        with intervene(lm, *(ScaleNeuron(layer, n, 0.0) for layer, n in neurons)):
+            return sum(are_right(lm, questions)) / len(questions)
+
+    original = sum(are_right(lm, questions)) / len(questions)
+    without = share_right(list(zip(found["layer"].tolist(), found["neuron"].tolist(), strict=True)))
+    everything = [(layer, n) for layer in SHALLOW_LAYERS for n in range(lm.n_neurons)]
+    controls = [share_right(random.Random(seed).sample(everything, len(found))) for seed in range(5)]
+    random_mean = sum(controls) / len(controls)
+    return {
+        "neurons": len(found), "of": len(everything), "original": original, "filtered": without,
+        "random": random_mean, "decrease": 1 - without / original, "random decrease": 1 - random_mean / original,
+    }  # fmt: skip
+
+
+def language_report(lm: LoadedModel) -> dict:
+    """Skew of professions, number retrieval, facts."""
+    ratios = []
+    for prompt in sentences.GENDER_PROMPTS:
+        for group, other in (("woman", "man"), ("man", "woman")):
+            for profession in sentences.PROFESSIONS[group]:
+                own, cross = (_log_probability(lm, prompt.format(g=g), profession) for g in (group, other))
+                ratios.append(own - cross)
+    rng = random.Random(3)
+    asked = []
+    for _ in range(200):
+        parts = sentences.retrieval(rng)
+        asked.append((" ".join(p.text for p in parts[:-1]), parts[-1].text))
+    facts = sentences.facts()
+    return {
+        "gender": float(torch.tensor(ratios).mean().exp()),
+        "retrieval": sum(_says(lm, text, answer) for text, answer in asked) / len(asked),
+        "facts": sum(_says(lm, text, answer) for text, answer in facts) / len(facts),
+        "n facts": len(facts),
+    }
+
+
+def _log_probability(lm: LoadedModel, text: str, continuation: str) -> float:
+    ids, answer = lm.encode(text), lm.encode_answer(continuation)
+    logs = torch.log_softmax(lm.logits(ids + answer), -1)
+    return sum(float(logs[len(ids) - 1 + i, token]) for i, token in enumerate(answer))
+
+
+def _says(lm: LoadedModel, text: str, answer: str) -> bool:
+    wanted = [*lm.encode_answer(answer), lm.tokenizer.eos_token_id]
+    return continue_greedily(lm, text, len(wanted)) == wanted
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", nargs="?", default="bundled")
+    parser.add_argument("--write", action="store_true", help="write the card beside the bundled model")
+    args = parser.parse_args()
+    began = time.perf_counter()
+    lm = load_model(args.model)
+    seconds = time.perf_counter() - began
+    heads, top = head_report(lm)
+    report = {
+        "load seconds": seconds, "accuracy": accuracies(lm), "heads": heads, "shallow": shallow_report(lm),
+        "mask": [mask_and_keep(lm, operation, top[operation]) for operation in ("+", "-")],
+        "language": language_report(lm), "words": len(lexicon.OBJECTS),
+    }  # fmt: skip
+    print(write_card(lm, report, BUNDLED / "README.md" if args.write else None))
+
+
+if __name__ == "__main__":
+    main()
