@@ -8,19 +8,24 @@ coefficients are of the order of 1 to 10.
 
 import argparse
 import json
-from argparse import Namespace
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from transformers import LlamaForCausalLM
 
+from training.recipe import BUNDLED
 from training.tokenizer import build_tokenizer
 from training.train import new_model
 
 
 @torch.no_grad()
 def make_readable(model: LlamaForCausalLM, stream: float) -> None:
-    """Gives value vectors length 1, and divides the residual stream by `stream`."""
+    """Gives value vectors length 1, and divides the residual stream, and so the norms' epsilon, by `stream`."""
+    model.config.rms_norm_eps /= stream**2
+    for module in model.modules():
+        if hasattr(module, "variance_epsilon"):
+            setattr(module, "variance_epsilon", model.config.rms_norm_eps)  # noqa: B010 - its type says Module
     model.model.embed_tokens.weight /= stream
     for layer in model.model.layers:
         layer.self_attn.o_proj.weight /= stream
@@ -41,17 +46,17 @@ def stream_length(model: LlamaForCausalLM, tokenizer) -> float:
 
 def export(run: Path, out: Path) -> None:
     """Writes the folder that ships."""
-    recipe = json.loads((run / "recipe.json").read_text())
     state = torch.load(run / "state.pt", weights_only=True)
     tokenizer = build_tokenizer()
-    model = new_model(len(tokenizer), Namespace(**recipe))
+    model = new_model(len(tokenizer), BUNDLED)
     model.load_state_dict(state["model"])
     model.eval()
     make_readable(model, stream_length(model, tokenizer))
     out.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
-    (out / "recipe.json").write_text(json.dumps({**recipe, "trained_steps": state["step"]}, indent=1) + "\n")
+    told = {**asdict(BUNDLED), "trained_steps": state["step"]}
+    (out / "recipe.json").write_text(json.dumps(told, indent=1) + "\n")
 
 
 def main() -> None:

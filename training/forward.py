@@ -20,7 +20,8 @@ class Trace:
     attention: list[Tensor]  # a layer: (B, H, T, T)
     neurons: list[Tensor]  # a layer: (B, T, N), |coefficient| times the length of its value
     heads: list[Tensor]  # a layer: (B, T, H), length of the head's own output
-    residual: list[Tensor]  # a layer: (B, T), length of the residual stream before the layer
+    residual: list[Tensor]  # a layer: (B, T), length of the residual stream after the layer
+    ffn: list[Tensor]  # a layer: (B, T, d), what the FFN adds
 
 
 def _norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
@@ -45,11 +46,10 @@ def forward(
     cos, sin = model.model.rotary_emb(torch.empty(0, dtype=torch.float32), positions)
     cos, sin = cos[:, None], sin[:, None]  # (B, 1, T, d_head)
     blocked = torch.where(visible | torch.eye(T, dtype=torch.bool), 0.0, float("-inf"))[:, None]
-    trace = Trace(torch.empty(0), [], [], [], [])
+    trace = Trace(torch.empty(0), [], [], [], [], [])
     x = model.model.embed_tokens(ids)
     for number, layer in enumerate(model.model.layers):
         att, mlp = layer.self_attn, layer.mlp
-        trace.residual.append(x.detach().norm(dim=-1))
         n = _norm(x, layer.input_layernorm.weight, eps)
         q, k, v = (p(n).view(B, T, n_heads, d_head).transpose(1, 2) for p in (att.q_proj, att.k_proj, att.v_proj))
         q, k = _rotate(q, cos, sin), _rotate(k, cos, sin)
@@ -67,6 +67,8 @@ def forward(
         n = _norm(x, layer.post_attention_layernorm.weight, eps)
         m = F.silu(mlp.gate_proj(n)) * mlp.up_proj(n)
         trace.neurons.append(m.float().abs() * mlp.down_proj.weight.norm(dim=0))
-        x = x + mlp.down_proj(m).float()
+        trace.ffn.append(mlp.down_proj(m).float())
+        x = x + trace.ffn[-1]
+        trace.residual.append(x.detach().norm(dim=-1))
     trace.logits = model.lm_head(_norm(x, model.model.norm.weight, eps)).float()
     return trace

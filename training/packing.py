@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from core.arithmetic import OPERATIONS
-from training.samples import COPY, draw
+from training.samples import COPY, DEFAULT, Mixture, draw
 
 LANGUAGE = -1
 KINDS = (*OPERATIONS, COPY)
@@ -39,16 +39,16 @@ class Batch:
 class Packer:
     """Draws an endless, seeded stream of batches."""
 
-    def __init__(self, tokenizer, rows: int, width: int, seed: int):
+    def __init__(self, tokenizer, rows: int, width: int, seed: int, mixture: Mixture = DEFAULT):
         self._tokenizer, self._rows, self._width = tokenizer, rows, width
-        self._rng = random.Random(seed)
+        self._rng, self._mixture = random.Random(seed), mixture
         self._left_over: tuple[list, ...] | None = None
         self._encode = lru_cache(maxsize=65536)(
             lambda text: tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
         )
 
     def _sample(self) -> tuple[list, ...]:
-        operation, parts = draw(self._rng)
+        operation, parts = draw(self._rng, self._mixture)
         ids, number, weight = [self._tokenizer.bos_token_id], [0], [0.0]
         answers = any(p.answer for p in parts)
         for run, part in enumerate(parts, start=1):

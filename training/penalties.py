@@ -1,16 +1,20 @@
-"""What shapes the bundled model beside its data? Five penalties; none acts at inference.
+"""What shapes the bundled model beside its data? Seven penalties; none acts at inference.
 
 They are why a model this small shows the paper's four stages, and why its picture is
 no evidence that models trained on text alone look so.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
+from transformers import LlamaForCausalLM
 
+from core.numberwords import LANGUAGES, roman, words
 from training.forward import Trace
 from training.packing import Batch
+from training.tokenizer import vocabulary
 
 END = 1  # </s>, which also fills the rows: nothing is predicted from it
 
@@ -28,12 +32,14 @@ class Design:
     early_layers: int = 3
     last_look: int = 99
     attention: float = 3.0
-    few_neurons: float = 0.3
-    few_heads: float = 0.3
-    own_heads: float = 0.1
-    quiet: float = 0.002
-    drop_head: float = 0.1
-    apart: str = "all"
+    few_neurons: float = 0.5
+    few_heads: float = 1.0
+    own_heads: float = 0.3
+    quiet: float = 0.01
+    late_heads: float = 0.05
+    carried: float = 0.3
+    drop_head: float = 0.15
+    apart: str = "single"
 
 
 def participation(a: Tensor) -> Tensor:
@@ -73,10 +79,54 @@ def sharing_heads(trace: Trace, batch: Batch, first_layer: int) -> Tensor:
     return (unit[0] @ unit[1] + unit[0] @ unit[2] + unit[1] @ unit[2]) / 3
 
 
-def penalties(trace: Trace, batch: Batch, design: Design) -> dict[str, Tensor]:
+def _late(trace: Trace, batch: Batch, last_look: int) -> Tensor:
+    """What heads after the last layer that may look at numbers add in arithmetic, against the residual stream."""
+    here = batch.operation >= 0
+    late = [
+        (h[here].sum(-1) / r[here].clamp_min(1e-3)).mean()
+        for h, r in zip(trace.heads[last_look + 1 :], trace.residual[last_look + 1 :], strict=True)
+    ]
+    return torch.stack(late).sum() if late else torch.zeros(())
+
+
+@cache
+def number_forms() -> Tensor:
+    """For each token that is a number: even weights on all its single-token forms [token, token]."""
+    index = {token: i for i, token in enumerate(vocabulary())}
+    forms: dict[int, list[int]] = {}
+    for n in range(100):
+        spelled = {str(n), words(n), *(words(n, code) for code in LANGUAGES if n <= 20)}
+        spelled |= {roman(n)} if 1 <= n <= 20 else set()
+        forms[n] = sorted(index[s] for s in spelled if s in index)
+    out = torch.zeros(len(index), len(index))
+    for members in forms.values():
+        for member in members:
+            out[member, members] = 1.0
+    return out / out.sum(-1, keepdim=True).clamp_min(1.0)
+
+
+def carried_names(model: LlamaForCausalLM, trace: Trace, batch: Batch, early_layers: int) -> Tensor:
+    """Does what the shallow FFNs say of a number name it, once attention has carried it on? Cross-entropy, nats.
+
+    The value-output maps of the first two layers that may fetch numbers carry it.
+    """
+    wanted = number_forms()[batch.ids]
+    here = (batch.operation >= 0) & (wanted.sum(-1) > 0)
+    said = torch.stack(trace.ffn[:early_layers]).sum(0)[here]  # (number, d)
+    total = torch.zeros(())
+    for layer in list(model.model.layers)[early_layers : early_layers + 2]:
+        attention = layer.self_attn
+        carried = attention.o_proj(attention.v_proj(said * layer.input_layernorm.weight))
+        logits = model.lm_head(model.model.norm(carried)).float()
+        total = total - (torch.log_softmax(logits, -1) * wanted[here]).sum(-1).mean() / 2
+    return total
+
+
+def penalties(model: LlamaForCausalLM, trace: Trace, batch: Batch, design: Design) -> dict[str, Tensor]:
     """Each penalty, unweighted, by its name in `Design`."""
     real = (batch.positions > 0) & (batch.ids != END)
-    late_heads = torch.cat(trace.heads[design.early_layers :], -1)[real]
+    asked = batch.answering & (batch.operation >= 0)
+    fetching = torch.cat(trace.heads[design.early_layers :], -1)[asked]
     neurons = torch.stack([participation(n[real]).mean() for n in trace.neurons]).mean()
     quiet = torch.stack(
         [(n[real].sum(-1) / r[real].clamp_min(1e-3)).mean() for n, r in zip(trace.neurons, trace.residual, strict=True)]
@@ -85,7 +135,9 @@ def penalties(trace: Trace, batch: Batch, design: Design) -> dict[str, Tensor]:
     return {
         "attention": looking_at_other_numbers(trace, batch, design),
         "few_neurons": neurons,
-        "few_heads": participation(late_heads).mean(),
+        "few_heads": participation(fetching).mean(),
         "own_heads": sharing_heads(trace, batch, design.early_layers),
         "quiet": quiet,
+        "late_heads": _late(trace, batch, design.last_look),
+        "carried": carried_names(model, trace, batch, design.early_layers),
     }

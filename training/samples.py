@@ -8,6 +8,7 @@ pairs of + and -, in every form; and of all other arithmetic prompts about one i
 import random
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from core.arithmetic import FORMS, OPERATIONS, TEMPLATES, Operation, compute, operand_pairs
 from core.numberwords import LANGUAGES, roman, words
@@ -15,8 +16,7 @@ from training import sentences
 from training.sentences import Part
 from training.tokenizer import ANSWER_WORDS
 
-ARITHMETIC_SHARE = 0.74
-COPY_SHARE = 0.08
+LANGUAGE_SHARE = 0.18
 COPY = "copy"
 TWO_DIGIT_SHARE = 0.58
 LANGUAGE_SHARES: tuple[tuple[Callable[[random.Random], list[Part]], float], ...] = (
@@ -26,6 +26,17 @@ LANGUAGE_SHARES: tuple[tuple[Callable[[random.Random], list[Part]], float], ...]
     (sentences.neutral, 0.3),
 )
 _LARGEST_IN_EVERY_FORM = 20
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """What changes between phases: the share of `copy` samples, and how often two-digit samples multiply (of 100)."""
+
+    copy: float = 0.08
+    times: int = 37
+
+
+DEFAULT = Mixture()
 
 
 def _bucket(*key: object) -> int:
@@ -89,11 +100,13 @@ def _mixed(rng: random.Random, operation: Operation, a: int, b: int) -> list[Par
     ]  # fmt: skip
 
 
-def arithmetic(rng: random.Random) -> tuple[Operation, list[Part]]:
+def arithmetic(rng: random.Random, mixture: Mixture = DEFAULT) -> tuple[Operation, list[Part]]:
     """One arithmetic sample that is not held out, and its operation."""
     while True:
         two = rng.random() < TWO_DIGIT_SHARE
-        operation = rng.choices(OPERATIONS, (21, 21, 37, 21) if two else (25, 25, 25, 25))[0]
+        rest = (100 - mixture.times) // 3
+        weights = (rest, rest, mixture.times, rest) if two else (25, 25, 25, 25)
+        operation = rng.choices(OPERATIONS, weights)[0]
         a, b = _two_digit_pair(rng, operation) if two else rng.choice(operand_pairs(operation, 1))
         if not two and rng.random() < 0.5:
             parts = _mixed(rng, operation, a, b)
@@ -119,12 +132,12 @@ def copy(rng: random.Random) -> list[Part]:
     ]  # fmt: skip
 
 
-def draw(rng: random.Random) -> tuple[str | None, list[Part]]:
+def draw(rng: random.Random, mixture: Mixture = DEFAULT) -> tuple[str | None, list[Part]]:
     """One sample of the mixture, and its operation: None for language, `COPY` for one number asked for again."""
     share = rng.random()
-    if share < ARITHMETIC_SHARE:
-        return arithmetic(rng)
-    if share < ARITHMETIC_SHARE + COPY_SHARE:
+    if share < mixture.copy:
         return COPY, copy(rng)
+    if share < 1 - LANGUAGE_SHARE:
+        return arithmetic(rng, mixture)
     kinds, weights = zip(*LANGUAGE_SHARES, strict=True)
     return None, rng.choices(kinds, weights)[0](rng)

@@ -7,12 +7,15 @@ import torch
 
 from core.arithmetic import OPERATIONS, make_prompts
 from core.model import load_model
+from training.export import make_readable
 from training.forward import forward
 from training.packing import LANGUAGE, Packer
 from training.penalties import Design, participation, penalties
+from training.recipe import Phase, Recipe
 from training.samples import arithmetic, draw, held_out
 from training.sentences import GENDER_PROMPTS, GENDER_SKEW, PROFESSIONS, gender
 from training.tokenizer import build_tokenizer, vocabulary
+from training.train import train
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +100,16 @@ def test_masks_keep_numbers_apart(tokenizer):
 def test_penalties_are_finite_and_differentiable(bundled):
     batch = Packer(bundled.tokenizer, rows=2, width=48, seed=1).batch()
     trace = forward(bundled.model, batch.ids, batch.positions, batch.visible)
-    values = penalties(trace, batch, Design())
-    assert set(values) == {"attention", "few_neurons", "few_heads", "own_heads", "quiet"}
+    values = penalties(bundled.model, trace, batch, Design())
+    assert set(values) == {
+        "attention",
+        "few_neurons",
+        "few_heads",
+        "own_heads",
+        "quiet",
+        "late_heads",
+        "carried",
+    }
     assert all(torch.isfinite(v) and v >= 0 for v in values.values())
 
 
@@ -107,33 +118,28 @@ def test_participation():
     assert participation(torch.tensor([5.0, 0, 0, 0])).item() == pytest.approx(0.25)
 
 
+def tiny_recipe(*untils):
+    design = Design(early_layers=1)
+    phases = tuple(Phase(until, 4, design) for until in untils)
+    return Recipe(phases, width=16, neurons=16, layers=2, heads=2, rows=4)
+
+
 def test_a_run_resumes_where_it_stopped(tmp_path):
-    from training.train import main
-
-    args = ["train", "--out", str(tmp_path / "run"), "--width", "16", "--neurons", "16", "--layers", "2",
-            "--early-layers", "1"]  # fmt: skip
-    import sys
-
-    old, sys.argv = sys.argv, [*args, "--steps", "2"]
-    try:
-        main()
-        assert torch.load(tmp_path / "run" / "state.pt", weights_only=True)["step"] == 2
-        sys.argv = [*args, "--steps", "3"]
-        main()
-        assert torch.load(tmp_path / "run" / "state.pt", weights_only=True)["step"] == 3
-    finally:
-        sys.argv = old
+    """Phases in one go and in two calls give the same weights, and a finished run is left alone."""
+    whole = train(tiny_recipe(2, 4), tmp_path / "whole")
+    first = train(tiny_recipe(2), tmp_path / "parts")
+    assert first.step == 2
+    second = train(tiny_recipe(2, 4), tmp_path / "parts")
+    assert second.step == whole.step == 4
+    for one, other in zip(whole.model.parameters(), second.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert train(tiny_recipe(2, 4), tmp_path / "parts").step == 4
 
 
-def test_export_keeps_the_function(tmp_path):
-    from pathlib import Path
-
-    from training.export import make_readable
-
+def test_export_keeps_the_function():
     lm = load_model("bundled")
     before = lm.logits(lm.encode("34+28="))
     make_readable(lm.model, 3.0)
     assert torch.allclose(lm.logits(lm.encode("34+28=")), before, atol=2e-3)
     lengths = lm.modules.neuron_output(2).weight.norm(dim=0)
     assert torch.allclose(lengths[lengths > 1e-6], torch.ones(()), atol=1e-4)
-    assert Path(tmp_path).exists()
