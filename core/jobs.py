@@ -92,9 +92,13 @@ class JobBoard:
         return job
 
     def watch(self, job: Job, session: str) -> int:
-        """Says that a session still waits for a job; returns how many jobs run before it."""
+        """Says that a session that asked still waits for a job; returns how many jobs run before it.
+
+        After `stop` this session's watching keeps the job alive no longer.
+        """
         with self._change:
-            job.seen[session] = time.monotonic()
+            if session in job.seen:
+                job.seen[session] = time.monotonic()
             if job.state != "waiting":
                 return 0
             running = any(j.state == "running" for j in self._known.values())

@@ -67,6 +67,7 @@ def test_stop_keeps_the_part_and_a_new_run_starts_afresh():
     job = board.submit("k", "K", gate, "s1")
     gate.started.wait(10)
     board.stop(job, "s1")
+    board.watch(job, "s1")  # the page goes on asking how far it is
     wait_until(lambda: job.ended)
     assert (job.state, job.result) == ("stopped", "part of result")
     gate.let.set()
