@@ -1,4 +1,4 @@
-"""What shapes the bundled model beside its data? Seven penalties; none acts at inference.
+"""What shapes the bundled model beside its data? Eight penalties; none acts at inference.
 
 They are why a model this small shows the paper's four stages, and why its picture is
 no evidence that models trained on text alone look so.
@@ -31,13 +31,14 @@ class Design:
 
     early_layers: int = 3
     last_look: int = 99
-    attention: float = 3.0
+    attention: float = 2.0
     few_neurons: float = 0.5
     few_heads: float = 1.0
     own_heads: float = 0.3
     quiet: float = 0.01
     late_heads: float = 0.05
     carried: float = 0.3
+    few_shallow: float = 0.5
     drop_head: float = 0.15
     apart: str = "single"
 
@@ -48,7 +49,9 @@ def participation(a: Tensor) -> Tensor:
 
 
 def looking_at_other_numbers(trace: Trace, batch: Batch, design: Design) -> Tensor:
-    """Attention mass on another number: in early layers anywhere, later unless an answer is predicted."""
+    """Attention mass on another number, summed over heads: in early and last layers anywhere, between them
+    unless an answer is predicted. Mean over the tokens of arithmetic.
+    """  # noqa: D205
     arithmetic = batch.operation >= 0
     early = batch.other_number.float()
     late = early * (~batch.answering)[:, :, None]
@@ -60,7 +63,7 @@ def looking_at_other_numbers(trace: Trace, batch: Batch, design: Design) -> Tens
         if between and design.apart == "none":
             continue
         mask = late if between else early
-        total = total + (weights.mean(1) * mask).sum() / arithmetic.sum()
+        total = total + (weights.sum(1) * mask).sum() / arithmetic.sum()
     return total
 
 
@@ -89,6 +92,13 @@ def _late(trace: Trace, batch: Batch, last_look: int) -> Tensor:
     return torch.stack(late).sum() if late else torch.zeros(())
 
 
+def _shallow_use(trace: Trace, batch: Batch, early_layers: int) -> Tensor:
+    """Share of the shallow neurons that the arithmetic of a whole batch uses."""
+    here = batch.operation >= 0
+    used = [n[here].square().mean(0).add(1e-8).sqrt() for n in trace.neurons[:early_layers]]
+    return torch.stack([participation(u) for u in used]).mean()
+
+
 @cache
 def number_forms() -> Tensor:
     """For each token that is a number: even weights on all its single-token forms [token, token]."""
@@ -108,17 +118,23 @@ def number_forms() -> Tensor:
 def carried_names(model: LlamaForCausalLM, trace: Trace, batch: Batch, early_layers: int) -> Tensor:
     """Does what the shallow FFNs say of a number name it, once attention has carried it on? Cross-entropy, nats.
 
-    The value-output maps of the first two layers that may fetch numbers carry it.
+    The value-output maps of the first two layers that may fetch numbers carry it. What
+    they say of other words must name no number.
     """
-    wanted = number_forms()[batch.ids]
-    here = (batch.operation >= 0) & (wanted.sum(-1) > 0)
-    said = torch.stack(trace.ffn[:early_layers]).sum(0)[here]  # (number, d)
+    forms = number_forms()
+    wanted = forms[batch.ids]
+    number = wanted.sum(-1) > 0
+    here, words_ = (batch.operation >= 0) & number, (batch.positions > 0) & ~number & (batch.ids != END)
+    ffn = torch.stack(trace.ffn[:early_layers]).sum(0)
+    is_number = forms.sum(-1) > 0
     total = torch.zeros(())
     for layer in list(model.model.layers)[early_layers : early_layers + 2]:
         attention = layer.self_attn
-        carried = attention.o_proj(attention.v_proj(said * layer.input_layernorm.weight))
-        logits = model.lm_head(model.model.norm(carried)).float()
-        total = total - (torch.log_softmax(logits, -1) * wanted[here]).sum(-1).mean() / 2
+        carried = attention.o_proj(attention.v_proj(ffn * layer.input_layernorm.weight))
+        logs = torch.log_softmax(model.lm_head(model.model.norm(carried)).float(), -1)
+        total = total - (logs[here] * wanted[here]).sum(-1).mean() / 2
+        other = torch.logsumexp(logs[words_].masked_fill(is_number, -torch.inf), -1)
+        total = total - other.mean() / 2
     return total
 
 
@@ -140,4 +156,5 @@ def penalties(model: LlamaForCausalLM, trace: Trace, batch: Batch, design: Desig
         "quiet": quiet,
         "late_heads": _late(trace, batch, design.last_look),
         "carried": carried_names(model, trace, batch, design.early_layers),
+        "few_shallow": _shallow_use(trace, batch, design.early_layers),
     }

@@ -10,7 +10,7 @@ from core.increase import increase_of, lens_of
 from core.model import LoadedModel
 from core.record import Recording, record
 from pages.shared.charts import increase_bars, lens_strip, pattern_map, token_bars
-from pages.shared.present import downloads, heading, told
+from pages.shared.present import heading, table_below, told
 from pages.shared.resources import current_model
 from pages.shared.sidebar import picked_heads
 from pages.shared.theme import is_dark
@@ -47,7 +47,7 @@ def _next_tokens(lm: LoadedModel, run: Recording, n: int = 10) -> pd.DataFrame:
 def _answer(lm: LoadedModel, title: str, prompt: str, run: Recording) -> pd.DataFrame:
     frame = _next_tokens(lm, run)
     st.subheader(title)
-    st.altair_chart(token_bars(frame, is_dark(), float(frame["probability"].max()) * 1.25),
+    st.altair_chart(token_bars(frame, is_dark()),
                     alt=f"Ten likeliest next tokens, {title}")  # fmt: skip
     ids = continue_greedily(lm, prompt, min(12, lm.n_context - len(run.ids)))
     ended = bool(ids) and ids[-1] == lm.tokenizer.eos_token_id
@@ -62,7 +62,7 @@ def _both_answers(lm: LoadedModel, prompt: str, run: Recording) -> Recording:
     heads = picked_heads()
     if not heads:
         frame = _answer(lm, "Next token", prompt, run)
-        downloads("next-tokens", lm, {"prompt": prompt}, frame, lambda dark: token_bars(frame, dark))
+        table_below("next-tokens", lm, {"prompt": prompt}, frame, lambda dark: token_bars(frame, dark))
         return run
     left, right = st.columns(2)
     with left:
@@ -78,7 +78,7 @@ def _both_answers(lm: LoadedModel, prompt: str, run: Recording) -> Recording:
     )
     frame = pd.concat([before.assign(heads="all on"), after.assign(heads="without")])
     names = [head_name(*h) for h in heads]
-    downloads("next-tokens", lm, {"prompt": prompt, "heads off": names}, frame, lambda dark: token_bars(before, dark))
+    table_below("next-tokens", lm, {"prompt": prompt, "heads off": names}, frame, lambda dark: token_bars(before, dark))
     which = st.segmented_control("Look inside", ["all heads on", "without the heads"], default="all heads on",
                                  key="inside", bind="query-params", required=True)  # fmt: skip
     return without if which == "without the heads" else run
@@ -94,9 +94,7 @@ def _layers(lm: LoadedModel, prompt: str, run: Recording) -> None:
         f"The {best['module']} of layer {best['layer']} raises {code(lm.token(increase.target))} most, by "
         f"{three_digits(best['increase'])} nats of log-probability; in the end it has {percent(increase.probability)}."
     )
-    with st.expander("Table"):
-        st.dataframe(frame, hide_index=True)
-    downloads("layer-increase", lm, {"prompt": prompt}, frame, lambda dark: increase_bars(frame, dark))
+    table_below("layer-increase", lm, {"prompt": prompt}, frame, lambda dark: increase_bars(frame, dark))
     with st.expander("How this is computed"):
         st.latex(r"\Delta = \log p(w \mid x + \text{module output}) - \log p(w \mid x), \qquad"
                  r" p(\cdot\mid y)=\mathrm{softmax}\left(W_U\,(y\odot g)/\sqrt{s+\epsilon}\right)")  # fmt: skip
@@ -116,7 +114,7 @@ def _lens(lm: LoadedModel, prompt: str, run: Recording) -> None:
     while settled and frame["token"].iloc[settled - 1] == final:
         settled -= 1
     st.markdown(f"{code(final)} is the likeliest from {frame['after'].iloc[settled]} on.")
-    downloads("logit-lens", lm, {"prompt": prompt}, frame, lambda dark: lens_strip(frame, dark))
+    table_below("logit-lens", lm, {"prompt": prompt}, frame, lambda dark: lens_strip(frame, dark))
     with st.expander("How this is computed"):
         st.markdown("The logit lens: the residual stream after each layer at the last position, through the final norm "
                     "and the output matrix as if no layer followed. Early layers often hold the answer in a form that "
@@ -136,7 +134,7 @@ def _pattern(lm: LoadedModel, prompt: str, run: Recording) -> None:
     most = int(weights[-1].argmax())
     st.markdown(f"From the last token, head {head_name(layer, head)} looks most at {code(names[most])} "
                 f"({percent(float(weights[-1, most]))}).")  # fmt: skip
-    downloads("attention", lm, {"prompt": prompt, "head": head_name(layer, head)}, frame,
+    table_below("attention", lm, {"prompt": prompt, "head": head_name(layer, head)}, frame,
               lambda dark: pattern_map(frame, dark))  # fmt: skip
 
 

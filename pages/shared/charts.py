@@ -12,7 +12,7 @@ CELL = 30
 PICK = "pick"
 
 
-def token_bars(frame: pd.DataFrame, dark: bool, highest: float = 1.0) -> alt.Chart:
+def token_bars(frame: pd.DataFrame, dark: bool) -> alt.Chart:
     """Bars of next-token probabilities. Columns: token, probability."""
     base = alt.Chart(frame).encode(
         y=alt.Y(
@@ -21,12 +21,12 @@ def token_bars(frame: pd.DataFrame, dark: bool, highest: float = 1.0) -> alt.Cha
         x=alt.X(
             "probability:Q",
             title="probability",
-            scale=alt.Scale(domain=[0, highest]),
-            axis=alt.Axis(format="%", tickCount=5),
+            scale=alt.Scale(domain=[0, 1.12]),
+            axis=alt.Axis(format="%", values=[0, 0.25, 0.5, 0.75, 1]),
         ),  # fmt: skip
-        tooltip=[alt.Tooltip("token:N"), alt.Tooltip("probability:Q", format=".3~%")],
+        tooltip=[alt.Tooltip("token:N"), alt.Tooltip("probability:Q", format=".3~p")],
     )
-    text = base.mark_text(align="left", dx=4, color=ink(dark)).encode(text=alt.Text("probability:Q", format=".3~%"))
+    text = base.mark_text(align="left", dx=4, color=ink(dark)).encode(text=alt.Text("probability:Q", format=".3~p"))
     return (base.mark_bar(color=EMBEDDING, height={"band": 0.75}) + text).properties(height=26 * len(frame) + 50)
 
 
@@ -52,9 +52,10 @@ def increase_bars(frame: pd.DataFrame, dark: bool) -> alt.Chart:
 
 def lens_strip(frame: pd.DataFrame, dark: bool) -> alt.Chart:
     """The likeliest token after each layer. Columns: after, token, probability."""
-    base = alt.Chart(frame).encode(
+    base = alt.Chart(frame.assign(row="")).encode(
         x=alt.X("after:N", sort=None, title="after", axis=alt.Axis(labelAngle=0)),
-        tooltip=["after:N", "token:N", alt.Tooltip("probability:Q", format=".3~%")],
+        y=alt.Y("row:N", title=None, axis=None),
+        tooltip=["after:N", "token:N", alt.Tooltip("probability:Q", format=".3~p")],
     )
     boxes = base.mark_rect(cornerRadius=4).encode(
         color=alt.Color(
@@ -82,7 +83,7 @@ def pattern_map(frame: pd.DataFrame, dark: bool) -> alt.Chart:
             color=alt.Color(
                 "weight:Q", scale=sequential(ATTENTION, dark), legend=alt.Legend(title="attention", format="%")
             ),
-            tooltip=["query:N", "key:N", alt.Tooltip("weight:Q", format=".3~%", title="attention")],
+            tooltip=["query:N", "key:N", alt.Tooltip("weight:Q", format=".3~p", title="attention")],
         )
         .properties(width=size + 100, height=size)
     )
@@ -108,9 +109,9 @@ def head_map(frame: pd.DataFrame, dark: bool, title: str) -> alt.Chart:
         ),
         tooltip=[
             alt.Tooltip("name:N", title="head"),
-            alt.Tooltip("decrease:Q", format=".3~%", title="relative decrease"),
-            alt.Tooltip("original:Q", format=".3~%", title="nothing off"),
-            alt.Tooltip("intervened:Q", format=".3~%", title="head off"),
+            alt.Tooltip("decrease:Q", format=".3~p", title="relative decrease"),
+            alt.Tooltip("original:Q", format=".3~p", title="nothing off"),
+            alt.Tooltip("intervened:Q", format=".3~p", title="head off"),
             alt.Tooltip("paper:N", title="this head in Llama-7B (paper)"),
         ],
     )

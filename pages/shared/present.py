@@ -55,6 +55,13 @@ def as_json(lm: LoadedModel, settings: dict[str, Any], frame: pd.DataFrame) -> s
     return json.dumps({**about, "rows": json.loads(frame.to_json(orient="records"))}, indent=1, ensure_ascii=False)
 
 
+def table_below(name: str, lm: LoadedModel, settings: dict[str, Any], frame: pd.DataFrame, maker: ChartMaker) -> None:
+    """What stands under a chart: its numbers as a table that unfolds, and the downloads."""
+    with st.expander("Table"):
+        st.dataframe(frame, hide_index=True)
+    downloads(name, lm, settings, frame, maker)
+
+
 def downloads(name: str, lm: LoadedModel, settings: dict[str, Any], frame: pd.DataFrame, maker: ChartMaker) -> None:
     """A menu with the table as CSV and JSON and the chart as PNG and SVG."""
     files: list[tuple[str, Callable[[], str | bytes], str]] = [

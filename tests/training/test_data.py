@@ -109,6 +109,7 @@ def test_penalties_are_finite_and_differentiable(bundled):
         "quiet",
         "late_heads",
         "carried",
+        "few_shallow",
     }
     assert all(torch.isfinite(v) and v >= 0 for v in values.values())
 
