@@ -5,6 +5,7 @@ it: a head that only carries the operands is missed just as much. Heads that can
 in for each other show small decreases one at a time.
 """
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,7 +31,8 @@ class HeadSweep:
 
     Attributes:
         prompts: the texts.
-        targets: the token id whose probability is read, for each prompt.
+        targets: the token id whose probability is read, for each prompt; -1 where a stopped
+            sweep did not come.
         baseline: probability with nothing off.
         probability: with each head off; not a number where a stopped sweep did not come.
     """
@@ -101,7 +103,8 @@ class AccuracySweep:
         token_kind: memorize, change-one, or None, for each answer token.
         token_baseline: whether the token is the likeliest with nothing off.
         token_right: the same with each head off.
-        probability_baseline: probability of the answer's first token with nothing off.
+        probability_baseline: probability of the answer's first token that is not blank (many
+            tokenizers begin an answer with a space), with nothing off.
         probability: with each head off.
         measured: which prompts were measured before a Stop.
     """
@@ -192,13 +195,17 @@ def sweep_accuracy(lm: "LoadedModel", prompts: Sequence[Prompt], progress: Progr
         reads += [(Read(i, len(q.ids) - 1 + j), token) for j, token in enumerate(q.answer)]
     swept = _sweep(lm, sequences, reads, progress)
     token_prompt = [read.sequence for read, _ in reads]
-    firsts = [token_prompt.index(i) for i in range(len(prompts))]
+    firsts = [_first_visible(lm, q.answer, token_prompt.index(i)) for i, q in enumerate(questions)]
     return AccuracySweep(
         prompts=list(prompts), token_prompt=token_prompt, token_kind=[k for q in questions for k in q.kinds],
         token_baseline=swept.best_baseline, token_right=swept.best,
         probability_baseline=swept.baseline[firsts], probability=swept.probability[firsts],
         measured=~swept.probability[firsts].isnan().flatten(1).any(1),
     )  # fmt: skip
+
+
+def _first_visible(lm: "LoadedModel", answer: Sequence[int], start: int) -> int:
+    return start + next((i for i, token in enumerate(answer) if lm.token(token).strip()), 0)
 
 
 @dataclass
@@ -219,10 +226,11 @@ def _sweep(
     """Reads the probability of a token (None: the likeliest) at each read, with each head off."""
     n, shape = len(reads), (len(reads), lm.n_layers, lm.n_heads)
     out = _Swept(
-        torch.zeros(n, dtype=torch.long), torch.full((n,), torch.nan), torch.full(shape, torch.nan),
+        torch.full((n,), -1), torch.full((n,), torch.nan), torch.full(shape, torch.nan),
         torch.zeros(n, dtype=torch.bool), torch.zeros(shape, dtype=torch.bool),
     )  # fmt: skip
     trees = trees_for(lm, sequences)
+    random.Random(0).shuffle(trees)  # so that what a Stop leaves is a fair part
     of_sequence: dict[int, list[int]] = {}
     for number, (read, _) in enumerate(reads):
         of_sequence.setdefault(read.sequence, []).append(number)

@@ -61,14 +61,21 @@ def layer_increase(lm: "LoadedModel", prompt: str, target: int | None = None) ->
     return increase_of(lm, record(lm, lm.encode(prompt)), target)
 
 
-def increase_of(lm: "LoadedModel", run: Recording, target: int | None = None) -> LayerIncrease:
-    """The same, from a recording that is already there."""
+def increase_of(
+    lm: "LoadedModel", run: Recording, target: int | None = None, original: Recording | None = None
+) -> LayerIncrease:
+    """The same, from a recording that is already there.
+
+    For an intervened run give the original one: the target and the norm's scale are then
+    the original's, so that the increases of both runs compare.
+    """
+    original = original or run
     if target is None:
-        target = int(run.logits[-1].argmax())
+        target = int(original.logits[-1].argmax())
     if not 0 <= target < lm.n_vocab:
         raise UserError(f"Token id {target} lies outside this model's vocabulary, 0 to {lm.n_vocab - 1}.")
     readout = Readout.of(lm)
-    scale = readout.scale(run.resid_post[-1])
+    scale = readout.scale(original.resid_post[-1])
     before = run.resid_pre[:, -1]  # (layer, d_model)
     middle = before + run.attention_out[:, -1]
     after = middle + run.ffn_out[:, -1]

@@ -25,18 +25,19 @@ class Job:
     """One piece of heavy work and how far it is.
 
     `result` is there when the job is done, and when it was stopped with a part computed.
-    `error` is a sentence for the person.
+    `error` is a sentence for the person; `ending` says that nobody wants the job any more.
     """
 
     key: Hashable
     title: str
-    work: Callable[[Progress], Any] = field(repr=False)
+    work: Callable[[Progress], Any] | None = field(repr=False)
     state: State = "waiting"
     done: int = 0
     total: int = 0
     started: float = 0.0
     result: Any = field(default=None, repr=False)
     error: str | None = None
+    ending: bool = False
     seen: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -60,7 +61,7 @@ class JobBoard:
         patience: seconds after which a session that no longer asks counts as gone.
     """
 
-    def __init__(self, keep: int = 32, patience: float = 60.0):
+    def __init__(self, keep: int = 32, patience: float = 600.0):
         self._keep, self._patience = keep, patience
         self._queue: deque[Job] = deque()
         self._known: OrderedDict[Hashable, Job] = OrderedDict()
@@ -78,7 +79,7 @@ class JobBoard:
         """
         with self._change:
             job = self._known.get(key)
-            if job is None or job.state in ("stopped", "failed"):
+            if job is None or job.ending or job.state in ("stopped", "failed"):
                 job = Job(key, title, work)
                 self._known[key] = job
                 self._queue.append(job)
@@ -117,10 +118,11 @@ class JobBoard:
         for key in ended[: max(0, len(ended) - self._keep)]:
             del self._known[key]
 
-    def _wanted(self, job: Job) -> bool:
+    def _unwanted(self, job: Job) -> bool:
         now = time.monotonic()
         with self._change:
-            return any(now - at < self._patience for at in job.seen.values())
+            job.ending = not any(now - at < self._patience for at in job.seen.values())
+            return job.ending
 
     def _serve(self) -> None:
         while True:
@@ -137,12 +139,13 @@ class JobBoard:
         def progress(done: int, total: int) -> None:
             nonlocal stopped
             job.done, job.total = done, total
-            if done < total and not self._wanted(job):
+            if done < total and self._unwanted(job):
                 stopped = True
                 raise Stopped
 
         state: State = "failed"
         try:
+            assert job.work is not None
             job.result = job.work(progress)
             state = "stopped" if stopped else "done"
         except Stopped:
@@ -153,4 +156,5 @@ class JobBoard:
             traceback.print_exc()
             job.error = f"Something went wrong in Abacus itself ({type(error).__name__}: {error}). Please report it."
         finally:
+            job.work = None  # it may hold a model
             job.state = state

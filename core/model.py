@@ -36,6 +36,7 @@ class LoadedModel:
         precision: fp32, bf16, fp16 or int8.
         model: the transformers model, in evaluation mode. Leave its weights alone.
         tokenizer: the transformers tokenizer.
+        ends: ids of the tokens that end a text.
         lock: held during every forward pass, so that sessions take turns.
     """
 
@@ -60,6 +61,9 @@ class LoadedModel:
         self.n_vocab = int(self.modules.embedding.num_embeddings)
         self.n_context = int(getattr(config, "max_position_embeddings", 2048))
         self.device: torch.device = self.modules.embedding.weight.device
+        ends = getattr(self.model.generation_config, "eos_token_id", None)
+        ends = ends if isinstance(ends, list) else [ends]
+        self.ends = {int(i) for i in [*ends, self.tokenizer.eos_token_id] if i is not None}
         self.dtype: torch.dtype = self.modules.embedding.weight.dtype
 
     def encode(self, text: str) -> list[int]:
@@ -83,7 +87,7 @@ class LoadedModel:
         self.check_length(len(ids))
         return ids
 
-    def check_length(self, n_tokens: int) -> None:
+    def check_length(self, n_tokens: int, what: str = "The prompt has") -> None:
         """Raises `UserError` when so many tokens do not fit into the model's context."""
         if n_tokens > self.n_context:
             raise UserError(f"The prompt has {n_tokens} tokens; this model reads at most {self.n_context}. Shorten it.")
@@ -98,10 +102,13 @@ class LoadedModel:
 
     def token(self, token_id: int) -> str:
         """Shows one token as text, with its leading space if it has one."""
-        piece = str(self.tokenizer.convert_ids_to_tokens(int(token_id)))
-        if piece.startswith("\u2581") or piece.startswith("\u0120"):
+        piece = self.tokenizer.convert_ids_to_tokens(int(token_id))
+        if piece is None:  # some models have more rows than tokens
+            return f"<id {int(token_id)}>"
+        if piece.startswith("\u2581"):
             return " " + piece[1:]
-        return piece
+        text = self.decode([int(token_id)])
+        return text if text and "\ufffd" not in text else str(piece)
 
     def tensor(self, ids: list[int]) -> Tensor:
         """Token ids as a batch of one on the model's device [1, pos], checked.
@@ -147,6 +154,8 @@ class full_memory_told:  # noqa: N801 - reads as a clause at the place of use
             raise UserError(
                 "The GPU's memory is full. Use fewer or shorter prompts, or load the model as int8."
             ) from error
+        if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "allocate memory" in str(error)):
+            raise UserError("The computer's memory is full. Use fewer or shorter prompts.") from error
 
 
 def choose_device() -> torch.device:
@@ -182,19 +191,19 @@ def load_model(source: str | Path = "bundled", precision: str = "auto") -> Loade
     device = choose_device()
     chosen = choose_precision(precision, device)
     where = locate(str(source))
-    row = architecture_of(where.model_type)
     where.check_memory(chosen, device)
+    where = where.fetched()
     tokenizer = _load_tokenizer(where)
     model = _load_weights(where, chosen, device)
     return LoadedModel(
         name=str(source), fingerprint=where.fingerprint(), revision=where.revision, precision=chosen,
-        model=model, tokenizer=tokenizer, architecture=row,
+        model=model, tokenizer=tokenizer, architecture=architecture_of(where.model_type),
     )  # fmt: skip
 
 
 def _load_tokenizer(where: Source) -> Any:
     try:
-        return AutoTokenizer.from_pretrained(where.folder, trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(str(where.folder), trust_remote_code=False)
     except Exception as error:  # whatever a tokenizer's files can do wrong
         raise UserError(
             f"{where.name} has no tokenizer that can be read ({_first_line(error)}). "
@@ -207,7 +216,7 @@ def _load_weights(where: Source, precision: str, device: torch.device) -> Any:
     try:
         with full_memory_told():
             loaded: Any = AutoModelForCausalLM.from_pretrained(
-                where.folder, dtype=_DTYPES[precision], quantization_config=quantize, device_map={"": device},
+                str(where.folder), dtype=_DTYPES[precision], quantization_config=quantize, device_map={"": device},
                 attn_implementation="eager", use_safetensors=True, trust_remote_code=False,
                 output_loading_info=True,
             )  # fmt: skip

@@ -7,10 +7,12 @@ prompt. Inside an `intervene` block it records the intervened run.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from core.errors import UserError
 from core.hooks import InputHook, OutputHook, own_hooks
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ def record(lm: "LoadedModel", ids: list[int]) -> Recording:
     Raises:
         UserError: for ids the model cannot take.
     """
+    _check_room(lm, len(ids))
     kept: dict[str, list[Tensor]] = {
         name: [] for name in ("pre", "post", "attention", "ffn", "head", "coefficient", "pattern")
     }
@@ -86,6 +89,14 @@ def record(lm: "LoadedModel", ids: list[int]) -> Recording:
         attention_out=stacked["attention"], ffn_out=stacked["ffn"], head_input=stacked["head"],
         coefficient=stacked["coefficient"], pattern=stacked["pattern"],
     )  # fmt: skip
+
+
+def _check_room(lm: "LoadedModel", n: int) -> None:
+    floats = lm.n_layers * n * (lm.n_heads * n + lm.n_neurons + lm.n_heads * lm.d_head + 3 * lm.d_model)
+    if (need := 4 * floats) > psutil.virtual_memory().available / 2:
+        raise UserError(
+            f"To look inside at {n} tokens takes {need / 2**30:.1f} GB, more than is free. Use a shorter prompt."
+        )
 
 
 def first(output: Any) -> Tensor:

@@ -2,13 +2,12 @@
 
 import gc
 import threading
-from pathlib import Path
 
 import torch
 
 from core.errors import UserError
 from core.model import LoadedModel, choose_device, choose_precision, load_model
-from core.source import Source, locate
+from core.source import locate
 
 
 class Residence:
@@ -16,8 +15,9 @@ class Residence:
 
     def __init__(self, source: str = "bundled", precision: str = "auto"):
         self._lock = threading.RLock()
-        self._wanted: tuple[str, str] = (source, precision)
+        self._wanted = (source, precision)
         self._model: LoadedModel | None = None
+        self._broken: str | None = None
 
     def model(self) -> LoadedModel:
         """The resident model, loaded when it is first asked for.
@@ -26,38 +26,45 @@ class Residence:
             UserError: when it cannot be loaded.
         """
         with self._lock:
+            if self._broken is not None:
+                raise UserError(self._broken)
             if self._model is None:
-                self._model = load_model(*self._wanted)
+                try:
+                    self._model = load_model(*self._wanted)
+                except UserError as error:
+                    self._broken = str(error)
+                    raise
             return self._model
 
-    def change(self, source: str | Path, precision: str) -> LoadedModel:
+    def change(self, source: str, precision: str) -> None:
         """Replaces the resident model; when the new one cannot be loaded, the old one comes back.
+
+        What can be checked is checked, and what must be downloaded is downloaded, before
+        the old one goes. It is freed when nobody else holds it: keep no reference.
 
         Raises:
             UserError: says what is wrong with the new one.
         """
+        choose_precision(precision, choose_device())
+        locate(source).fetched()
         with self._lock:
-            choose_precision(precision, choose_device())
-            locate(str(source))  # what can be checked is checked before the old one goes
-            before = self._wanted
-            self._model, self._wanted = None, (str(source), precision)
+            before, self._wanted = self._wanted, (source, precision)
+            self._model, self._broken = None, None
             _free()
             try:
-                return self.model()
-            except UserError:
-                self._wanted = before
+                self.model()
+            except BaseException:
+                self._wanted, self._broken = before, None
                 raise
 
 
-def memory_needed(source: str, precision: str) -> tuple[Source, int]:
-    """A local model's source, and the bytes its weights will take; nothing is loaded.
+def memory_needed(source: str, precision: str) -> int:
+    """Bytes that a model's weights will take; nothing is loaded.
 
     Raises:
         UserError: for a source that is no model.
     """
-    device = choose_device()
-    where = locate(source)
-    return where, where.memory(choose_precision(precision, device))
+    return locate(source).memory(choose_precision(precision, choose_device()))
 
 
 def _free() -> None:

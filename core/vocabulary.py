@@ -27,9 +27,14 @@ if TYPE_CHECKING:
 _CHUNK = 2**24
 
 
-def project(lm: "LoadedModel", vectors: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch vocab"]:
-    """`W_U (g * x)`: residual stream vectors in the vocabulary, up to the norm's scale."""
-    readout = Readout.of(lm)
+def project(
+    lm: "LoadedModel", vectors: Float[Tensor, "*batch d_model"], readout: Readout | None = None
+) -> Float[Tensor, "*batch vocab"]:
+    """`W_U (g * x)`: residual stream vectors in the vocabulary, up to the norm's scale.
+
+    Pass the readout when projecting often: it is a float32 copy of the output matrix.
+    """
+    readout = readout or Readout.of(lm)
     centred = vectors - vectors.mean(-1, keepdim=True) if readout.centered else vectors
     return centred * readout.weight.cpu() @ readout.unembedding.cpu().T
 
@@ -38,6 +43,8 @@ def through_attention(
     lm: "LoadedModel", vectors: Float[Tensor, "*batch d_model"], layer: int
 ) -> Float[Tensor, "*batch d_model"]:
     """`T_j(x) = W_O W_V (g_j * x)`, up to the norm's scale: what attention layer j passes on."""
+    if lm.architecture.norm == "layer":
+        vectors = vectors - vectors.mean(-1, keepdim=True)
     return vectors * lm.modules.attention_norm(layer).weight.float().cpu() @ value_output(lm, layer).T
 
 
@@ -109,12 +116,15 @@ def find_shallow_neurons(
         raise UserError(f"The top {top} tokens cannot be looked at: choose 1 to {lm.n_vocab}.")
     concept = torch.zeros(lm.n_vocab)
     concept[ids] = 1.0
+    readout = Readout.of(lm)
     pairs = [(layer, j) for layer in shallow for j in range(layer + 1, shallow[-1] + 2)]
     best = {layer: torch.full((lm.n_neurons,), -1.0) for layer in shallow}
     where = {layer: torch.zeros(lm.n_neurons, dtype=torch.long) for layer in shallow}
     for number, (layer, j) in enumerate(pairs):
         carried = through_attention(lm, values(lm, layer), j)  # (neuron, d_model)
-        count = torch.cat([_count(lm, rows, concept, top) for rows in carried.split(max(1, _CHUNK // lm.n_vocab))])
+        count = torch.cat(
+            [_count(project(lm, rows, readout), concept, top) for rows in carried.split(max(1, _CHUNK // lm.n_vocab))]
+        )
         better = count > best[layer]
         best[layer][better], where[layer][better] = count[better], j
         progress(number + 1, len(pairs))
@@ -126,7 +136,6 @@ def find_shallow_neurons(
     return pd.DataFrame(rows, columns=["layer", "neuron", "through", "count"])
 
 
-def _count(lm: "LoadedModel", vectors: Tensor, concept: Tensor, top: int) -> Tensor:
-    logits = project(lm, vectors)
+def _count(logits: Tensor, concept: Tensor, top: int) -> Tensor:
     counts = [concept[side.topk(top).indices].sum(-1) for side in (logits, -logits)]
     return torch.maximum(*counts)

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from core.errors import UserError
+
 if TYPE_CHECKING:
     from core.model import LoadedModel
 
@@ -16,8 +18,10 @@ if TYPE_CHECKING:
 def matrix(module: Any) -> Float[Tensor, "out in"]:
     """The weight of a linear map in float32, on the CPU, whatever it is stored as."""
     weight = module.weight
-    if weight.dtype != torch.int8:
+    if weight.is_floating_point():
         return weight.float().cpu()
+    if weight.dtype != torch.int8:
+        raise UserError(f"Weights stored as {weight.dtype} cannot be read. Load the model as fp16 or int8.")
     codes, scale = weight.CB, weight.SCB
     if scale is None:  # after the first forward pass they live in the module's state
         codes, scale = module.state.CB, module.state.SCB

@@ -17,7 +17,7 @@ class Trace:
     """One packed forward pass: B rows, T positions, H heads, N neurons."""
 
     logits: Tensor  # (B, T, vocab)
-    attention: list[Tensor]  # a layer: (B, H, T, T)
+    scores: list[Tensor]  # a layer: (B, H, T, T), attention before the softmax, -inf where blocked
     neurons: list[Tensor]  # a layer: (B, T, N), |coefficient| times the length of its value
     heads: list[Tensor]  # a layer: (B, T, H), length of the head's own output
     residual: list[Tensor]  # a layer: (B, T), length of the residual stream after the layer
@@ -53,11 +53,12 @@ def forward(
         n = _norm(x, layer.input_layernorm.weight, eps)
         q, k, v = (p(n).view(B, T, n_heads, d_head).transpose(1, 2) for p in (att.q_proj, att.k_proj, att.v_proj))
         q, k = _rotate(q, cos, sin), _rotate(k, cos, sin)
-        weights = torch.softmax((q @ k.transpose(2, 3)).float() * d_head**-0.5 + blocked, -1)  # (B, H, T, T)
+        scores = (q @ k.transpose(2, 3)).float() * d_head**-0.5 + blocked  # (B, H, T, T)
+        weights = torch.softmax(scores, -1)
         z = (weights.to(v.dtype) @ v).transpose(1, 2)  # (B, T, H, d_head)
         if keep_head is not None:
             z = z * keep_head[number][:, None, :, None]
-        trace.attention.append(weights)
+        trace.scores.append(scores)
         output = att.o_proj.weight.float().view(-1, n_heads, d_head)
         gram = torch.einsum("dhi,dhj->hij", output, output)  # (H, d_head, d_head)
         z32 = z.float()

@@ -31,7 +31,7 @@ class Design:
 
     early_layers: int = 3
     last_look: int = 99
-    attention: float = 2.0
+    attention: float = 0.2
     few_neurons: float = 0.5
     few_heads: float = 1.0
     own_heads: float = 0.3
@@ -49,21 +49,26 @@ def participation(a: Tensor) -> Tensor:
 
 
 def looking_at_other_numbers(trace: Trace, batch: Batch, design: Design) -> Tensor:
-    """Attention mass on another number, summed over heads: in early and last layers anywhere, between them
-    unless an answer is predicted. Mean over the tokens of arithmetic.
-    """  # noqa: D205
+    """How much heads look at another number where they must not: -log of the attention left for the rest.
+
+    In early and last layers nowhere, between them only where an answer is predicted.
+    Summed over heads and layers, mean over the tokens of arithmetic, in nats. The
+    logarithm keeps a slope where attention is all or nothing.
+    """
     arithmetic = batch.operation >= 0
-    early = batch.other_number.float()
-    late = early * (~batch.answering)[:, :, None]
+    early = batch.other_number
+    late = early & ~batch.answering[:, :, None]
     if design.apart == "single":
-        late = late * batch.single[:, :, None]
+        late = late & batch.single[:, :, None]
     total = torch.zeros(())
-    for number, weights in enumerate(trace.attention):
+    for number, scores in enumerate(trace.scores):
         between = design.early_layers <= number <= design.last_look
         if between and design.apart == "none":
             continue
-        mask = late if between else early
-        total = total + (weights.sum(1) * mask).sum() / arithmetic.sum()
+        forbidden = (late if between else early)[:, None]  # (B, 1, T, T)
+        left = torch.logsumexp(scores.masked_fill(forbidden, -torch.inf), -1)
+        cost = torch.logsumexp(scores, -1) - left  # (B, H, T)
+        total = total + (cost.sum(1) * arithmetic).sum() / arithmetic.sum()
     return total
 
 

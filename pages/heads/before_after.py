@@ -1,5 +1,6 @@
 """What does the model answer with the picked heads off? Side by side."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -7,21 +8,29 @@ import streamlit as st
 
 from core.answers import are_right, continue_greedily, question
 from core.arithmetic import OPERATIONS, make_prompts
+from core.errors import UserError
 from core.hooks import ScaleHead, check_head, intervene
 from core.model import LoadedModel
+from core.progress import Progress
+from pages.shared.resources import board, model_key, session_id
 from pages.shared.sidebar import picked_heads
+from pages.shared.waiting import outcome, wait_for
 from pages.shared.words import head_name, listed, percent
 
 DEFAULT = "3+5=\n9-2=\n6*7=\n56/8=\n34+28=\n92-47=\n17*5=\n96/8="
 MOST = 60
+Head = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A greedy answer, and how sure its first token was."""
+class BeforeAfter:
+    """Greedy answers and accuracies (a share, by operation) with heads on and off."""
 
-    text: str
-    tokens: list[int]
+    prompts: list[str]
+    before: list[str]
+    after: list[str]
+    accuracy_before: dict[str, float]
+    accuracy_after: dict[str, float]
 
 
 def before_and_after(lm: LoadedModel) -> None:
@@ -34,42 +43,71 @@ def before_and_after(lm: LoadedModel) -> None:
         return
     for head in heads:
         check_head(lm, *head)
-    names = listed([head_name(*h) for h in heads])
     text = st.text_area("Prompts, one a line", DEFAULT, key="questions", bind="query-params", height=120)
-    prompts = [line.strip() for line in text.splitlines() if line.strip()][:MOST]
-    edits = [ScaleHead(layer, head, 0.0) for layer, head in heads]
-    before = [_answer(lm, p) for p in prompts]
-    with intervene(lm, *edits):
-        after = [_answer(lm, p) for p in prompts]
-        accuracy_after = _accuracies(lm)
-    rows = [
-        (p, b.text, a.text, "changed" if a.tokens != b.tokens else "same")
-        for p, b, a in zip(prompts, before, after, strict=True)
-    ]
+    prompts = _usable(lm, [line.strip() for line in text.splitlines() if line.strip()])
+    if not prompts:
+        return
+    key = ("before after", *model_key(lm), tuple(heads), tuple(prompts))
+    names = listed([head_name(*h) for h in heads])
+    job = board().submit(
+        key, f"Asking with and without {names}", lambda p: measure(lm, heads, prompts, p), session_id()
+    )
+    wait_for(job)
+    result = outcome(job)
+    if isinstance(result, BeforeAfter):
+        _show(names, result)
+
+
+def _usable(lm: LoadedModel, lines: list[str]) -> list[str]:
+    """The lines that the model can take; says what is wrong with the others."""
+    if not lines:
+        st.error("There is no prompt. Type one in a line, such as 3+5=", icon=":material/error:")
+    if len(lines) > MOST:
+        st.caption(f"Only the first {MOST} of {len(lines)} prompts are asked.")
+    good = []
+    for line in lines[:MOST]:
+        try:
+            lm.check_length(len(lm.encode(line)) + 8, "The prompt and its answer have")
+            good.append(line)
+        except UserError as error:
+            st.error(f"`{line[:60]}`: {error}", icon=":material/error:")
+    return good
+
+
+def measure(lm: LoadedModel, heads: Sequence[Head], prompts: list[str], progress: Progress) -> BeforeAfter:
+    """Asks every prompt with the heads on and off."""
+    total, done = 2 * (len(prompts) + len(OPERATIONS)), 0
+
+    def both() -> tuple[list[str], dict[str, float]]:
+        nonlocal done
+        answers, accuracies = [], {}
+        for prompt in prompts:
+            answers.append(lm.decode([i for i in continue_greedily(lm, prompt, 8) if i not in lm.ends]))
+            progress(done := done + 1, total)
+        for operation in OPERATIONS:
+            right = are_right(lm, [question(lm, p) for p in make_prompts([operation], [2], count=50)])
+            accuracies[f"2D{operation}"] = sum(right) / len(right)
+            progress(done := done + 1, total)
+        return answers, accuracies
+
+    before, accuracy_before = both()
+    with intervene(lm, *(ScaleHead(layer, head, 0.0) for layer, head in heads)):
+        after, accuracy_after = both()
+    return BeforeAfter(prompts, before, after, accuracy_before, accuracy_after)
+
+
+def _show(names: str, result: BeforeAfter) -> None:
+    off = f"without {names}"
     left, right = st.columns([3, 2])
+    answers = pd.DataFrame({"prompt": result.prompts, "all heads on": result.before, off: result.after})
+    same = answers["all heads on"] == answers[off]
+    answers["the answer"] = same.map({True: "same", False: "changed"})
     with left:
-        frame = pd.DataFrame(rows, columns=["prompt", "all heads on", f"without {names}", "the answer"])
-        st.dataframe(frame, hide_index=True)
-        changed = sum(row[3] == "changed" for row in rows)
-        st.markdown(f"Without {names}, {changed} of {len(rows)} answers change.")
+        st.dataframe(answers, hide_index=True)
+        st.markdown(f"Without {names}, {int((~same).sum())} of {len(answers)} answers change.")
     with right:
-        accuracy = pd.DataFrame({"all heads on": _accuracies(lm), f"without {names}": accuracy_after})
+        accuracy = pd.DataFrame({"all heads on": result.accuracy_before, off: result.accuracy_after})
         st.dataframe(accuracy.map(percent))
         st.caption("Accuracy over 50 two-digit prompts of each operation (greedy exact match, last template).")
-    st.download_button("Answers as CSV", frame.to_csv(index=False), "answers.csv", "text/csv", on_click="ignore",
+    st.download_button("Answers as CSV", answers.to_csv(index=False), "answers.csv", "text/csv", on_click="ignore",
                        icon=":material/download:")  # fmt: skip
-
-
-def _answer(lm: LoadedModel, prompt: str) -> Answer:
-    ids = continue_greedily(lm, prompt, 8)
-    kept = [i for i in ids if i != lm.tokenizer.eos_token_id]
-    return Answer(lm.decode(kept), ids)
-
-
-def _accuracies(lm: LoadedModel) -> dict[str, float]:
-    """Accuracy by operation, inside or outside an intervene block."""
-    out = {}
-    for operation in OPERATIONS:
-        right = are_right(lm, [question(lm, p) for p in make_prompts([operation], [2], count=50)])
-        out[f"2D{operation}"] = sum(right) / len(right)
-    return out

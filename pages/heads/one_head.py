@@ -85,7 +85,10 @@ def _show(name: str, table: pd.DataFrame, by_kind: pd.DataFrame) -> None:
         st.dataframe(_paper(2))
     with right:
         st.markdown(f"**By kind of digit** (like table 3, 2-digit prompts): relative decrease without {name}")
-        st.dataframe(_pivot(by_kind, "kind"), key="by kind")
+        if by_kind.empty:
+            st.info("This model's tokens hold more than one digit, so digits cannot be told apart.")
+        else:
+            st.dataframe(_pivot(by_kind, "kind"), key="by kind")
         st.caption(
             "memorize: no carry or borrow reaches the digit; change-one: one does (* and /: all but the last digit)."
         )

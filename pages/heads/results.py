@@ -56,8 +56,8 @@ def of_probability(lm: LoadedModel, swept: HeadSweep, settings: dict[str, Any]) 
     original, values = float(swept.baseline[done].mean()), swept.probability[done].mean(0)
     frame = _map_frame(values, original, None)
     _show_map(frame, "probability")
-    names = ", ".join(f"`{p}` → `{lm.token(t)}`" for p, t in zip(swept.prompts[:6], swept.targets[:6], strict=True))
-    st.markdown(f"Followed: {names}" + (" ..." if len(swept.prompts) > 6 else ""))
+    followed = [f"`{p}` → `{lm.token(t)}`" for p, t in zip(swept.prompts, swept.targets, strict=True) if t >= 0]
+    st.markdown("Followed: " + ", ".join(followed[:6]) + (" ..." if len(followed) > 6 else ""))
     _sentence(frame, "probability of the prediction", "your prompts", int(done.sum()))
     top = frame.nlargest(TOP, "decrease")[["name", "original", "intervened", "decrease"]]
     st.dataframe(top, hide_index=True, column_config={c: _percent_column(c) for c in top.columns if c != "name"})
@@ -88,6 +88,8 @@ def _paper_decrease(operation: str | None) -> dict[str, str]:
 
 
 def _show_map(frame: pd.DataFrame, measure: str) -> None:
+    if "head map" not in st.session_state:  # a new chart has no clicks, whatever an earlier one had
+        st.session_state.pop("head map clicks", None)
     st.altair_chart(
         head_map(frame, is_dark(), f"decrease of {measure}"), width="content", key="head map", on_select=_toggle,
         selection_mode=PICK, alt=f"Relative decrease of {measure} by layer and head",

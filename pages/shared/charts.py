@@ -9,6 +9,8 @@ import pandas as pd
 from pages.shared.theme import ATTENTION, EMBEDDING, MODULE_COLORS, diverging, ink, sequential
 
 CELL = 30
+PAGE = 820  # pixels of a chart beside the sidebar at 1280
+alt.data_transformers.enable("default", max_rows=None)  # a head map of a large model has more than 5,000 cells
 PICK = "pick"
 
 
@@ -28,6 +30,13 @@ def token_bars(frame: pd.DataFrame, dark: bool) -> alt.Chart:
     )
     text = base.mark_text(align="left", dx=4, color=ink(dark)).encode(text=alt.Text("probability:Q", format=".3~p"))
     return (base.mark_bar(color=EMBEDDING, height={"band": 0.75}) + text).properties(height=26 * len(frame) + 50)
+
+
+def token_bars_beside(before: pd.DataFrame, after: pd.DataFrame, dark: bool) -> alt.TopLevelMixin:
+    """Next-token probabilities of two runs side by side, on the same scale."""
+    return token_bars(before, dark).properties(title="all heads on") | token_bars(after, dark).properties(
+        title="without the heads"
+    )
 
 
 def increase_bars(frame: pd.DataFrame, dark: bool) -> alt.Chart:
@@ -57,6 +66,7 @@ def lens_strip(frame: pd.DataFrame, dark: bool) -> alt.Chart:
         y=alt.Y("row:N", title=None, axis=None),
         tooltip=["after:N", "token:N", alt.Tooltip("probability:Q", format=".3~p")],
     )
+    many = len(frame) > 14  # then tokens stand upright
     boxes = base.mark_rect(cornerRadius=4).encode(
         color=alt.Color(
             "probability:Q",
@@ -64,9 +74,11 @@ def lens_strip(frame: pd.DataFrame, dark: bool) -> alt.Chart:
             legend=alt.Legend(title="probability", format="%", orient="top", gradientLength=160),
         )
     )
-    return (boxes + base.mark_text(font="monospace", fontSize=13, color=ink(dark)).encode(text="token:N")).properties(
-        height=160
+    text = base.mark_text(font="monospace", fontSize=11 if many else 13, angle=270 if many else 0).encode(
+        text="token:N",
+        color=alt.condition("datum.probability > 0.45", alt.value("#14171B"), alt.value(ink(dark))),
     )
+    return (boxes + text).properties(height=230 if many else 160)
 
 
 def pattern_map(frame: pd.DataFrame, dark: bool) -> alt.Chart:
@@ -118,5 +130,5 @@ def head_map(frame: pd.DataFrame, dark: bool, title: str) -> alt.Chart:
     frames = base.transform_filter("datum.selected").mark_rect(fill=None, stroke=ink(dark), strokeWidth=2.5).encode()
     cell = min(CELL, max(8, 900 // n_heads), max(8, 640 // n_layers))
     return (cells.add_params(pick) + frames).properties(
-        width=max(cell, 14) * n_heads * 1.35 + 190, height=max(cell, 12) * n_layers + 60
+        width=min(PAGE, cell * n_heads * 1.35 + 190), height=max(cell, 12) * n_layers + 60
     )

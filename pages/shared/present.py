@@ -14,7 +14,7 @@ from core.errors import UserError
 from core.model import LoadedModel
 from pages.shared.theme import PRINTED
 
-ChartMaker = Callable[[bool], alt.Chart]
+ChartMaker = Callable[[bool], alt.TopLevelMixin]
 
 
 @contextmanager

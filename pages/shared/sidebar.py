@@ -1,13 +1,17 @@
 """Which model, and which heads are picked? In the sidebar of every page."""
 
+from uuid import uuid4
+
 import streamlit as st
 
 from core.errors import UserError
 from core.model import PRECISIONS, LoadedModel, choose_device
+from core.progress import Progress
 from core.residence import memory_needed
-from core.source import free_memory
+from core.source import free_memory, is_local
 from pages.shared.present import told
-from pages.shared.resources import current_model, residence
+from pages.shared.resources import board, current_model, residence, session_id
+from pages.shared.waiting import outcome, wait_for
 from pages.shared.words import head_name, head_of
 
 HEADS = "heads"
@@ -21,7 +25,7 @@ def sidebar() -> LoadedModel | None:
             lm = current_model()
         if lm is not None:
             _about(lm)
-        _change(lm)
+        _change(lm.name if lm is not None else "bundled")
         if lm is not None:
             _picked_heads(lm)
     return lm
@@ -36,29 +40,50 @@ def _about(lm: LoadedModel) -> None:
                f"{lm.n_neurons:,} neurons a layer")  # fmt: skip
 
 
-def _change(lm: LoadedModel | None) -> None:
+def _change(name: str) -> None:
     with st.popover("Change model", icon=":material/deployed_code:", width="stretch"):
         source = st.text_input(
-            "Model", value=lm.name if lm else "bundled", key="model source",
+            "Model", value=name, key="model source",
             help="`bundled`, a folder on this computer, or a Hugging Face id such as `huggyllama/llama-7b`.",
-        )  # fmt: skip
+        ).strip()  # fmt: skip
         precision = st.selectbox(
             "Precision", PRECISIONS, key="model precision",
             help="auto: fp16 on a GPU, fp32 on a CPU. int8 halves the memory (bitsandbytes).",
         )  # fmt: skip
-        try:
-            if source == "bundled" or "/" not in source.strip("/") or source.startswith(("/", ".", "~")):
-                _, need = memory_needed(source, precision)
-                st.caption(f"Will need {need / 2**30:.2f} GB; {free_memory(choose_device()) / 2**30:.1f} GB are free.")
-            else:
-                st.caption("A hub model is downloaded first; its memory is checked before it is loaded.")
-        except UserError as error:
-            st.caption(f":red[{error}]")
+        st.caption(_size(source, precision))
         st.caption("One model is loaded at a time: changing it changes it for everyone who uses this server.")
-        if st.button("Load", type="primary", width="stretch", key="load model"):
-            with st.spinner(f"Loading {source} ..."), told():
-                residence().change(source, precision)
-                st.rerun()
+        st.button("Load", type="primary", width="stretch", key="load model", on_click=_load, args=(source, precision))
+    job = st.session_state.get("model job")
+    if job is not None:
+        wait_for(job)
+        outcome(job)
+
+
+def _size(source: str, precision: str) -> str:
+    """What a model will take, asked once for each name (a hub id is looked up there)."""
+    asked = (source, precision)
+    if st.session_state.get("size asked") != asked:
+        try:
+            with st.spinner("Looking it up ..."):
+                need = memory_needed(source, precision)
+            free = free_memory(choose_device())
+            told = f"Will need {need / 2**30:.2f} GB; {free / 2**30:.1f} GB are free."
+            told += "" if is_local(source) else " It is downloaded first."
+        except UserError as error:
+            told = f":red[{error}]"
+        st.session_state["size asked"], st.session_state["size told"] = asked, told
+    return st.session_state["size told"]
+
+
+def _load(source: str, precision: str) -> None:
+    """Changes the model in turn with other heavy work; holds no model while it does."""
+    st.session_state.pop("model job", None)
+    key = ("model", source, precision, uuid4().hex)
+
+    def work(progress: Progress) -> None:
+        residence().change(source, precision)
+
+    st.session_state["model job"] = board().submit(key, f"Loading {source}", work, session_id())
 
 
 def _picked_heads(lm: LoadedModel) -> None:

@@ -11,7 +11,8 @@ from pages.shared.words import minutes
 
 def wait_for(job: Job) -> None:
     """Shows how far a job is, and runs the page again when it has ended."""
-    if job.ended:
+    if job in _left():
+        st.info("You stopped waiting for this; it goes on for someone else.", icon=":material/stop_circle:")
         return
     for _ in range(6):  # quick work is shown at once, without a bar that only flashes
         if job.ended:
@@ -21,21 +22,34 @@ def wait_for(job: Job) -> None:
     _bar(job)
 
 
+def _left() -> list[Job]:
+    """The jobs that this session stopped while others still want them."""
+    left = [job for job in st.session_state.get("left jobs", []) if not job.ended]
+    st.session_state["left jobs"] = left
+    return left
+
+
 @st.fragment(run_every=0.5)
 def _bar(job: Job) -> None:
     ahead = board().watch(job, session_id())
-    if job.ended:
+    if job.ended or job in _left():
         st.rerun()
     if job.state == "waiting":
-        st.info(f"Someone else is computing: {ahead} before you. Yours starts by itself.", icon=":material/hourglass:")
+        st.info(f"Another computation is running: {ahead} before this one, which starts by itself.",
+                icon=":material/hourglass:")  # fmt: skip
     else:
         share = job.done / job.total if job.total else 0.0
         st.progress(share, text=f"{job.title}: {share:.0%}, {minutes(job.seconds_left)}")
-    if st.button("Stop", icon=":material/stop_circle:", key="stop job", help="What is computed so far stays."):
-        board().stop(job, session_id())
-        st.session_state["stopping"] = job.key
-    if st.session_state.get("stopping") == job.key:
+    st.button("Stop", icon=":material/stop_circle:", key=f"stop {id(job)}", on_click=_stop, args=(job,),
+              help="What is computed so far stays.")  # fmt: skip
+    if job.ending or session_id() not in job.seen:
         st.caption("Stopping after this step ...")
+
+
+def _stop(job: Job) -> None:
+    board().stop(job, session_id())
+    if job.seen:
+        st.session_state["left jobs"] = [*_left(), job]
 
 
 def outcome(job: Job) -> object | None:
@@ -43,7 +57,7 @@ def outcome(job: Job) -> object | None:
     if job.state == "failed":
         st.error(job.error, icon=":material/error:")
     if job.state == "stopped" and job.result is None:
-        st.info("Stopped before anything was computed. Press Run to start again.", icon=":material/stop_circle:")
+        st.info("Stopped before anything was computed. Start it again when you like.", icon=":material/stop_circle:")
     elif job.state == "stopped":
         st.info("Stopped: what you see is what was computed until then.", icon=":material/stop_circle:")
     return job.result

@@ -106,7 +106,7 @@ def test_stop_and_waiting_in_turn(server, new_tab):
     first.get_by_role("button", name="Run", exact=True).click()
     expect(first.get_by_test_id("stMain").get_by_role("button", name="Stop")).to_be_visible()
     second.get_by_role("button", name="Run", exact=True).click()
-    expect(second.get_by_text("1 before you", exact=False)).to_be_visible()
+    expect(second.get_by_text("Another computation is running", exact=False)).to_be_visible()
     first.get_by_test_id("stMain").get_by_role("button", name="Stop").click()
     expect(first.get_by_text("Stopped", exact=False).first).to_be_visible()
     expect(second.get_by_role("progressbar").first).to_be_visible()

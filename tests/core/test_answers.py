@@ -77,6 +77,13 @@ def test_int8_agrees_with_single_runs(checkpoints):
         assert torch.equal(torch.tensor(tokens), alone)
 
 
+def test_the_last_place_of_the_context_can_be_filled(bundled):
+    full = "3 " * (bundled.n_context - 2)
+    assert len(bundled.encode(full)) == bundled.n_context - 1
+    assert len(continue_greedily(bundled, full, 1)) == 1
+    assert continue_greedily(bundled, full + "3", 0) == []
+
+
 def test_too_long(bundled):
     with pytest.raises(UserError, match="at most"):
         continue_greedily(bundled, "3 " * 120, 50)

@@ -76,3 +76,17 @@ def test_lens_ends_in_the_prediction(bundled):
     assert len(lens.token) == bundled.n_layers + 1
     assert lens.token[-1] == int(run.logits[-1].argmax())
     assert lens.probability[-1].item() == pytest.approx(torch.softmax(run.logits[-1], -1).max().item(), abs=1e-4)
+
+
+def test_intervened_increases_are_measured_against_the_original(bundled):
+    """Same token, same scale: the sum of both runs' increases differs by what the final states differ."""
+    run = record(bundled, bundled.encode("34+28="))
+    with intervene(bundled, ScaleHead(3, 7, 0.0), ScaleHead(3, 5, 0.0)):
+        off = record(bundled, run.ids)
+    increase = increase_of(bundled, off, original=run)
+    assert increase.target == int(run.logits[-1].argmax())
+    readout = Readout.of(bundled)
+    scale = readout.scale(run.resid_post[-1])
+    states = torch.stack([off.resid_pre[0, -1], off.resid_post[-1]])
+    first, last = readout.log_probabilities(states, scale)[:, increase.target]
+    assert torch.allclose(increase.attention.sum() + increase.ffn.sum(), last - first, atol=1e-3)

@@ -117,6 +117,7 @@ def test_errors_are_told_and_the_next_job_runs(error, words, capsys):
     job = board.submit("bad", "Bad", fail, "s")
     wait_until(lambda: job.ended)
     assert job.state == "failed" and words in job.error
+    assert job.work is None  # what the work holds, a model, is let go
     good = Gate()
     good.let.set()
     after = board.submit("good", "Good", good, "s")

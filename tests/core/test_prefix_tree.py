@@ -26,10 +26,8 @@ def test_no_node_twice_and_alone_when_asked(sequences):
     whole = build_trees(sequences, 10**6)
     assert len(whole) == 1
     assert len(whole[0].ids) == len({tuple(s[: i + 1]) for s in sequences for i in range(len(s))})
-    for tree in build_trees(sequences, 1):
-        assert len({tuple(sequences[i]) for i in tree.members}) <= 1 or any(
-            sequences[i] == sequences[j][: len(sequences[i])] for i in tree.members for j in tree.members
-        )
+    for tree in build_trees(sequences, 1):  # alone, or beside others that are the same single token
+        assert len(tree.members) == 1 or len(tree.ids) == 1
 
 
 @settings(max_examples=10, deadline=None)

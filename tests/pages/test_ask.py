@@ -3,6 +3,8 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.pages.test_arithmetic_heads import wait
+
 APP = "../../app.py"
 
 
@@ -79,5 +81,20 @@ def test_refused_model_keeps_the_loaded_one(app, tmp_path):
     app.text_input(key="model source").set_value(str(tmp_path)).run()
     assert any("no config.json" in c.value for c in app.caption)
     app.button(key="load model").click().run()
+    wait(app)
     assert "no config.json" in app.error[0].value
     assert "`8`" in texts(app)
+
+
+def test_memory_is_told_before_loading(app, checkpoints):
+    app.text_input(key="model source").set_value(str(checkpoints("llama"))).run()
+    assert any(c.value.startswith("Will need 0.00 GB; ") for c in app.caption)
+
+
+def test_layers_without_heads_are_about_the_original_prediction(app):
+    """The prediction changes without the heads; the increases stay those of the same token."""
+    ask(app, "34+28=")
+    token = texts(app).split(" raises `")[1][0]
+    app.multiselect(key="heads").set_value(["3_7", "3_5", "4_0"]).run()
+    app.button_group(key="inside").set_value("without the heads").run()
+    assert not app.exception and f" raises `{token}`" in texts(app)
