@@ -25,8 +25,9 @@ from training.card import write_card
 from training.samples import held_out
 
 Head = tuple[int, int]
-SHALLOW_LAYERS = range(0, 3)
-SHALLOW_TOP, SHALLOW_MORE_THAN = 10, 8
+SHALLOW_LAYERS = (range(0, 3), range(1, 2))
+SHALLOW_TOP = 100  # a tenth of this vocabulary
+SHALLOW_SIZES, DRAWS = (50, 100, 200), 20
 
 
 def hidden(operation: Operation, digits: int, form: Form, templates: Iterable[int], count: int = 300) -> list[Prompt]:
@@ -53,9 +54,10 @@ def accuracies(lm: LoadedModel) -> list[dict]:
     return rows
 
 
-def head_report(lm: LoadedModel) -> tuple[list[dict], dict[Operation, Head]]:
-    """Which heads matter, by operation; and each operation's top head for one digit."""
-    rows, top = [], {}
+def head_report(lm: LoadedModel) -> tuple[list[dict], dict[str, list[list[Head]]]]:
+    """Which heads matter, by operation; and for CNA each operation's top head for one digit, and all that matter."""
+    rows: list[dict] = []
+    top: dict[str, list[list[Head]]] = {}
     for operation in OPERATIONS:
         falls = []
         for digits in (1, 2):
@@ -63,7 +65,7 @@ def head_report(lm: LoadedModel) -> tuple[list[dict], dict[Operation, Head]]:
             falls.append((original - values) / original)
         matter = (falls[0] >= 0.1) | (falls[1] >= 0.1)
         named = [_ranked(fall) for fall in falls]
-        top[operation] = divmod(int(falls[0].argmax()), lm.n_heads)
+        top[operation] = [[divmod(int(falls[0].argmax()), lm.n_heads)], [(int(x), int(y)) for x, y in matter.nonzero()]]
         rows.append({
             "operation": operation, "heads that matter": f"{int(matter.sum())} of {matter.numel()}",
             "largest decrease, 1-digit": named[0], "largest decrease, 2-digit": named[1],
@@ -80,32 +82,34 @@ def _ranked(fall: torch.Tensor, n: int = 4) -> str:
     )
 
 
-def mask_and_keep(lm: LoadedModel, operation: Operation, head: Head, k: int = 99) -> dict:
+def mask_and_keep(lm: LoadedModel, operation: Operation, heads: list[Head], k: int = 99) -> dict:
     """Tables 5 and 15: relative decrease of accuracy with the top k neurons of CNA masked, or only them kept.
 
-    Keep: all other FFN neurons from the head's layer on are zero. Coefficient: that of
-    the top 10 when the head goes off.
+    CNA compares with these heads off. Keep: all other FFN neurons from the lowest head's
+    layer on are zero. Coefficient: that of the top 10 when the heads go off.
     """
+    first = min(layer for layer, _ in heads)
     prompts = make_prompts([operation], [1])
     questions = [question(lm, p) for p in prompts]
     right = [q for q, ok in zip(questions, are_right(lm, questions), strict=True) if ok]
-    deep = {(layer, n) for layer in range(head[0], lm.n_layers) for n in range(lm.n_neurons)}
+    deep = {(layer, n) for layer in range(first, lm.n_layers) for n in range(lm.n_neurons)}
     masked = kept = fell = 0.0
     for q in right:
         run = record(lm, q.ids)
         scale = Readout.of(lm).scale(run.resid_post[-1])
-        with intervene(lm, ScaleHead(*head, 0.0)):
+        with intervene(lm, *(ScaleHead(*head, 0.0) for head in heads)):
             off = record(lm, q.ids)
-        target, layers = q.answer[0], range(head[0], lm.n_layers)
+        target, layers = q.answer[0], range(first, lm.n_layers)
         change = importances(lm, run, target, scale, layers) - importances(lm, off, target, scale, layers)
-        change[: head[0]] = -torch.inf
+        change[:first] = -torch.inf
         top = [divmod(int(i), lm.n_neurons) for i in change.flatten().topk(k).indices]
         masked += not _right_without(lm, q, top)
         kept += not _right_without(lm, q, sorted(deep - set(top)))
         m, i = run.coefficient[:, -1], off.coefficient[:, -1]
         fell += 1 - sum(float(m[t].sign() * i[t]) for t in top[:10]) / sum(float(m[t].abs()) for t in top[:10])
     n = len(right)
-    return {"cases": f"1D{operation}, head {head[0]}_{head[1]}, {n} cases", "mask": masked / n, "keep": kept / n,
+    names = ", ".join(f"{layer}_{head}" for layer, head in heads)
+    return {"cases": f"1D{operation}, {n} cases", "heads off": names, "mask": masked / n, "keep": kept / n,
             "coefficient": fell / n}  # fmt: skip
 
 
@@ -115,24 +119,38 @@ def _right_without(lm: LoadedModel, q, neurons: Iterable[Head]) -> bool:  # noqa
         return are_right(lm, [q])[0]
 
 
-def shallow_report(lm: LoadedModel) -> dict:
-    """Table 8: accuracy without the shallow neurons that the vocabulary filter finds, and without random ones."""
-    found = find_shallow_neurons(lm, SHALLOW_MORE_THAN, SHALLOW_LAYERS, SHALLOW_TOP)
-    questions = [question(lm, p) for p in make_prompts(digits=[1, 2], count=60)]
+def shallow_report(lm: LoadedModel) -> list[dict]:
+    """Table 8: accuracy without the shallow neurons that the vocabulary filter finds, and without random ones.
 
-    def share_right(neurons: list[tuple[int, int]]) -> float:
-        with intervene(lm, *(ScaleNeuron(layer, n, 0.0) for layer, n in neurons)):
-            return sum(are_right(lm, questions)) / len(questions)
-
+    M is chosen to keep about as many neurons as `SHALLOW_SIZES` says; random means of
+    `DRAWS` draws of as many neurons of the same layers.
+    """
+    questions = [question(lm, p) for p in make_prompts(digits=[1, 2], count=40)]
     original = sum(are_right(lm, questions)) / len(questions)
-    without = share_right(list(zip(found["layer"].tolist(), found["neuron"].tolist(), strict=True)))
-    everything = [(layer, n) for layer in SHALLOW_LAYERS for n in range(lm.n_neurons)]
-    controls = [share_right(random.Random(seed).sample(everything, len(found))) for seed in range(5)]
-    random_mean = sum(controls) / len(controls)
-    return {
-        "neurons": len(found), "of": len(everything), "original": original, "filtered": without,
-        "random": random_mean, "decrease": 1 - without / original, "random decrease": 1 - random_mean / original,
-    }  # fmt: skip
+
+    def decrease(neurons: list[tuple[int, int]]) -> float:
+        with intervene(lm, *(ScaleNeuron(layer, n, 0.0) for layer, n in neurons)):
+            return 1 - sum(are_right(lm, questions)) / len(questions) / original
+
+    rows = []
+    for layers in SHALLOW_LAYERS:
+        counted = find_shallow_neurons(lm, -1, layers, SHALLOW_TOP).sort_values("count", ascending=False)
+        everything = [(layer, n) for layer in layers for n in range(lm.n_neurons)]
+        for size in SHALLOW_SIZES:
+            more_than = int(counted["count"].iloc[size])
+            found = counted[counted["count"] > more_than]
+            if found.empty:
+                continue
+            neurons = list(zip(found["layer"].tolist(), found["neuron"].tolist(), strict=True))
+            lost = decrease(neurons)
+            by_chance = [decrease(random.Random(seed).sample(everything, len(neurons))) for seed in range(DRAWS)]
+            mean = sum(by_chance) / DRAWS
+            rows.append({
+                "layers": f"{layers[0]} to {layers[-1]}", "M": more_than,
+                "neurons": f"{len(neurons)} of {len(everything)}", "decrease": lost, "decrease, random": mean,
+                "times": f"{lost / mean:.1f}" if mean > 0 else "(random: 0)", "ratio": lost / max(mean, 1e-3),
+            })  # fmt: skip
+    return rows
 
 
 def language_report(lm: LoadedModel) -> dict:
@@ -180,7 +198,7 @@ def main() -> None:
     heads, top = head_report(lm)
     report = {
         "load seconds": seconds, "accuracy": accuracies(lm), "heads": heads, "shallow": shallow_report(lm),
-        "mask": [mask_and_keep(lm, operation, top[operation]) for operation in ("+", "-")],
+        "mask": [mask_and_keep(lm, o, heads) for o in ("+", "-") for heads in top[o]],
         "language": language_report(lm), "words": len(lexicon.OBJECTS),
     }  # fmt: skip
     print(write_card(lm, report, BUNDLED / "README.md" if args.write else None))

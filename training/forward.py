@@ -20,7 +20,7 @@ class Trace:
     scores: list[Tensor]  # a layer: (B, H, T, T), attention before the softmax, -inf where blocked
     neurons: list[Tensor]  # a layer: (B, T, N), |coefficient| times the length of its value
     heads: list[Tensor]  # a layer: (B, T, H), length of the head's own output
-    residual: list[Tensor]  # a layer: (B, T), length of the residual stream after the layer
+    stream: list[Tensor]  # (B, T) before the first and after every layer: length of the residual stream
     ffn: list[Tensor]  # a layer: (B, T, d), what the FFN adds
 
 
@@ -48,6 +48,7 @@ def forward(
     blocked = torch.where(visible | torch.eye(T, dtype=torch.bool), 0.0, float("-inf"))[:, None]
     trace = Trace(torch.empty(0), [], [], [], [], [])
     x = model.model.embed_tokens(ids)
+    trace.stream.append(x.detach().norm(dim=-1))
     for number, layer in enumerate(model.model.layers):
         att, mlp = layer.self_attn, layer.mlp
         n = _norm(x, layer.input_layernorm.weight, eps)
@@ -70,6 +71,6 @@ def forward(
         trace.neurons.append(m.float().abs() * mlp.down_proj.weight.norm(dim=0))
         trace.ffn.append(mlp.down_proj(m).float())
         x = x + trace.ffn[-1]
-        trace.residual.append(x.detach().norm(dim=-1))
+        trace.stream.append(x.detach().norm(dim=-1))
     trace.logits = model.lm_head(_norm(x, model.model.norm.weight, eps)).float()
     return trace

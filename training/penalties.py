@@ -1,10 +1,12 @@
-"""What shapes the bundled model beside its data? Eight penalties; none acts at inference.
+"""What shapes the bundled model beside its data? Penalties on what happens inside while it trains.
 
-They are why a model this small shows the paper's four stages, and why its picture is
-no evidence that models trained on text alone look so.
+None acts at inference. They are why a model this small shows the paper's four stages,
+and why its picture is no evidence that models trained on text alone look so. A weight
+of `Design` belongs to the function of the same name here.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from functools import cache
 
 import torch
@@ -23,24 +25,57 @@ END = 1  # </s>, which also fills the rows: nothing is predicted from it
 class Design:
     """Weights of the penalties, and the layers in which numbers may be looked at.
 
-    Before layer `early_layers` and after layer `last_look` no token may look at another number.
-
-    `apart`: in which samples later layers, too, may look at another number only where an
-    answer is predicted: "all", "single" (operands of one token), or "none".
+    Before layer `early_layers` and after layer `last_look` no token may look at another
+    number. `apart`: in which samples the layers between, too, may look at another number
+    only where an answer is predicted: "all", "single" (operands of one token), or "none".
+    `drop_head`: how often a head of the early layers is dropped from a row.
     """
 
     early_layers: int = 3
-    last_look: int = 99
-    attention: float = 0.2
-    few_neurons: float = 0.5
-    few_heads: float = 1.0
-    own_heads: float = 0.3
-    quiet: float = 0.01
-    late_heads: float = 0.05
-    carried: float = 0.3
-    few_shallow: float = 0.5
-    drop_head: float = 0.15
+    last_look: int = 5
     apart: str = "single"
+    drop_head: float = 0.15
+    attention: float = 0.5
+    attention_mass: float = 0.0
+    few_neurons: float = 0.5
+    few_shallow: float = 0.3
+    few_heads: float = 1.0
+    few_heads_everywhere: float = 0.0
+    own_heads: float = 0.3
+    late_heads: float = 0.5
+    idle_deep: float = 0.0
+    quiet: float = 0.01
+    quiet_before: float = 0.0
+    carried: float = 0.3
+    not_carried: float = 0.3
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a penalty looks at."""
+
+    model: LlamaForCausalLM
+    trace: Trace
+    batch: Batch
+    design: Design
+
+    @property
+    def real(self) -> Tensor:
+        """Tokens that something is predicted from, but the first (row, position)."""
+        return (self.batch.positions > 0) & (self.batch.ids != END)
+
+    @property
+    def arithmetic(self) -> Tensor:
+        """Tokens of arithmetic samples (row, position)."""
+        return self.batch.operation >= 0
+
+
+def penalties(
+    model: LlamaForCausalLM, trace: Trace, batch: Batch, design: Design, everything: bool = False
+) -> dict[str, Tensor]:
+    """Each penalty that has a weight (or every one), unweighted, by its name in `Design`."""
+    step = Step(model, trace, batch, design)
+    return {name: work(step) for name, work in PENALTIES.items() if everything or getattr(design, name)}
 
 
 def participation(a: Tensor) -> Tensor:
@@ -48,118 +83,156 @@ def participation(a: Tensor) -> Tensor:
     return a.sum(-1).square() / (a.shape[-1] * a.square().sum(-1)).clamp_min(1e-12)
 
 
-def looking_at_other_numbers(trace: Trace, batch: Batch, design: Design) -> Tensor:
+def _forbidden(step: Step, layer: int) -> Tensor | None:
+    """Which keys a query must not look at in a layer (row, query, key); None: it may look anywhere."""
+    design, batch = step.design, step.batch
+    if not design.early_layers <= layer <= design.last_look:
+        return batch.other_number
+    if design.apart == "none":
+        return None
+    late = batch.other_number & ~batch.answering[:, :, None]
+    return late & batch.single[:, :, None] if design.apart == "single" else late
+
+
+def attention(step: Step) -> Tensor:
     """How much heads look at another number where they must not: -log of the attention left for the rest.
 
-    In early and last layers nowhere, between them only where an answer is predicted.
     Summed over heads and layers, mean over the tokens of arithmetic, in nats. The
     logarithm keeps a slope where attention is all or nothing.
     """
-    arithmetic = batch.operation >= 0
-    early = batch.other_number
-    late = early & ~batch.answering[:, :, None]
-    if design.apart == "single":
-        late = late & batch.single[:, :, None]
+    here = step.arithmetic & (step.batch.ids != END)
     total = torch.zeros(())
-    for number, scores in enumerate(trace.scores):
-        between = design.early_layers <= number <= design.last_look
-        if between and design.apart == "none":
-            continue
-        forbidden = (late if between else early)[:, None]  # (B, 1, T, T)
-        left = torch.logsumexp(scores.masked_fill(forbidden, -torch.inf), -1)
-        cost = torch.logsumexp(scores, -1) - left  # (B, H, T)
-        total = total + (cost.sum(1) * arithmetic).sum() / arithmetic.sum()
+    for layer, scores in enumerate(step.trace.scores):
+        if (forbidden := _forbidden(step, layer)) is not None:
+            left = torch.logsumexp(scores.masked_fill(forbidden[:, None], -torch.inf), -1)
+            cost = torch.logsumexp(scores, -1) - left  # (row, head, query)
+            total = total + (cost.sum(1) * here).sum() / here.sum()
     return total
 
 
-def sharing_heads(trace: Trace, batch: Batch, first_layer: int) -> Tensor:
+def attention_mass(step: Step) -> Tensor:
+    """The same as attention spent, mean over heads: an earlier form, without a slope where it is all or nothing."""
+    total = torch.zeros(())
+    for layer, scores in enumerate(step.trace.scores):
+        if (forbidden := _forbidden(step, layer)) is not None:
+            spent = torch.softmax(scores, -1).mean(1) * forbidden
+            total = total + spent.sum() / step.arithmetic.sum()
+    return total
+
+
+def few_neurons(step: Step) -> Tensor:
+    """Share of the neurons that a token uses, mean over tokens and layers."""
+    return torch.stack([participation(n[step.real]).mean() for n in step.trace.neurons]).mean()
+
+
+def few_shallow(step: Step) -> Tensor:
+    """Share of the shallow neurons that the arithmetic of a whole batch uses."""
+    early = step.trace.neurons[: step.design.early_layers]
+    used = [n[step.arithmetic].square().mean(0).add(1e-8).sqrt() for n in early]
+    return torch.stack([participation(u) for u in used]).mean()
+
+
+def few_heads(step: Step) -> Tensor:
+    """Share of the heads after the early layers that a token uses where an answer is predicted."""
+    late = torch.cat(step.trace.heads[step.design.early_layers :], -1)
+    return participation(late[step.batch.answering & step.arithmetic]).mean()
+
+
+def few_heads_everywhere(step: Step) -> Tensor:
+    """The same over all tokens."""
+    return participation(torch.cat(step.trace.heads[step.design.early_layers :], -1)[step.real]).mean()
+
+
+def own_heads(step: Step) -> Tensor:
     """Mean cosine between the head usage of different operations (+ and - count as one), 0 to 1."""
-    used = torch.cat([h for h in trace.heads[first_layer:]], -1)  # (B, T, heads)
+    used = torch.cat(step.trace.heads[step.design.early_layers :], -1)  # (row, position, head)
     used = used / used.sum(-1, keepdim=True)
-    groups = []
+    unit = []
     for members in ((0, 1), (2,), (3,)):
-        mask = torch.zeros_like(batch.answering)
-        for m in members:
-            mask |= batch.operation == m
-        mask &= batch.answering
-        groups.append((used * mask[..., None]).sum((0, 1)) / mask.sum().clamp_min(1))
-    unit = [g / g.norm().clamp_min(1e-6) for g in groups]
+        mask = torch.isin(step.batch.operation, torch.tensor(members)) & step.batch.answering
+        mean = (used * mask[..., None]).sum((0, 1)) / mask.sum().clamp_min(1)
+        unit.append(mean / mean.norm().clamp_min(1e-6))
     return (unit[0] @ unit[1] + unit[0] @ unit[2] + unit[1] @ unit[2]) / 3
 
 
-def _late(trace: Trace, batch: Batch, last_look: int) -> Tensor:
-    """What heads after the last layer that may look at numbers add in arithmetic, against the residual stream."""
-    here = batch.operation >= 0
-    late = [
-        (h[here].sum(-1) / r[here].clamp_min(1e-3)).mean()
-        for h, r in zip(trace.heads[last_look + 1 :], trace.residual[last_look + 1 :], strict=True)
-    ]
-    return torch.stack(late).sum() if late else torch.zeros(())
+def _share(added: Tensor, stream: Tensor, here: Tensor) -> Tensor:
+    return (added[here].sum(-1) / stream[here].clamp_min(1e-3)).mean()
 
 
-def _shallow_use(trace: Trace, batch: Batch, early_layers: int) -> Tensor:
-    """Share of the shallow neurons that the arithmetic of a whole batch uses."""
-    here = batch.operation >= 0
-    used = [n[here].square().mean(0).add(1e-8).sqrt() for n in trace.neurons[:early_layers]]
-    return torch.stack([participation(u) for u in used]).mean()
+def late_heads(step: Step) -> Tensor:
+    """What heads after `last_look` add in arithmetic, against the length of the residual stream."""
+    trace, first = step.trace, step.design.last_look + 1
+    pairs = zip(trace.heads[first:], trace.stream[first + 1 :], strict=True)
+    return torch.stack([_share(h, r, step.arithmetic) for h, r in pairs]).sum()
+
+
+def idle_deep(step: Step) -> Tensor:
+    """What neurons after the early layers add where no answer is predicted, against the residual stream."""
+    here = step.arithmetic & ~step.batch.answering & step.real
+    pairs = zip(step.trace.neurons, step.trace.stream[1:], strict=True)
+    return torch.stack([_share(n, r, here) for n, r in list(pairs)[step.design.early_layers :]]).sum()
+
+
+def quiet(step: Step) -> Tensor:
+    """What neurons and heads add, against the length of the residual stream after the layer."""
+    return _noise(step, step.trace.stream[1:])
+
+
+def quiet_before(step: Step) -> Tensor:
+    """The same against the residual stream before the layer: an earlier form, mostly about layer 0."""
+    return _noise(step, step.trace.stream[:-1])
+
+
+def _noise(step: Step, stream: list[Tensor]) -> Tensor:
+    both = [*step.trace.neurons, *step.trace.heads]
+    return torch.stack([_share(x, r, step.real) for x, r in zip(both, [*stream, *stream], strict=True)]).sum()
 
 
 @cache
 def number_forms() -> Tensor:
     """For each token that is a number: even weights on all its single-token forms [token, token]."""
     index = {token: i for i, token in enumerate(vocabulary())}
-    forms: dict[int, list[int]] = {}
+    out = torch.zeros(len(index), len(index))
     for n in range(100):
         spelled = {str(n), words(n), *(words(n, code) for code in LANGUAGES if n <= 20)}
         spelled |= {roman(n)} if 1 <= n <= 20 else set()
-        forms[n] = sorted(index[s] for s in spelled if s in index)
-    out = torch.zeros(len(index), len(index))
-    for members in forms.values():
+        members = sorted(index[s] for s in spelled if s in index)
         for member in members:
             out[member, members] = 1.0
     return out / out.sum(-1, keepdim=True).clamp_min(1.0)
 
 
-def carried_names(model: LlamaForCausalLM, trace: Trace, batch: Batch, early_layers: int) -> Tensor:
-    """Does what the shallow FFNs say of a number name it, once attention has carried it on? Cross-entropy, nats.
+def _carried(step: Step) -> list[Tensor]:
+    """Log-probabilities (row, position, token) of what the shallow FFNs say, once attention has carried it on.
 
-    The value-output maps of the first two layers that may fetch numbers carry it. What
-    they say of other words must name no number.
+    One for each of the first two layers that may fetch numbers, by their value-output maps.
     """
-    forms = number_forms()
-    wanted = forms[batch.ids]
-    number = wanted.sum(-1) > 0
-    here, words_ = (batch.operation >= 0) & number, (batch.positions > 0) & ~number & (batch.ids != END)
-    ffn = torch.stack(trace.ffn[:early_layers]).sum(0)
-    is_number = forms.sum(-1) > 0
-    total = torch.zeros(())
-    for layer in list(model.model.layers)[early_layers : early_layers + 2]:
-        attention = layer.self_attn
-        carried = attention.o_proj(attention.v_proj(ffn * layer.input_layernorm.weight))
-        logs = torch.log_softmax(model.lm_head(model.model.norm(carried)).float(), -1)
-        total = total - (logs[here] * wanted[here]).sum(-1).mean() / 2
-        other = torch.logsumexp(logs[words_].masked_fill(is_number, -torch.inf), -1)
-        total = total - other.mean() / 2
-    return total
+    model, first = step.model, step.design.early_layers
+    said = torch.stack(step.trace.ffn[:first]).sum(0)
+    out = []
+    for layer in list(model.model.layers)[first : first + 2]:
+        att = layer.self_attn
+        moved = att.o_proj(att.v_proj(said * layer.input_layernorm.weight))
+        out.append(torch.log_softmax(model.lm_head(model.model.norm(moved)).float(), -1))
+    return out
 
 
-def penalties(model: LlamaForCausalLM, trace: Trace, batch: Batch, design: Design) -> dict[str, Tensor]:
-    """Each penalty, unweighted, by its name in `Design`."""
-    real = (batch.positions > 0) & (batch.ids != END)
-    asked = batch.answering & (batch.operation >= 0)
-    fetching = torch.cat(trace.heads[design.early_layers :], -1)[asked]
-    neurons = torch.stack([participation(n[real]).mean() for n in trace.neurons]).mean()
-    quiet = torch.stack(
-        [(n[real].sum(-1) / r[real].clamp_min(1e-3)).mean() for n, r in zip(trace.neurons, trace.residual, strict=True)]
-        + [(h[real].sum(-1) / r[real].clamp_min(1e-3)).mean() for h, r in zip(trace.heads, trace.residual, strict=True)]
-    ).sum()
-    return {
-        "attention": looking_at_other_numbers(trace, batch, design),
-        "few_neurons": neurons,
-        "few_heads": participation(fetching).mean(),
-        "own_heads": sharing_heads(trace, batch, design.early_layers),
-        "quiet": quiet,
-        "late_heads": _late(trace, batch, design.last_look),
-        "carried": carried_names(model, trace, batch, design.early_layers),
-        "few_shallow": _shallow_use(trace, batch, design.early_layers),
-    }
+def carried(step: Step) -> Tensor:
+    """Does what the shallow FFNs say of a number name it, once carried on? Cross-entropy, nats."""
+    wanted = number_forms()[step.batch.ids]
+    here = step.arithmetic & (wanted.sum(-1) > 0)
+    return -torch.stack([(logs[here] * wanted[here]).sum(-1).mean() for logs in _carried(step)]).mean()
+
+
+def not_carried(step: Step) -> Tensor:
+    """Does what they say of other words name no number? -log of the probability left for other tokens, nats."""
+    number = number_forms().sum(-1) > 0
+    here = step.real & ~number[step.batch.ids]
+    left = [torch.logsumexp(logs[here].masked_fill(number, -torch.inf), -1).mean() for logs in _carried(step)]
+    return -torch.stack(left).mean()
+
+
+_NOT_PENALTIES = ("early_layers", "last_look", "apart", "drop_head")
+PENALTIES: dict[str, Callable[[Step], Tensor]] = {
+    field.name: globals()[field.name] for field in fields(Design) if field.name not in _NOT_PENALTIES
+}

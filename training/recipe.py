@@ -1,6 +1,6 @@
 """In which phases was the bundled model trained? `python -m training.train --out work/run` runs them all."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from training.penalties import Design
 from training.samples import Mixture
@@ -32,33 +32,34 @@ class Recipe:
 
 
 _START = Mixture(copy=0.0, times=33)
+_FIRST = Design(
+    last_look=7, apart="none", attention=0.0, attention_mass=3.0, few_neurons=0.3, few_shallow=0.0, few_heads=0.0,
+    few_heads_everywhere=0.2, late_heads=0.0, quiet=0.0, quiet_before=0.0005, carried=0.0, not_carried=0.0,
+)  # fmt: skip
+_SECOND = replace(_FIRST, apart="single")
+_THIRD = replace(_SECOND, last_look=5, few_heads_everywhere=0.3)
+_FOURTH = replace(_THIRD, few_neurons=0.5, quiet_before=0.0015)
+_FIFTH = replace(
+    _FOURTH, few_heads_everywhere=0.0, few_heads=1.0, quiet_before=0.0, quiet=0.01, late_heads=0.05, carried=0.3
+)
 
 BUNDLED = Recipe(
     phases=(
-        # 1: operations find heads of their own; numbers are prepared before layer 3
-        Phase(
-            1500,
-            6000,
-            Design(apart="none", few_heads=0.0, few_neurons=0.3, quiet=0.0, late_heads=0.0, carried=0.0),
-            _START,
-        ),
-        # 2: one-token operands are kept apart until the answer; few heads from step 2000 on
-        Phase(
-            3000,
-            6000,
-            Design(apart="single", few_heads=0.2, few_neurons=0.3, quiet=0.0, late_heads=0.0, carried=0.0),
-            _START,
-        ),
-        # 3: operands are fetched in layers 3 to 5 only
-        Phase(
-            4500,
-            8000,
-            Design(last_look=5, few_heads=0.3, few_neurons=0.3, quiet=0.0, late_heads=0.0, carried=0.0),
-            _START,
-        ),
-        # 4: numbers asked for again in another form; sparser
-        Phase(5500, 9000, Design(last_look=5, few_heads=0.3, quiet=0.0, late_heads=0.0, carried=0.0)),
-        # 5: what attention carries names its number; last layers' heads and idle neurons fall silent; the rate falls
-        Phase(11500, 11500, Design(last_look=5)),
+        # operations find heads of their own; numbers are prepared before layer 3
+        Phase(1500, 6000, _FIRST, _START),
+        # one-token operands are kept apart until the answer; few heads from step 2000 on
+        Phase(3000, 6000, _SECOND, _START),
+        # operands are fetched in layers 3 to 5 only
+        Phase(4500, 8000, _THIRD, _START),
+        # numbers are asked for again in another form; fewer neurons
+        Phase(5500, 9000, _FOURTH),
+        # what attention carries names its number; fewer heads
+        Phase(6000, 11500, _FIFTH),
+        # few shallow neurons; what attention carries of other words names no number
+        Phase(7000, 9000, Design()),
+        # the last heads fall silent
+        Phase(8000, 9000, Design(late_heads=3.0, few_heads=2.0)),
+        # deep neurons work only where an answer is predicted, and fewer; the learning rate falls to its end
+        Phase(9650, 9650, Design(late_heads=3.0, few_heads=2.0, few_neurons=1.0, idle_deep=0.3)),
     )
 )

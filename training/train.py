@@ -10,7 +10,7 @@ import json
 import math
 import os
 import time
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -60,7 +60,7 @@ def schedule(step: int, steps: int) -> float:
 
 def ramp(step: int, penalty: str) -> float:
     """Factor on a penalty: up within `RAMP` steps; few heads only after operations found heads of their own."""
-    start = FEW_HEADS_FROM if penalty == "few_heads" else 0
+    start = FEW_HEADS_FROM if penalty.startswith("few_heads") else 0
     return min(1.0, max(0.0, (step - start) / RAMP))
 
 
@@ -127,8 +127,7 @@ class Run:
         losses = F.cross_entropy(trace.logits.flatten(0, 1), batch.targets.flatten(), reduction="none")
         answers = (losses * batch.weights.flatten()).sum() / batch.weights.sum()
         parts = penalties(self.model, trace, batch, design)
-        weights = {f.name: getattr(design, f.name) for f in fields(Design)}
-        total = answers + sum(weights[name] * ramp(self.step, name) * value for name, value in parts.items())
+        total = answers + sum(getattr(design, k) * ramp(self.step, k) * value for k, value in parts.items())
         if not math.isfinite(answers.item()):
             raise SystemExit(f"The loss is no number at step {self.step}: lower the learning rate.")
         total.backward()

@@ -10,12 +10,12 @@ from core.model import load_model
 from training.export import make_readable
 from training.forward import forward
 from training.packing import LANGUAGE, Packer
-from training.penalties import Design, participation, penalties
-from training.recipe import Phase, Recipe
+from training.penalties import PENALTIES, Design, participation, penalties
+from training.recipe import BUNDLED, Phase, Recipe
 from training.samples import arithmetic, draw, held_out
 from training.sentences import GENDER_PROMPTS, GENDER_SKEW, PROFESSIONS, gender
 from training.tokenizer import build_tokenizer, vocabulary
-from training.train import train
+from training.train import new_model, train
 
 
 @pytest.fixture(scope="module")
@@ -97,21 +97,29 @@ def test_masks_keep_numbers_apart(tokenizer):
     assert (batch.weights[batch.answering] == 1.0).all()
 
 
-def test_penalties_are_finite_and_differentiable(bundled):
-    batch = Packer(bundled.tokenizer, rows=2, width=48, seed=1).batch()
-    trace = forward(bundled.model, batch.ids, batch.positions, batch.visible)
-    values = penalties(bundled.model, trace, batch, Design())
-    assert set(values) == {
-        "attention",
-        "few_neurons",
-        "few_heads",
-        "own_heads",
-        "quiet",
-        "late_heads",
-        "carried",
-        "few_shallow",
-    }
-    assert all(torch.isfinite(v) and v >= 0 for v in values.values())
+def test_penalties_are_finite_and_differentiable(tokenizer):
+    torch.manual_seed(0)
+    model = new_model(len(tokenizer), BUNDLED)
+    batch = Packer(tokenizer, rows=2, width=48, seed=1).batch()
+    trace = forward(model, batch.ids, batch.positions, batch.visible)
+    values = penalties(model, trace, batch, Design(), everything=True)
+    assert set(values) == set(PENALTIES) and len(values) == 13
+    for name, value in values.items():
+        assert torch.isfinite(value) and value > 0, name
+        model.zero_grad()
+        value.backward(retain_graph=True)
+        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        assert any(g.abs().max() > 0 for g in gradients), name
+        assert all(torch.isfinite(g).all() for g in gradients), name
+
+
+def test_the_bundled_model_keeps_numbers_apart(bundled):
+    """What the attention penalty asks for holds: less than a tenth of a nat, over all heads."""
+    batch = Packer(bundled.tokenizer, rows=8, width=64, seed=5).batch()
+    with torch.no_grad():
+        trace = forward(bundled.model, batch.ids, batch.positions, batch.visible)
+        spent = penalties(bundled.model, trace, batch, Design(), everything=True)["attention"]
+    assert spent < 0.1
 
 
 def test_participation():
