@@ -163,14 +163,14 @@ def late_heads(step: Step) -> Tensor:
     """What heads after `last_look` add in arithmetic, against the length of the residual stream."""
     trace, first = step.trace, step.design.last_look + 1
     pairs = zip(trace.heads[first:], trace.stream[first + 1 :], strict=True)
-    return torch.stack([_share(h, r, step.arithmetic) for h, r in pairs]).sum()
+    return sum((_share(h, r, step.arithmetic) for h, r in pairs), torch.zeros(()))
 
 
 def idle_deep(step: Step) -> Tensor:
     """What neurons after the early layers add where no answer is predicted, against the residual stream."""
     here = step.arithmetic & ~step.batch.answering & step.real
     pairs = zip(step.trace.neurons, step.trace.stream[1:], strict=True)
-    return torch.stack([_share(n, r, here) for n, r in list(pairs)[step.design.early_layers :]]).sum()
+    return sum((_share(n, r, here) for n, r in list(pairs)[step.design.early_layers :]), torch.zeros(()))
 
 
 def quiet(step: Step) -> Tensor:

@@ -42,6 +42,7 @@ _FOURTH = replace(_THIRD, few_neurons=0.5, quiet_before=0.0015)
 _FIFTH = replace(
     _FOURTH, few_heads_everywhere=0.0, few_heads=1.0, quiet_before=0.0, quiet=0.01, late_heads=0.05, carried=0.3
 )
+_LAST = Design(late_heads=3.0, few_heads=2.0, few_neurons=1.0, idle_deep=0.3)
 
 BUNDLED = Recipe(
     phases=(
@@ -60,6 +61,6 @@ BUNDLED = Recipe(
         # the last heads fall silent
         Phase(8000, 9000, Design(late_heads=3.0, few_heads=2.0)),
         # deep neurons work only where an answer is predicted, and fewer; the learning rate falls to its end
-        Phase(9650, 9650, Design(late_heads=3.0, few_heads=2.0, few_neurons=1.0, idle_deep=0.3)),
+        Phase(9650, 9650, _LAST),
     )
 )
