@@ -63,7 +63,7 @@ def lens_strip(frame: pd.DataFrame, dark: bool) -> alt.Chart:
     """The likeliest token after each layer. Columns: after, token, probability."""
     base = alt.Chart(frame.assign(row="")).encode(
         x=alt.X("after:N", sort=None, title="after", axis=alt.Axis(labelAngle=0)),
-        y=alt.Y("row:N", title=None, axis=None),
+        y=alt.Y("row:N", title=None, axis=None, scale=alt.Scale(type="band")),
         tooltip=["after:N", "token:N", alt.Tooltip("probability:Q", format=".3~p")],
     )
     many = len(frame) > 14  # then tokens stand upright
@@ -71,14 +71,14 @@ def lens_strip(frame: pd.DataFrame, dark: bool) -> alt.Chart:
         color=alt.Color(
             "probability:Q",
             scale=sequential(EMBEDDING, dark),
-            legend=alt.Legend(title="probability", format="%", orient="top", gradientLength=160),
+            legend=alt.Legend(title="probability", format="%", orient="right", gradientLength=70),
         )
     )
     text = base.mark_text(font="monospace", fontSize=11 if many else 13, angle=270 if many else 0).encode(
         text="token:N",
         color=alt.condition("datum.probability > 0.45", alt.value("#14171B"), alt.value(ink(dark))),
     )
-    return (boxes + text).properties(height=230 if many else 160)
+    return (boxes + text).properties(height=270 if many else 190)
 
 
 def pattern_map(frame: pd.DataFrame, dark: bool) -> alt.Chart:
