@@ -12,7 +12,7 @@ import torch
 
 from core.answers import are_right, continue_greedily, question
 from core.arithmetic import FORMS, OPERATIONS, Form, Operation, Prompt, make_prompts
-from core.heads import sweep_accuracy
+from core.head_accuracy import sweep_accuracy
 from core.hooks import Edit, ScaleHead, ScaleNeuron, intervene
 from core.importance import importances
 from core.model import LoadedModel, load_model

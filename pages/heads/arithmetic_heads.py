@@ -4,7 +4,8 @@ import streamlit as st
 
 from core.arithmetic import FORMS, LAST_TEMPLATE, OPERATIONS, TEMPLATES, make_prompts
 from core.errors import UserError
-from core.heads import AccuracySweep, HeadSweep, sweep_accuracy, sweep_heads
+from core.head_accuracy import AccuracySweep, sweep_accuracy
+from core.heads import HeadSweep, sweep_heads
 from core.jobs import Job
 from core.model import LoadedModel
 from pages.heads import results

@@ -8,7 +8,7 @@ import streamlit as st
 from core import paper
 from core.answers import Question, digit_accuracy, greedy_tokens, question
 from core.arithmetic import OPERATIONS, make_prompts
-from core.heads import relative
+from core.decrease import relative
 from core.hooks import ScaleHead, intervene
 from core.model import LoadedModel
 from core.progress import Progress

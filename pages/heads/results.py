@@ -8,7 +8,9 @@ import streamlit as st
 import torch
 
 from core import paper
-from core.heads import AccuracySweep, HeadSweep, relative
+from core.decrease import relative
+from core.head_accuracy import AccuracySweep
+from core.heads import HeadSweep
 from core.model import LoadedModel
 from pages.shared.charts import PICK, head_map
 from pages.shared.present import downloads

@@ -5,8 +5,10 @@ import torch
 
 from core.answers import are_right, question
 from core.arithmetic import FORMS, make_prompts
+from core.decrease import relative
 from core.errors import UserError
-from core.heads import relative, sweep_accuracy, sweep_heads
+from core.head_accuracy import sweep_accuracy
+from core.heads import sweep_heads
 from core.hooks import ScaleHead, intervene
 from core.model import load_model
 from core.progress import Stopped

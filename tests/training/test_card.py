@@ -4,7 +4,7 @@ import pytest
 
 from core.answers import are_right, question
 from core.arithmetic import FORMS, OPERATIONS
-from core.heads import sweep_accuracy
+from core.head_accuracy import sweep_accuracy
 from core.source import BUNDLED
 from training.accept import accuracy, hidden, language_report
 from training.sentences import PROFESSIONS
