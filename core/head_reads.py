@@ -1,6 +1,7 @@
 """What probability has a token at each place, and is it the likeliest, with each head off?"""
 
 import random
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,7 @@ def sweep_reads(
         of_sequence.setdefault(read.sequence, []).append(number)
     total = len(trees) * lm.n_layers * lm.n_heads
     done = 0
-    try:
+    with suppress(Stopped):  # what is measured stays; the rest is not a number
         for tree in trees:
             mine = [number for member in tree.members for number in of_sequence[member]]
             for heads, logits in each_head_off(lm, tree, [reads[i][0] for i in mine]):
@@ -61,8 +62,6 @@ def sweep_reads(
                 out.best[rows[:, None], layer, head] = right.T.cpu()
                 done += len(heads)
                 progress(done, total)
-    except Stopped:
-        pass  # what is measured stays; the rest is not a number
     return out
 
 

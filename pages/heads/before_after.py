@@ -49,9 +49,12 @@ def before_and_after(lm: LoadedModel) -> None:
         return
     key = ("before after", *model_key(lm), tuple(heads), tuple(prompts))
     names = listed([head_name(*h) for h in heads])
-    job = board().submit(
-        key, f"Asking with and without {names}", lambda p: measure(lm, heads, prompts, p), session_id()
-    )
+    job = st.session_state.get("before after job")
+    again = job is not None and job.state in ("stopped", "failed") and st.button("Ask again", icon=":material/refresh:")
+    if job is None or job.key != key or again:  # a stopped job is not started again by itself
+        title = f"Asking with and without {names}"
+        job = board().submit(key, title, lambda p: measure(lm, heads, prompts, p), session_id())
+        st.session_state["before after job"] = job
     wait_for(job)
     result = outcome(job)
     if isinstance(result, BeforeAfter):

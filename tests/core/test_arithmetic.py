@@ -1,6 +1,7 @@
 """Prompts, right answers, and which digits a carry reaches."""
 
 import re
+from operator import add, mul, sub, truediv
 
 import pytest
 from hypothesis import given
@@ -21,10 +22,11 @@ def test_table_14():
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("digits", [1, 2, 3])
 def test_every_answer_is_right(operation, digits):
+    by_hand = {"+": add, "-": sub, "*": mul, "/": truediv}
     for prompt in make_prompts([operation], [digits], FORMS, range(4), count=200, seed=3):
         assert len(str(prompt.first)) == digits
         assert prompt.result >= 0 and isinstance(prompt.result, int)
-        assert eval(f"{prompt.first} {operation} {prompt.second}") == prompt.result  # noqa: S307 - our own digits
+        assert by_hand[operation](prompt.first, prompt.second) == prompt.result
         if prompt.form == "digits":
             assert str(prompt.first) in prompt.text and prompt.answer == str(prompt.result)
         else:

@@ -92,6 +92,20 @@ def test_heads_off_before_and_after(app):
     assert f"{changed} of {len(answers)} answers change" in texts(app)
 
 
+@pytest.mark.parametrize("state", ["stopped", "failed"])
+def test_a_stopped_or_failed_question_is_not_asked_again_by_itself(app, state):
+    app.multiselect(key="heads").set_value(["4_2"]).run()
+    wait(app)
+    job = app.session_state["before after job"]
+    job.state, job.result, job.error = state, None, "it failed"
+    app.run().run()
+    assert app.session_state["before after job"] is job and not app.exception
+    next(b for b in app.button if b.label == "Ask again").click().run()
+    wait(app)
+    assert app.session_state["before after job"].state == "done"
+    assert "answers change" in texts(app) and not app.error
+
+
 def test_bad_prompt_among_the_questions(app):
     app.multiselect(key="heads").set_value(["4_1"]).run()
     wait(app).text_area(key="questions").set_value("3+5=\nzzyzx").run()

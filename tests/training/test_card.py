@@ -13,8 +13,8 @@ from training.sentences import PROFESSIONS
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("digits", [1, 2])
 def test_accuracy_on_held_out_prompts(bundled, operation, digits):
-    """A little under the card's aims: it is a part of the prompts."""
-    aim = 0.96 if digits == 1 else 0.92
+    """The aims themselves: 1-digit 0.98; 2-digit + and - 0.97, * and / 0.95; number words at most 0.05 less."""
+    aim = 0.98 if digits == 1 else 0.97 if operation in "+-" else 0.95
     for form in FORMS:
         prompts = [p for t in range(4) for p in hidden(operation, digits, form, [t], 40)]
         assert accuracy(bundled, prompts) >= aim - 0.05 * (form == "words")
