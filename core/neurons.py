@@ -1,5 +1,126 @@
-"""Neurons and layers of one run, or compared between two runs: the names that scripts import."""
+"""Which neurons carry the answer? Neurons and layers of one run, or compared between two runs.
 
+Comparative Neuron Analysis (CNA §4.2): `change = importance in the first run - in the
+second`, ranked, largest first. A neuron that only prepares what later layers read has no
+importance of its own (§4.1), so it is not found here; see the logic chain.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from core.comparison import Comparison
+from core.errors import UserError
+from core.exact_top import Pair, rank_all, rank_top
+from core.hooks import ScaleHead, check_head, intervene
 from core.increase import LayerIncrease, layer_increase
+from core.progress import Progress, silent
+from core.readout import Readout
+from core.record import Recording, record
 
-__all__ = ["LayerIncrease", "layer_increase"]
+if TYPE_CHECKING:
+    from core.model import LoadedModel
+
+__all__ = ["Comparison", "LayerIncrease", "compare_heads", "compare_prompts", "compare_runs", "layer_increase"]
+
+
+def compare_heads(
+    lm: "LoadedModel",
+    prompt: str,
+    heads: Sequence[tuple[int, int]],
+    k: int | None = None,
+    target: int | None = None,
+    progress: Progress = silent,
+) -> Comparison:
+    """Every neuron of a prompt, with (first) and without (second) some attention heads.
+
+    Args:
+        lm: the model.
+        prompt: text.
+        heads: (layer, head) of the heads that are at zero in the second run.
+        k: only the k neurons with the largest change, exactly; None: all.
+        target: token id w; None: the original run's prediction.
+        progress: told between layers.
+
+    Raises:
+        UserError: for a prompt, head, target or k that the model cannot take.
+    """
+    if not heads:
+        raise UserError("Choose at least one head to turn off, such as (5, 2).")
+    for layer, head in heads:
+        check_head(lm, layer, head)
+    ids = lm.encode(prompt)
+    first = record(lm, ids)
+    with intervene(lm, *(ScaleHead(layer, head, 0.0) for layer, head in sorted(set(map(tuple, heads))))):
+        second = record(lm, ids)
+    return compare_runs((lm, lm), (first, second), target, k, min(layer for layer, _ in heads), progress)
+
+
+def compare_prompts(
+    lm: "LoadedModel",
+    first: str,
+    second: str,
+    target: int | None = None,
+    k: int | None = None,
+    progress: Progress = silent,
+) -> Comparison:
+    """Every neuron of one model at the end of two prompts, such as "A woman works as a" and "A man works as a".
+
+    Args:
+        lm: the model.
+        first: text; its run freezes the final norm's scale.
+        second: text; it may have another number of tokens.
+        target: token id w; None: the first prompt's prediction.
+        k: only the k neurons with the largest change, exactly; None: all.
+        progress: told between layers.
+
+    Raises:
+        UserError: for a prompt, target or k that the model cannot take.
+    """
+    runs = record(lm, lm.encode(first)), record(lm, lm.encode(second))
+    return compare_runs((lm, lm), runs, target, k, 0, progress)
+
+
+def compare_runs(
+    models: tuple["LoadedModel", "LoadedModel"],
+    runs: tuple[Recording, Recording],
+    target: int | None = None,
+    k: int | None = None,
+    first_layer: int = 0,
+    progress: Progress = silent,
+) -> Comparison:
+    """The same, from recordings that are already there.
+
+    Args:
+        models: of the first and second run; the same object where it is one model.
+        runs: the recordings; the first freezes the scale and gives the default target.
+        target: token id w.
+        k: how many; None: all.
+        first_layer: the lowest intervened layer: below it both runs are the same.
+        progress: told between layers.
+
+    Raises:
+        UserError: for a target outside the vocabulary, or a k that is not between 1 and the number of neurons.
+    """
+    lm, (first, second) = models[0], runs
+    total = lm.n_layers * lm.n_neurons
+    if target is None:
+        target = int(first.logits[-1].argmax())
+    if not 0 <= target < lm.n_vocab:
+        raise UserError(f"Token id {target} lies outside this model's vocabulary, 0 to {lm.n_vocab - 1}.")
+    if k is not None and not 1 <= k <= total:
+        raise UserError(f"The top {k} neurons cannot be shown: choose 1 to {total}.")
+    scale = Readout.of(lm).scale(first.resid_post[-1])
+    pair = Pair(models, runs, target, scale, first_layer)
+    ranked = rank_all(pair, progress) if k is None else rank_top(pair, k, progress)
+    layer, neuron = ranked.index // lm.n_neurons, ranked.index % lm.n_neurons
+    importance = ranked.importance
+    p_first, p_second = (float(torch.softmax(run.logits[-1], -1)[target]) for run in runs)
+    return Comparison(
+        target=target, probability_first=p_first, probability_second=p_second, layer=layer, neuron=neuron,
+        change=(importance[0] - importance[1]).float(), importance_first=importance[0].float(),
+        importance_second=importance[1].float(), coefficient_first=first.coefficient[layer, -1, neuron],
+        coefficient_second=second.coefficient[layer, -1, neuron], compared=total,
+        by_full_vocabulary=ranked.by_full_vocabulary,
+    )  # fmt: skip

@@ -56,6 +56,10 @@ class Readout:
         out = self._center(y) * torch.rsqrt(scale + self.eps)[..., None] * self.weight
         return out if self.bias is None else out + self.bias
 
+    def direction(self, x: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch d_model"]:
+        """What adding x does before the output matrix, up to the norm's scale: `g * x` (LayerNorm: centred)."""
+        return self._center(x) * self.weight
+
     def log_probabilities(
         self, y: Float[Tensor, "*batch d_model"], scale: Float[Tensor, "*scale"]
     ) -> Float[Tensor, "*batch vocab"]:

@@ -45,6 +45,15 @@ def write_checkpoint(kind: str, folder: Path, seed: int = 0) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_the_tests(tmp_path_factory):
+    """What is kept on disk about models stays out of the person's own folder."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("ABACUS_CACHE", str(tmp_path_factory.mktemp("cache")))
+    yield
+    patch.undo()
+
+
 @pytest.fixture(scope="session")
 def bundled() -> LoadedModel:
     return load_model("bundled")

@@ -7,6 +7,8 @@ import torch
 
 from core.heads import sweep_heads
 from core.increase import layer_increase
+from core.neurons import compare_heads
+from core.vocabulary import top_tokens
 from tests.conftest import REFERENCE
 
 CASES = json.loads((REFERENCE / "golden.json").read_text())["cases"]
@@ -35,3 +37,29 @@ def test_layer_increase(reference, case):
     increase = layer_increase(reference, case["prompt"])
     assert torch.allclose(increase.attention, torch.tensor(case["attn_layer_increase"]), atol=2e-5)
     assert torch.allclose(increase.ffn, torch.tensor(case["ffn_layer_increase"]), atol=2e-5)
+
+
+def _compared(reference, case, k=None):
+    head = tuple(map(int, case["top_head"].split("_")))
+    return compare_heads(reference, case["prompt"], [head], k)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c["prompt"])
+def test_every_neuron(reference, case):
+    c = _compared(reference, case)
+    where = c.layer, c.neuron
+    assert torch.allclose(c.importance_first, torch.tensor(case["importance"])[where], atol=2e-5, rtol=0)
+    assert torch.allclose(c.importance_second, torch.tensor(case["importance_inv"])[where], atol=2e-5, rtol=0)
+    assert torch.allclose(c.coefficient_first, torch.tensor(case["coef"])[where], rtol=2e-5, atol=2e-5)
+    assert torch.allclose(c.coefficient_second, torch.tensor(case["coef_inv"])[where], rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("k", [None, 20])
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c["prompt"])
+def test_first_neurons_and_their_tokens(reference, case, k):
+    c = _compared(reference, case, k)
+    theirs = case["top_neurons"][:20]
+    assert c.top(20) == [(layer, neuron) for layer, neuron, _ in theirs]
+    assert torch.allclose(c.change[:20], torch.tensor([change for *_, change in theirs]), atol=2e-5, rtol=0)
+    for (layer, neuron), m, tokens in zip(c.top(5), c.coefficient_first.tolist(), case["top_tokens"], strict=False):
+        assert top_tokens(reference, layer, neuron, m) == [reference.token(t) for t in tokens]

@@ -1,0 +1,94 @@
+"""What exactly is a neuron's importance? By the full vocabulary, in float64.
+
+With `d` the change of every token's logit that a neuron's subvalue causes and p the
+softmax before it, `Imp = d_w - log E_p[e^d]` (CNA §4.1; the same number as the
+difference of two log-probabilities, without their cancellation). Float64 makes a
+neuron's importance the same, to float32, whatever else is computed beside it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from core.readout import Readout
+
+_CHUNK = 2**23
+_SMALL = 20.0
+
+
+@dataclass(frozen=True)
+class Side:
+    """One run at the last position before one layer's FFN adds to it.
+
+    Attributes:
+        log_p: log-probabilities of the readout there [vocab], float64.
+        factor: what multiplies `W_U (g * v)` to give logits: coefficient over the norm's
+            scale [neuron], float64.
+    """
+
+    log_p: Tensor
+    factor: Tensor
+
+    def of(self, neurons: Tensor) -> "Side":
+        """The same for some of the neurons."""
+        return Side(self.log_p, self.factor[neurons.to(self.factor.device)])
+
+
+@torch.no_grad()
+def sides_of(readout: Readout, r: Tensor, coefficient: Tensor, scale: Tensor) -> list[Side]:
+    """One run before some layers' FFNs.
+
+    Args:
+        readout: of the model.
+        r: the residual stream there [layer, d_model].
+        coefficient: of every neuron [layer, neuron].
+        scale: the frozen scale of the final norm.
+    """
+    device = readout.unembedding.device
+    log_p = readout.log_probabilities(r, scale).to(device).double()
+    log_p = log_p - torch.logsumexp(log_p, -1, keepdim=True)  # what float32 left over
+    factor = coefficient.to(device).double() * torch.rsqrt(scale.to(device).double() + readout.eps)
+    return [Side(p, f) for p, f in zip(log_p, factor, strict=True)]
+
+
+def exact_importance(
+    readout: Readout, vectors: Tensor, target: int, groups: Sequence[tuple[Tensor, Sequence[Side]]]
+) -> Tensor:
+    """Importance of neurons in each run, float64 on the CPU [run, neuron].
+
+    Args:
+        readout: of the model.
+        vectors: the neurons' values [neuron, d_model].
+        target: the token w.
+        groups: rows of `vectors` that share a layer, with that layer's sides, whose factors
+            are of just these rows.
+    """
+    device = readout.unembedding.device
+    out = torch.empty(len(groups[0][1]), len(vectors), dtype=torch.float64, device=device)
+    step = max(1, _CHUNK // readout.unembedding.shape[0])
+    for start in range(0, len(vectors), step):
+        said = _logits(readout, readout.direction(vectors[start : start + step].to(device).double()))
+        for rows, sides in groups:
+            inside = ((rows >= start) & (rows < start + step)).nonzero()[:, 0]
+            for number, one in enumerate(sides) if len(inside) else ():
+                change = said[rows[inside] - start] * one.factor[inside, None]
+                out[number, rows[inside]] = _importance(change, one.log_p, target)
+    return out.cpu()
+
+
+def _importance(change: Tensor, log_p: Tensor, target: int) -> Tensor:
+    """`d_w - log E_p[e^d]` for rows of logit changes [neuron, vocab]."""
+    wanted = change[:, target]
+    large = change.abs().amax(-1) > _SMALL
+    normaliser = torch.log1p(torch.expm1(change.clamp(-_SMALL, _SMALL)) @ log_p.exp())
+    if bool(large.any()):
+        normaliser[large] = torch.logsumexp(change[large] + log_p, -1)
+    return wanted - normaliser
+
+
+def _logits(readout: Readout, x: Tensor) -> Tensor:
+    """`W_U x` in float64 [row, vocab], without a float64 copy of the whole output matrix."""
+    step = max(1, _CHUNK // readout.unembedding.shape[1])
+    return torch.cat([x @ rows.double().T for rows in readout.unembedding.split(step)], -1)
