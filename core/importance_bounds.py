@@ -16,7 +16,8 @@ from core.exact_importance import Side
 from core.readout import Readout
 
 TOKENS = 64
-_ROUNDING = 5e-7
+_ROUNDING = 5e-7  # of a float32 product, relative to the lengths of its vectors
+_LAST_DIGIT = 1e-12  # of the float64 sums below, in nats
 
 
 def bounds(
@@ -58,7 +59,7 @@ def bounds(
 def _bound(
     one: Side, top: Tensor, wanted: Tensor, mean: Tensor, words: Tensor, extremes: Tensor, rounding: Tensor
 ) -> tuple[Tensor, Tensor]:
-    factor, error = one.factor, rounding * one.factor.abs()
+    factor, error = one.factor, rounding * one.factor.abs() + _LAST_DIGIT
     ends = torch.sort(factor[:, None] * extremes, -1).values
     low, high = ends[:, 0] - error, ends[:, 1] + error
     p = one.log_p[top].exp()

@@ -10,42 +10,18 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
-import torch
-from jaxtyping import Float
-from torch import Tensor
 
-from core.concepts import concept_tokens
 from core.errors import UserError
 from core.hooks import check_neuron
 from core.progress import Progress, silent
-from core.readout import Readout
-from core.weights import value_output, values
+from core.projection import project, through_attention
+from core.shallow_counts import shallow_counts
+from core.weights import values
 
 if TYPE_CHECKING:
     from core.model import LoadedModel
 
-_CHUNK = 2**24
-
-
-def project(
-    lm: "LoadedModel", vectors: Float[Tensor, "*batch d_model"], readout: Readout | None = None
-) -> Float[Tensor, "*batch vocab"]:
-    """`W_U (g * x)`: residual stream vectors in the vocabulary, up to the norm's scale.
-
-    Pass the readout when projecting often: it is a float32 copy of the output matrix.
-    """
-    readout = readout or Readout.of(lm)
-    centred = vectors - vectors.mean(-1, keepdim=True) if readout.centered else vectors
-    return centred * readout.weight.cpu() @ readout.unembedding.cpu().T
-
-
-def through_attention(
-    lm: "LoadedModel", vectors: Float[Tensor, "*batch d_model"], layer: int
-) -> Float[Tensor, "*batch d_model"]:
-    """`T_j(x) = W_O W_V (g_j * x)`, up to the norm's scale: what attention layer j passes on."""
-    if lm.architecture.norm == "layer":
-        vectors = vectors - vectors.mean(-1, keepdim=True)
-    return vectors * lm.modules.attention_norm(layer).weight.float().cpu() @ value_output(lm, layer).T
+__all__ = ["find_shallow_neurons", "project", "through_attention", "top_tokens"]
 
 
 def top_tokens(
@@ -76,7 +52,6 @@ def top_tokens(
     return [lm.token(i) for i in project(lm, vector).topk(k).indices.tolist()]
 
 
-@torch.no_grad()
 def find_shallow_neurons(
     lm: "LoadedModel",
     more_than: int = 2,
@@ -97,7 +72,7 @@ def find_shallow_neurons(
         layers: the shallow layers.
         top: how many of the top tokens are looked at.
         concepts: token ids; None: numbers and operators.
-        progress: told after every pair of layers.
+        progress: told often; a `Stopped` goes on to the caller.
 
     Returns:
         A frame with columns layer, neuron, through (the attention layer with the largest
@@ -106,36 +81,4 @@ def find_shallow_neurons(
     Raises:
         UserError: for layers that do not exist, or no concepts.
     """
-    shallow = sorted(set(layers))
-    if not shallow or shallow[0] < 0 or shallow[-1] >= lm.n_layers - 1:
-        raise UserError(f"Choose shallow layers between 0 and {lm.n_layers - 2}: an attention layer must follow.")
-    ids = list(concept_tokens(lm) if concepts is None else concepts)
-    if not ids or not all(0 <= i < lm.n_vocab for i in ids):
-        raise UserError("The set of concept tokens is empty or holds ids outside the vocabulary.")
-    if not 1 <= top <= lm.n_vocab:
-        raise UserError(f"The top {top} tokens cannot be looked at: choose 1 to {lm.n_vocab}.")
-    concept = torch.zeros(lm.n_vocab)
-    concept[ids] = 1.0
-    readout = Readout.of(lm)
-    pairs = [(layer, j) for layer in shallow for j in range(layer + 1, shallow[-1] + 2)]
-    best = {layer: torch.full((lm.n_neurons,), -1.0) for layer in shallow}
-    where = {layer: torch.zeros(lm.n_neurons, dtype=torch.long) for layer in shallow}
-    for number, (layer, j) in enumerate(pairs):
-        carried = through_attention(lm, values(lm, layer), j)  # (neuron, d_model)
-        count = torch.cat(
-            [_count(project(lm, rows, readout), concept, top) for rows in carried.split(max(1, _CHUNK // lm.n_vocab))]
-        )
-        better = count > best[layer]
-        best[layer][better], where[layer][better] = count[better], j
-        progress(number + 1, len(pairs))
-    rows = [
-        (layer, int(n), int(where[layer][n]), int(best[layer][n]))
-        for layer in shallow
-        for n in (best[layer] > more_than).nonzero()[:, 0]
-    ]
-    return pd.DataFrame(rows, columns=["layer", "neuron", "through", "count"])
-
-
-def _count(logits: Tensor, concept: Tensor, top: int) -> Tensor:
-    counts = [concept[side.topk(top).indices].sum(-1) for side in (logits, -logits)]
-    return torch.maximum(*counts)
+    return shallow_counts(lm, layers, top, concepts, progress).kept(more_than)

@@ -22,6 +22,9 @@ class Trace:
     heads: list[Tensor]  # a layer: (B, T, H), length of the head's own output
     stream: list[Tensor]  # (B, T) before the first and after every layer: length of the residual stream
     ffn: list[Tensor]  # a layer: (B, T, d), what the FFN adds
+    coefficient: list[Tensor]  # a layer: (B, T, N)
+    mid: list[Tensor]  # a layer: (B, T, d), the residual stream between attention and FFN
+    final: Tensor  # (B, T, d), the residual stream after the last layer
 
 
 def _norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
@@ -36,9 +39,14 @@ def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 def forward(
-    model: LlamaForCausalLM, ids: Tensor, positions: Tensor, visible: Tensor, keep_head: Tensor | None = None
+    model: LlamaForCausalLM,
+    ids: Tensor,
+    positions: Tensor,
+    visible: Tensor,
+    keep_head: Tensor | None = None,
+    keep_neuron: Tensor | None = None,
 ) -> Trace:
-    """Runs packed rows; `keep_head` [layer, row, head] of 0 and 1 drops heads."""
+    """Runs packed rows; `keep_head` [layer, row, head] of 0 and 1 drops heads, `keep_neuron` [layer, row, neuron] neurons."""
     config = model.config
     n_heads, eps = int(config.num_attention_heads), config.rms_norm_eps
     d_head = int(config.hidden_size) // n_heads
@@ -46,7 +54,7 @@ def forward(
     cos, sin = model.model.rotary_emb(torch.empty(0, dtype=torch.float32), positions)
     cos, sin = cos[:, None], sin[:, None]  # (B, 1, T, d_head)
     blocked = torch.where(visible | torch.eye(T, dtype=torch.bool), 0.0, float("-inf"))[:, None]
-    trace = Trace(torch.empty(0), [], [], [], [], [])
+    trace = Trace(torch.empty(0), [], [], [], [], [], [], [], torch.empty(0))
     x = model.model.embed_tokens(ids)
     trace.stream.append(x.detach().norm(dim=-1))
     for number, layer in enumerate(model.model.layers):
@@ -66,11 +74,16 @@ def forward(
         square = (torch.einsum("bthi,hij->bthj", z32, gram) * z32).sum(-1)
         trace.heads.append(torch.sqrt(square.clamp_min(1e-8)))
         x = x + att.o_proj(z.reshape(B, T, -1)).float()
+        trace.mid.append(x)
         n = _norm(x, layer.post_attention_layernorm.weight, eps)
         m = F.silu(mlp.gate_proj(n)) * mlp.up_proj(n)
+        if keep_neuron is not None:
+            m = m * keep_neuron[number][:, None].to(m.dtype)
+        trace.coefficient.append(m)
         trace.neurons.append(m.float().abs() * mlp.down_proj.weight.norm(dim=0))
         trace.ffn.append(mlp.down_proj(m).float())
         x = x + trace.ffn[-1]
         trace.stream.append(x.detach().norm(dim=-1))
+    trace.final = x
     trace.logits = model.lm_head(_norm(x, model.model.norm.weight, eps)).float()
     return trace

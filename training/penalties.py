@@ -35,6 +35,10 @@ class Design:
     last_look: int = 5
     apart: str = "single"
     drop_head: float = 0.15
+    fetcher: tuple[int, int] | None = None
+    keep_only: float = 0.0
+    mask: float = 0.0
+    one_fetcher: float = 0.0
     attention: float = 0.5
     attention_mass: float = 0.0
     few_neurons: float = 0.5
@@ -107,6 +111,23 @@ def attention(step: Step) -> Tensor:
             left = torch.logsumexp(scores.masked_fill(forbidden[:, None], -torch.inf), -1)
             cost = torch.logsumexp(scores, -1) - left  # (row, head, query)
             total = total + (cost.sum(1) * here).sum() / here.sum()
+    return total
+
+
+def one_fetcher(step: Step) -> Tensor:
+    """How much other heads than `fetcher` look at the operands of one-token sums and differences, where an answer is predicted."""
+    assert step.design.fetcher is not None
+    layer_of, head_of = step.design.fetcher
+    batch = step.batch
+    here = batch.answering & batch.single & ((batch.operation == 0) | (batch.operation == 1))
+    total = torch.zeros(())
+    for layer, scores in enumerate(step.trace.scores):
+        rows = scores.transpose(1, 2)[here]  # (query, head, key)
+        forbidden = batch.other_number[here][:, None]
+        cost = torch.logsumexp(rows, -1) - torch.logsumexp(rows.masked_fill(forbidden, -torch.inf), -1)
+        if layer == layer_of:
+            cost = torch.cat([cost[:, :head_of], cost[:, head_of + 1 :]], 1)
+        total = total + cost.sum(1).mean()
     return total
 
 
@@ -232,7 +253,7 @@ def not_carried(step: Step) -> Tensor:
     return -torch.stack(left).mean()
 
 
-_NOT_PENALTIES = ("early_layers", "last_look", "apart", "drop_head")
+_NOT_PENALTIES = ("early_layers", "last_look", "apart", "drop_head", "fetcher", "keep_only", "mask")
 PENALTIES: dict[str, Callable[[Step], Tensor]] = {
     field.name: globals()[field.name] for field in fields(Design) if field.name not in _NOT_PENALTIES
 }

@@ -30,10 +30,15 @@ _LARGEST_IN_EVERY_FORM = 20
 
 @dataclass(frozen=True)
 class Mixture:
-    """What changes between phases: the share of `copy` samples, and how often two-digit samples multiply (of 100)."""
+    """What changes between phases.
+
+    The share of `copy` samples, how often two-digit samples multiply (of 100), and the
+    share of number retrieval.
+    """
 
     copy: float = 0.08
     times: int = 37
+    retrieval: float = 0.0
 
 
 DEFAULT = Mixture()
@@ -137,6 +142,8 @@ def draw(rng: random.Random, mixture: Mixture = DEFAULT) -> tuple[str | None, li
     share = rng.random()
     if share < mixture.copy:
         return COPY, copy(rng)
+    if mixture.retrieval and rng.random() < mixture.retrieval:
+        return None, sentences.retrieval(rng)
     if share < 1 - LANGUAGE_SHARE:
         return arithmetic(rng, mixture)
     kinds, weights = zip(*LANGUAGE_SHARES, strict=True)

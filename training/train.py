@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from core.arithmetic import OPERATIONS
+from training.focus import CaseStream, focus
 from training.forward import forward
 from training.packing import Batch, Packer
 from training.penalties import Design, penalties
@@ -27,6 +28,7 @@ from training.tokenizer import build_tokenizer
 
 WARM_UP, RAMP, FEW_HEADS_FROM = 150, 500, 2000
 SAVE_EVERY = 500
+FOCUS_ROWS = 32
 
 
 def new_model(vocab: int, recipe: Recipe) -> LlamaForCausalLM:
@@ -100,10 +102,11 @@ class Run:
             return
         recipe = self.recipe
         packer = Packer(self.tokenizer, recipe.rows, recipe.row_tokens, recipe.seed + self.step, phase.mixture)
+        cases = CaseStream(self.tokenizer, FOCUS_ROWS, recipe.seed + self.step)
         began = time.time()
         while self.step < phase.until:
             self._set_rates(schedule(self.step, phase.schedule))
-            told = self._one_step(packer.batch(), phase.design)
+            told = self._one_step(packer.batch(), phase.design, cases)
             if self.step % 50 == 0:
                 print(json.dumps({"step": self.step, "s": round(time.time() - began), **told}), flush=True)
             self.step += 1
@@ -117,7 +120,7 @@ class Run:
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * factor
 
-    def _one_step(self, batch: Batch, design: Design) -> dict[str, float]:
+    def _one_step(self, batch: Batch, design: Design, cases: CaseStream) -> dict[str, float]:
         recipe = self.recipe
         keep = torch.ones(recipe.layers, recipe.rows, recipe.heads)
         early = (design.early_layers, recipe.rows, recipe.heads)
@@ -128,6 +131,10 @@ class Run:
         answers = (losses * batch.weights.flatten()).sum() / batch.weights.sum()
         parts = penalties(self.model, trace, batch, design)
         total = answers + sum(getattr(design, k) * ramp(self.step, k) * value for k, value in parts.items())
+        if design.keep_only or design.mask:
+            assert design.fetcher is not None
+            parts["keep_only"], parts["mask"] = focus(self.model, cases.cases(), design.fetcher, bool(design.mask))
+            total = total + design.keep_only * parts["keep_only"] + design.mask * parts["mask"]
         if not math.isfinite(answers.item()):
             raise SystemExit(f"The loss is no number at step {self.step}: lower the learning rate.")
         total.backward()
