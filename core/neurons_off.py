@@ -72,6 +72,23 @@ def coefficients_without(
     return out
 
 
+def last_logits(
+    lm: "LoadedModel", trials: Sequence[Trial], progress: Progress = silent
+) -> Float[Tensor, "trial vocab"]:
+    """Next-token logits after the last position of each trial, under its own set.
+
+    Raises:
+        UserError: for neurons that do not exist.
+    """
+    out = torch.zeros(len(trials), lm.n_vocab)
+    run = _Run(lm, trials)
+    for numbers in run.batches(1, progress):
+        with lm.lock, full_memory_told(), torch.no_grad():
+            hidden = run.hidden(numbers)[:, -1:]
+            out[numbers] = lm.modules.unembedding(lm.modules.final_norm(hidden))[:, 0].float().cpu()
+    return out
+
+
 class _Watch:
     """Writes the last coefficients of each row's own neurons where they are wanted."""
 

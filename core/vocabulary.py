@@ -10,18 +10,20 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
+import torch
 
 from core.errors import UserError
 from core.hooks import check_neuron
 from core.progress import Progress, silent
-from core.projection import project, through_attention
+from core.projection import project, project_on_device, through_attention
+from core.readout import Readout
 from core.shallow_counts import shallow_counts
-from core.weights import values
+from core.weights import columns, values
 
 if TYPE_CHECKING:
     from core.model import LoadedModel
 
-__all__ = ["find_shallow_neurons", "project", "through_attention", "top_tokens"]
+__all__ = ["find_shallow_neurons", "project", "through_attention", "tokens_of", "top_tokens"]
 
 
 def top_tokens(
@@ -50,6 +52,31 @@ def top_tokens(
     if through is not None:
         vector = through_attention(lm, vector, through)
     return [lm.token(i) for i in project(lm, vector).topk(k).indices.tolist()]
+
+
+@torch.no_grad()
+def tokens_of(
+    lm: "LoadedModel", neurons: Sequence[tuple[int, int]], coefficients: Sequence[float], k: int = 10
+) -> list[list[str]]:
+    """The k tokens that each neuron promotes most, as `top_tokens`, for many at once.
+
+    Args:
+        lm: the model.
+        neurons: (layer, neuron).
+        coefficients: their signs decide which end of the vocabulary is promoted.
+        k: how many tokens.
+    """
+    for layer, neuron in neurons:
+        check_neuron(lm, layer, neuron)
+    readout, out = Readout.of(lm), [[""]] * len(neurons)
+    for layer in sorted({layer for layer, _ in neurons}):
+        here = [i for i, pair in enumerate(neurons) if pair[0] == layer]
+        vectors = columns(lm.modules.neuron_output(layer), [neurons[i][1] for i in here]).T
+        signed = vectors * torch.tensor([coefficients[i] for i in here])[:, None]
+        best = project_on_device(signed, readout, lm.device).topk(min(k, lm.n_vocab)).indices.tolist()
+        for i, ids in zip(here, best, strict=True):
+            out[i] = [lm.token(t) for t in ids]
+    return out
 
 
 def find_shallow_neurons(
