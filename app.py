@@ -12,6 +12,11 @@ page = st.navigation(
     {
         "Look": [st.Page("pages/look/ask.py", title="Ask the model", icon=":material/chat:", default=True)],
         "Heads": [st.Page("pages/heads/arithmetic_heads.py", title="Arithmetic heads", icon=":material/grid_on:")],
+        "Neurons": [
+            st.Page("pages/cna/logic_chain.py", title="CNA logic chain", icon=":material/hub:"),
+            st.Page("pages/cna/find_neurons.py", title="Find neurons", icon=":material/search:"),
+        ],
+        "Flow": [st.Page("pages/flow/causal_mediation.py", title="Causal mediation", icon=":material/account_tree:")],
     }
 )
 

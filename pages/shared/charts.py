@@ -32,7 +32,7 @@ def token_bars(frame: pd.DataFrame, dark: bool) -> alt.Chart:
     return (base.mark_bar(color=EMBEDDING, height={"band": 0.75}) + text).properties(height=26 * len(frame) + 50)
 
 
-def token_bars_beside(before: pd.DataFrame, after: pd.DataFrame, dark: bool) -> alt.TopLevelMixin:
+def token_bars_beside(before: pd.DataFrame, after: pd.DataFrame, dark: bool) -> alt.HConcatChart | alt.ConcatChart:
     """Next-token probabilities of two runs side by side, on the same scale."""
     return token_bars(before, dark).properties(title="all heads on") | token_bars(after, dark).properties(
         title="without the heads"

@@ -32,6 +32,11 @@ def heading(title: str, question: str) -> None:
     st.markdown(question)
 
 
+def short_number(label: str, about: str | None = None) -> Any:
+    """A column of numbers with three significant digits."""
+    return st.column_config.NumberColumn(label, format="%.3g", help=about)
+
+
 def _printed(maker: ChartMaker) -> dict[str, Any]:
     return {**maker(False).to_dict(), "config": PRINTED}
 

@@ -1,0 +1,158 @@
+"""Part 2 of the logic chain: which deep neurons carry the answer?"""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core import paper
+from core.first_order import first_order
+from core.heads import sweep_heads
+from core.logic_case import LogicCase
+from core.model import LoadedModel
+from core.progress import Progress
+from core.single_effects import single_effects
+from pages.cna.card import CARD, PLACE, card_here, pick
+from pages.cna.charts import agreement, neuron_dots
+from pages.shared.charts import PICK
+from pages.shared.present import downloads, short_number, told
+from pages.shared.resources import board, model_key, session_id
+from pages.shared.theme import is_dark
+from pages.shared.waiting import outcome, wait_for
+from pages.shared.words import code, head_name, listed, percent, three_digits
+
+COLUMNS = [
+    "name",
+    "change",
+    "importance_first",
+    "importance_second",
+    "coefficient_first",
+    "coefficient_second",
+    "tokens",
+]
+SHOWN = {
+    "name": "neuron", "tokens": st.column_config.TextColumn("promotes", width="large"),
+    "change": short_number("change", "Importance with the heads on minus with them off, nats."),
+    "importance_first": short_number("imp. on", "Importance with all heads on, nats."),
+    "importance_second": short_number("imp. off", "Importance with the heads off, nats."),
+    "coefficient_first": short_number("coef. on", "Coefficient with all heads on."),
+    "coefficient_second": short_number("coef. off", "Coefficient with the heads off."),
+}  # fmt: skip
+
+
+def deep_neurons(lm: LoadedModel, case: LogicCase, settings: dict[str, Any]) -> None:
+    """Dot plot, sentence, table like table 4, the picked neuron's card."""
+    st.header("2 · Which neurons carry it?")
+    frame = table_of(case)
+    st.altair_chart(
+        neuron_dots(frame, is_dark()), key="neuron dots", on_select=_dot, selection_mode=PICK,
+        alt="Change of importance of the top neurons by layer",
+    )  # fmt: skip
+    _sentence(lm, case, frame)
+    st.dataframe(
+        frame[COLUMNS], hide_index=True, key="neuron table", on_select=_row, selection_mode="single-row", height=320,
+        column_config=SHOWN,
+    )  # fmt: skip
+    st.session_state["neuron table names"] = frame["name"].tolist()
+    st.text_input("Neuron", key=CARD, bind="query-params", placeholder="click a dot or a row, or type 7_129",
+                  help="Opens a neuron's card: layer_neuron, both from 0.", on_change=_typed)  # fmt: skip
+    card_here(lm, "deep", first=True)
+    downloads("cna-neurons", lm, settings, frame[COLUMNS], lambda dark: neuron_dots(frame, dark))
+    with st.expander("The same in the paper: Llama-7B"):
+        _paper_table()
+    with st.expander("First-order scores: all at once, but approximate"):
+        with told():
+            _first_order(lm, case)
+
+
+def table_of(case: LogicCase) -> pd.DataFrame:
+    """The ranked neurons as the chart and the table show them."""
+    frame = case.neurons.to_frame()
+    frame["name"] = [f"{layer}_{neuron}" for layer, neuron in case.neurons.pairs]
+    frame["tokens"] = [" ".join(t.strip() or "␣" for t in tokens) for tokens in case.tokens]
+    frame["rank"] = range(1, len(frame) + 1)
+    frame["short"] = [f"{name} {tokens[0].strip()}" for name, tokens in zip(frame["name"], case.tokens, strict=True)]
+    sizes = frame.groupby("layer")["layer"].transform("size")
+    frame["place"] = (frame.groupby("layer").cumcount() + 0.5) / sizes
+    frame["selected"] = frame["name"] == st.session_state.get(CARD)
+    return frame
+
+
+def _dot() -> None:
+    rows = st.session_state["neuron dots"]["selection"].get(PICK, [])
+    if rows and "name" in rows[0]:
+        pick(rows[0]["name"], "deep")
+
+
+def _row() -> None:
+    rows = st.session_state["neuron table"]["selection"]["rows"]
+    if rows:
+        pick(st.session_state["neuron table names"][rows[0]], "deep")
+
+
+def _typed() -> None:
+    st.session_state[PLACE] = "deep"
+
+
+def _sentence(lm: LoadedModel, case: LogicCase, frame: pd.DataFrame) -> None:
+    c, names = case.neurons, listed([head_name(*h) for h in case.heads])
+    best = frame.iloc[0]
+    total, after = float(c.importance_first.clamp_min(0).sum()), float(c.importance_second.clamp_min(0).sum())
+    st.markdown(
+        f"Without {names}, the importance of these {len(frame)} neurons for {code(lm.token(c.target))} falls from "
+        f"{three_digits(total)} to {three_digits(after)} nats (positive ones summed). The first is **{best['name']}**, "
+        f"which promotes {' '.join(code(t) for t in case.tokens[0][:5])}."
+    )
+    st.caption(
+        f"Exact: of {c.compared:,} neurons, {c.by_full_vocabulary} needed the full vocabulary; bounds decided the "
+        "others. Layers below the heads are the same in both runs."
+    )
+
+
+def _paper_table() -> None:
+    st.caption(paper.SOURCE + ". Their numbers for '3+5=' with head 17_22 off, not measured here.")
+    table = paper.table(4)
+    rows = {name: [*row[:4], " ".join(row[4])] for name, row in table["rows"].items()}
+    st.dataframe(pd.DataFrame(rows, index=table["columns"]).T)
+
+
+def _first_order(lm: LoadedModel, case: LogicCase) -> None:
+    st.markdown(
+        "One forward and one backward pass score every head and neuron by *gradient × activation*: roughly how much "
+        "log p of the answer falls when it goes off. Here are all heads and the neurons above, against the exact fall."
+    )
+    key = ("first order", *model_key(lm), case.prompt, tuple(case.heads), len(case.neurons.pairs))
+    job = st.session_state.get("first order job")
+    if st.button("Compare with the exact values", icon=":material/play_arrow:"):
+        job = board().submit(key, "Switching heads and neurons off", lambda p: _both(lm, case, p), session_id())
+        st.session_state["first order job"] = job
+    if job is None or job.key != key:
+        return
+    wait_for(job)
+    frame = outcome(job)
+    if not isinstance(frame, pd.DataFrame):
+        return
+    st.altair_chart(agreement(frame, is_dark()), alt="First-order scores against exact effects")
+    said = []
+    for kind, rows in frame.groupby("kind"):
+        said.append(f"{percent(rows['approximate'].corr(rows['exact'], method='spearman'))} for {kind}s")
+    st.markdown(
+        f"Rank correlation with the exact effects: {' and '.join(said)}. First-order scores are approximate: where the "
+        "answer is nearly certain its slope is nearly flat, and they come out too small."
+    )
+    st.download_button("First-order scores as CSV", frame.to_csv(index=False), "first-order.csv", "text/csv",
+                       on_click="ignore", icon=":material/download:")  # fmt: skip
+
+
+def _both(lm: LoadedModel, case: LogicCase, progress: Progress) -> pd.DataFrame:
+    """Approximate and exact decrease of log p (nats) of every head, and of the top neurons."""
+    target, pairs = case.neurons.target, case.neurons.pairs
+    scores = first_order(lm, case.prompt, target)
+    swept = sweep_heads(lm, [case.prompt], [target], lambda done, of: progress(done, 2 * of))
+    exact = swept.baseline[0].double().log() - swept.probability[0].double().log()
+    rows = [("head", head_name(layer, head), float(scores.heads[layer, head]), float(exact[layer, head]))
+            for layer in range(lm.n_layers) for head in range(lm.n_heads)]  # fmt: skip
+    effects = single_effects(lm, case.prompt, pairs, target, lambda done, of: progress(of + done, 2 * of))
+    rows += [("neuron", f"{layer}_{n}", float(scores.neurons[layer, n]), float(e))
+             for (layer, n), e in zip(pairs, effects, strict=True)]  # fmt: skip
+    return pd.DataFrame(rows, columns=["kind", "name", "approximate", "exact"])
