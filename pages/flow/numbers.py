@@ -1,0 +1,13 @@
+"""How is an effect written? It may be tiny or have many digits."""
+
+import math
+
+from pages.shared.words import three_digits
+
+
+def effect_text(value: float) -> str:
+    """Three significant digits, from 100,000 on as a power of ten: 1.67e7."""
+    if not math.isfinite(value) or abs(value) < 1e5:
+        return three_digits(value)
+    digits, power = f"{value:.2e}".split("e")
+    return f"{digits}e{int(power)}"

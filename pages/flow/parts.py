@@ -1,0 +1,59 @@
+"""Which single heads and neurons carry it at the last position?"""
+
+import pandas as pd
+import streamlit as st
+
+from core.model import LoadedModel
+from core.vocabulary import top_tokens
+from pages.flow.charts import head_effect_map
+from pages.flow.numbers import effect_text
+from pages.flow.results import Task
+from pages.flow.work import NEURONS, Parts, start_parts
+from pages.shared.present import downloads
+from pages.shared.theme import is_dark
+from pages.shared.waiting import outcome, wait_for
+from pages.shared.words import head_name, percent, visible
+
+
+def heads_and_neurons(lm: LoadedModel, task: Task) -> None:
+    """Indirect effects of single heads, and of the neurons that CNA finds between the two prompts."""
+    st.subheader("Single heads and neurons at the last position")
+    of = task.measured
+    known = st.session_state.get("flow parts")
+    if known is None or known[1] is not of:
+        st.caption(f"Copies every head's output, and the coefficients of the {NEURONS} neurons whose importance for "
+                   f"the base's result changes most between the two prompts (CNA), over {task.name}.")  # fmt: skip
+        if not st.button("Measure heads and neurons", icon=":material/play_arrow:"):
+            return
+        known = (start_parts(lm, of.found), of)
+        st.session_state["flow parts"] = known
+    job = known[0]
+    if job.state in ("stopped", "failed") and st.button("Measure them again", icon=":material/refresh:"):
+        job = start_parts(lm, of.found)
+        st.session_state["flow parts"] = (job, of)
+    wait_for(job)
+    found = outcome(job)
+    if isinstance(found, Parts):
+        _show(lm, task, found)
+
+
+def _show(lm: LoadedModel, task: Task, found: Parts) -> None:
+    heads, neurons = found.heads.to_frame(), found.neurons.to_frame()
+    heads["name"] = [head_name(layer, head) for layer, head in found.heads.places]
+    st.altair_chart(head_effect_map(heads, is_dark()), width="content", alt="Indirect effect of each head")
+    best = heads.loc[heads["effect"].idxmax()]
+    neurons.insert(0, "name", [head_name(layer, neuron) for layer, neuron in found.neurons.places])
+    neurons["top tokens of its value"] = [
+        " ".join(visible(t) for t in top_tokens(lm, layer, neuron, k=6)) for layer, neuron in found.neurons.places
+    ]
+    neurons = neurons.sort_values("effect", ascending=False, ignore_index=True)
+    strongest = neurons.iloc[0]
+    st.markdown(
+        f"Head **{best['name']}** has the largest effect by itself: IE {effect_text(best['effect'])}, and the "
+        f"prediction becomes the alternative's result in {percent(best['wanted'])} of {len(found.heads.pairs)} pairs. "
+        f"Of the {len(neurons)} neurons it is **{strongest['name']}**: IE {effect_text(strongest['effect'])}, "
+        f"{percent(strongest['wanted'])} of the pairs."
+    )
+    st.dataframe(neurons.drop(columns=["layer", "neuron"]), hide_index=True, key="flow neurons")
+    both = pd.concat([heads.assign(site="head"), neurons.assign(site="neuron")], ignore_index=True)
+    downloads("heads-and-neurons", lm, task.settings, both, lambda dark: head_effect_map(heads, dark))

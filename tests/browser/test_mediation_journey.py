@@ -1,0 +1,63 @@
+"""Causal mediation in a real browser: run, click a cell, compare with facts, download, share the link, stop."""
+
+import io
+
+import pandas as pd
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.test_journeys import settled
+
+pytestmark = pytest.mark.browser
+
+CELL = '[data-testid="stVegaLiteChart"] path[aria-label*="indirect effect"][aria-label*="{group}"]'
+
+
+def cells(page, group):
+    return page.locator(CELL.format(group=group))
+
+
+def choose(page, label, option):
+    """Opens a select box and takes an option."""
+    page.get_by_role("combobox", name=label).first.click()
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+def test_information_flow(server, new_tab):
+    page = new_tab(f"{server}/causal_mediation?pairs=10")
+    expect(page.get_by_role("heading", name="Causal mediation")).to_be_visible()
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_text("The paper's finding", exact=False).first).to_be_visible()
+    settled(page)
+    assert cells(page, "operator").count() >= 16  # FFN and attention of eight layers
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+
+    cells(page, "second operand").nth(3).click()
+    expect(page.get_by_text("at second␣operand: IE is", exact=False)).to_be_visible()
+    settled(page)
+    assert "cell=0" in page.url and "run=1" in page.url
+
+    choose(page, "Put beside it", "facts")
+    expect(page.get_by_text("Late FFNs at the last position carry", exact=False)).to_be_visible()
+    settled(page)
+    assert cells(page, "subject").count() >= 16
+
+    page.get_by_test_id("stPopoverButton").filter(has_text="Download").first.click()
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="CSV", exact=True).click()
+    table = pd.read_csv(io.BytesIO(open(waiting.value.path(), "rb").read()))
+    assert set(table["pairs"]) == {"other operands", "facts"} and set(table["site"]) == {"ffn", "attention"}
+
+    second = new_tab(page.url)
+    expect(second.get_by_text("Late FFNs at the last position carry", exact=False)).to_be_visible()
+    expect(second.get_by_text("at second␣operand: IE is", exact=False)).to_be_visible()
+
+
+def test_stop(server, new_tab):
+    page = new_tab(f"{server}/causal_mediation?pairs=200&pair_digits=2&pair_forms=words&pair_seed=5")
+    page.get_by_role("button", name="Run", exact=True).click()
+    stop = page.get_by_test_id("stMain").get_by_role("button", name="Stop")
+    expect(stop).to_be_visible()
+    stop.click()
+    expect(page.get_by_text("Stopped", exact=False).first).to_be_visible()
+    expect(page.get_by_role("progressbar")).to_have_count(0)

@@ -1,0 +1,141 @@
+"""The page Causal mediation, without a browser."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.pages.test_arithmetic_heads import run_and_wait, texts, wait
+
+APP, PAGE = "../../app.py", "pages/flow/causal_mediation.py"
+
+
+@pytest.fixture
+def app():
+    app = AppTest.from_file(APP, default_timeout=60).run()
+    return app.switch_page(PAGE).run()
+
+
+def choose(app, **values):
+    """Picks a cell by the boxes."""
+    for name, value in values.items():
+        wait(app.selectbox(key=f"flow {name}").set_value(value).run())
+    return app
+
+
+def own(app, base, alternative, /, **results):
+    app.button_group(key="pair_source").set_value("Your own two prompts").run()
+    app.text_input(key="pair_base").set_value(base)
+    app.text_input(key="pair_alternative").set_value(alternative)
+    for name, result in results.items():
+        app.text_input(key=f"pair_{name}_result").set_value(result)
+    return run_and_wait(app)
+
+
+def test_says_what_to_press(app):
+    assert not app.exception and app.title[0].value == "Causal mediation"
+    assert "Press **Run**" in app.info[0].value
+
+
+def test_drawn_pairs(app):
+    app.slider(key="pairs").set_value(10)
+    run_and_wait(app)
+    assert not app.exception and not app.error
+    assert "10 pairs, such as" in texts(app) and "The paper's finding" in texts(app)
+    assert "Relative importance of the late FFNs at the last position: **" in texts(app)
+    table = app.dataframe[0].value
+    assert set(table["site"]) == {"ffn", "attention"} and set(table["pairs"]) == {"other operands"}
+    assert {"first operand", "operator", "second operand", "last"} <= set(table["group"])
+    assert app.query_params["run"] in ("1", ["1"])
+    assert "largest effect" not in texts(app) and not app.selectbox(key="flow site").value
+
+
+def test_a_cell_shows_each_pair(app):
+    app.slider(key="pairs").set_value(5)
+    run_and_wait(app)
+    choose(app, site="attention", layer=4, group="last")
+    assert not app.exception and "attention of layer 4 at `last`" in texts(app)
+    pairs = next(d.value for d in app.dataframe if "P(r) patched" in d.value)
+    assert len(pairs) == 5 and pairs[[c for c in pairs if c.startswith("P(")]].stack().between(0, 1).all()
+    row = pairs.iloc[0]
+    by_hand = (row["P(r) base"] - row["P(r) patched"]) / row["P(r) patched"]
+    by_hand = (by_hand + (row["P(r′) patched"] - row["P(r′) base"]) / row["P(r′) base"]) / 2
+    assert row["IE"] == pytest.approx(by_hand, rel=1e-2, abs=1e-3)
+    assert app.query_params["cell"] in ("0|attention|4|last", ["0|attention|4|last"])
+
+
+def test_two_kinds_side_by_side(app):
+    app.slider(key="pairs").set_value(5)
+    run_and_wait(app)
+    wait(app.selectbox(key="beside").set_value("facts").run())
+    assert not app.exception and not app.error
+    assert "**Other operands.** 5 pairs" in texts(app) and "**Facts.** 5 pairs" in texts(app)
+    assert "for other operands and" in texts(app) and "is at the subject and" in texts(app)
+    assert set(app.dataframe[0].value["pairs"]) == {"other operands", "facts"}
+    choose(app, task="facts", site="ffn", layer=0, group="subject")
+    assert "FFN of layer 0 at `subject`" in texts(app)
+    wait(app.selectbox(key="beside").set_value("nothing").run())
+    assert not app.exception and "for other operands and" not in texts(app)
+
+
+@pytest.mark.parametrize("measure", ["wanted changes", "unwanted changes"])
+def test_changes_of_the_prediction(app, measure):
+    app.slider(key="pairs").set_value(5)
+    run_and_wait(app)
+    app.button_group(key="flow_shown").set_value(measure).run()
+    app.button_group(key="flow_average").set_value("geometric mean").run()
+    assert not app.exception and f"Most {measure} at the last position: FFN of layer" in texts(app)
+
+
+def test_single_heads_and_neurons(app):
+    app.slider(key="pairs").set_value(5)
+    run_and_wait(app)
+    next(b for b in app.button if b.label == "Measure heads and neurons").click().run()
+    wait(app)
+    assert not app.exception and not app.error and "has the largest effect by itself" in texts(app)
+    neurons = next(d.value for d in app.dataframe if "top tokens of its value" in d.value)
+    assert len(neurons) == 20 and neurons["effect"].is_monotonic_decreasing
+
+
+def test_own_prompts(app):
+    own(app, "3 + 5 =", "2 + 7 =")
+    assert not app.exception and "1 pair, such as `3␣+␣5␣=` with `2␣+␣7␣=`" in texts(app)
+    assert "prediction (1)" in texts(app) and not any(s.key == "beside" for s in app.selectbox)
+    choose(app, site="ffn", layer=1, group="1 3→2")
+    assert "FFN of layer 1 at `1␣3→2`" in texts(app)
+    own(app, "3 + 5 =", "2 + 7 =", base="8", alternative="9")
+    assert not app.error and "given (1)" in texts(app)
+
+
+@pytest.mark.parametrize(
+    "base,alternative,results,words",
+    [
+        ("3 + 5 =", "13 + 5 =", {}, "same number of tokens"),
+        ("", "3 + 5 =", {}, "empty"),
+        ("3 + zzyzx =", "3 + 5 =", {}, "zzyzx"),
+        ("3 + 5 =", "2 + 7 =", {"base": "12"}, "2 tokens"),
+        ("3 + 5 =", "2 + 7 =", {"alternative": "zzyzx"}, "zzyzx"),
+    ],
+)
+def test_bad_prompts_and_results(app, base, alternative, results, words):
+    own(app, base, alternative, **results)
+    assert not app.exception and words in app.error[0].value
+
+
+def test_nothing_chosen_and_what_the_model_cannot_do(app, checkpoints):
+    app.button_group(key="pair_operations").set_value([])
+    run_and_wait(app)
+    assert not app.exception and "at least one operation" in app.error[0].value
+    app.button_group(key="pair_operations").set_value(["+"])
+    app.selectbox(key="pair_kind").set_value("other operator")
+    run_and_wait(app)
+    assert not app.exception and "two operations" in app.error[0].value
+
+
+def test_the_link_reopens_the_view():
+    app = AppTest.from_file(APP, default_timeout=60).switch_page(PAGE)
+    asked = {"pairs": "5", "pair_kind": "same result", "run": "1", "cell": "0|ffn|2|first operand"}
+    for name, value in asked.items():
+        app.query_params[name] = value
+    wait(app.run())
+    assert not app.exception and "5 pairs, such as" in texts(app)
+    assert app.selectbox(key="pair_kind").value == "same result"
+    assert "FFN of layer 2 at `first␣operand`" in texts(app)
