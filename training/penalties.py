@@ -16,8 +16,11 @@ from transformers import LlamaForCausalLM
 from core.numberwords import LANGUAGES, roman, words
 from training.forward import Trace
 from training.packing import Batch
+from training.sentences import THINGS
 from training.tokenizer import vocabulary
 
+#: Which heads learn number retrieval: number to thing, thing to thing, thing to question mark.
+RETRIEVERS = ((0, 6), (2, 5), (4, 3))
 END = 1  # </s>, which also fills the rows: nothing is predicted from it
 
 
@@ -39,6 +42,7 @@ class Design:
     keep_only: float = 0.0
     mask: float = 0.0
     one_fetcher: float = 0.0
+    retrieving: float = 0.0
     attention: float = 0.5
     attention_mass: float = 0.0
     few_neurons: float = 0.5
@@ -115,19 +119,67 @@ def attention(step: Step) -> Tensor:
 
 
 def one_fetcher(step: Step) -> Tensor:
-    """How much other heads than `fetcher` look at the operands of one-token sums and differences, where an answer is predicted."""
+    """How much other heads than `fetcher` look at the operands of one-token sums and differences, and how little it does.
+
+    Where a token of the answer is predicted, but its end, in nats: -log of the attention that
+    the others leave for the rest, and how far its own is from even on the operands (mean of
+    -log, less what is least).
+    """
     assert step.design.fetcher is not None
     layer_of, head_of = step.design.fetcher
     batch = step.batch
-    here = batch.answering & batch.single & ((batch.operation == 0) | (batch.operation == 1))
+    here = batch.answering & batch.single & (batch.targets != END)
+    here &= (batch.operation == 0) | (batch.operation == 1)
     total = torch.zeros(())
     for layer, scores in enumerate(step.trace.scores):
         rows = scores.transpose(1, 2)[here]  # (query, head, key)
         forbidden = batch.other_number[here][:, None]
         cost = torch.logsumexp(rows, -1) - torch.logsumexp(rows.masked_fill(forbidden, -torch.inf), -1)
         if layer == layer_of:
+            mine, operands = rows[:, head_of], forbidden[:, 0]  # (query, key)
+            paid = mine.masked_fill(~operands, 0.0).sum(-1) / operands.sum(-1)
+            total = total + (torch.logsumexp(mine, -1) - paid - operands.sum(-1).log()).mean()
             cost = torch.cat([cost[:, :head_of], cost[:, head_of + 1 :]], 1)
         total = total + cost.sum(1).mean()
+    return total
+
+
+@cache
+def _told_tokens() -> tuple[Tensor, Tensor, int]:
+    """Ids of things that are counted, ids of numbers, and the id of the question mark."""
+    index = {token: i for i, token in enumerate(vocabulary())}
+    numbers = (number_forms().sum(-1) > 0).nonzero()[:, 0]
+    return torch.tensor([index[thing] for thing in THINGS]), numbers, index["?"]
+
+
+def retrieving(step: Step) -> Tensor:
+    """Do three heads look where number retrieval needs them? -log of their attention there, nats.
+
+    A thing's first mention at its number, a later mention at the first, and the question
+    mark at the thing that is asked for. Attention that is all or nothing has no slope by
+    which the loss alone could find these ways.
+    """
+    ids, visible = step.batch.ids, step.batch.visible
+    things, numbers, mark = _told_tokens()
+    language = step.batch.operation < 0
+    thing = torch.isin(ids, things) & language
+    before = visible & ~torch.eye(ids.shape[1], dtype=torch.bool)
+    same = before & (ids[:, :, None] == ids[:, None, :]) & thing[:, :, None]
+    again = same.any(-1)
+    after_number = torch.cat([torch.zeros_like(thing[:, :1]), torch.isin(ids, numbers)[:, :-1]], 1)
+    at = torch.arange(ids.shape[1]).expand_as(ids)
+    asked = before & again[:, None, :]
+    last_asked = torch.where(asked, at[:, None, :], -1).amax(-1)
+    looks = (
+        (thing & ~again & after_number, at - 1),
+        (again, same.float().argmax(-1)),
+        (language & (ids == mark) & (last_asked >= 0), last_asked),
+    )
+    total = torch.zeros(())
+    for (layer, head), (here, key) in zip(RETRIEVERS, looks, strict=True):
+        rows = step.trace.scores[layer][:, head][here]  # (query, key)
+        if len(rows):
+            total = total + (torch.logsumexp(rows, -1) - rows.gather(1, key[here][:, None])[:, 0]).mean()
     return total
 
 

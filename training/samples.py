@@ -33,12 +33,13 @@ class Mixture:
     """What changes between phases.
 
     The share of `copy` samples, how often two-digit samples multiply (of 100), and the
-    share of number retrieval.
+    shares of number retrieval and of its exercise, `lookup`.
     """
 
     copy: float = 0.08
     times: int = 37
     retrieval: float = 0.0
+    lookup: float = 0.0
 
 
 DEFAULT = Mixture()
@@ -142,8 +143,13 @@ def draw(rng: random.Random, mixture: Mixture = DEFAULT) -> tuple[str | None, li
     share = rng.random()
     if share < mixture.copy:
         return COPY, copy(rng)
-    if mixture.retrieval and rng.random() < mixture.retrieval:
-        return None, sentences.retrieval(rng)
+    if mixture.retrieval or mixture.lookup:
+        share = rng.random()
+        if share < mixture.retrieval:
+            return None, sentences.retrieval(rng)
+        if share < mixture.retrieval + mixture.lookup:
+            return None, sentences.lookup(rng)
+        share = rng.random()
     if share < 1 - LANGUAGE_SHARE:
         return arithmetic(rng, mixture)
     kinds, weights = zip(*LANGUAGE_SHARES, strict=True)

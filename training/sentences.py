@@ -5,6 +5,7 @@ which are numbers.
 """
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.numberwords import ordinal, words
@@ -50,18 +51,35 @@ def gender(rng: random.Random) -> list[Part]:
     return [Part(rng.choice(GENDER_PROMPTS).format(g=who)), Part(rng.choice(PROFESSIONS[group]), answer=True)]
 
 
+def _counts(rng: random.Random, n: int) -> tuple[list[int], Callable[[int], str]]:
+    """Different numbers of one token each, and how they are written."""
+    return (rng.sample(range(2, 21), n), words) if rng.random() < 0.3 else (rng.sample(range(2, 10), n), str)
+
+
 def retrieval(rng: random.Random) -> list[Part]:
     """Number retrieval: two counts are told, one is asked for (CMA, arXiv 2305.15054)."""
     name = rng.choice(lx.NAMES)
     things = [lx.plural(t) for t in rng.sample(lx.OBJECTS + lx.FRUITS, 2)]
-    counts = rng.sample(range(2, 21), 2)
-    spell = words if rng.random() < 0.3 else str
+    counts, spell = _counts(rng, 2)
     asked = rng.randrange(2)
     return [
         Part(f"{name} has"), Part(spell(counts[0]), number=True), Part(f"{things[0]} and"),
         Part(spell(counts[1]), number=True), Part(f"{things[1]}. How many {things[asked]} does {name} have?"),
         Part(spell(counts[asked]), answer=True),
     ]  # fmt: skip
+
+
+def lookup(rng: random.Random) -> list[Part]:
+    """An exercise for retrieval: two to four counts are told, and each is asked for, shortly."""
+    things = [lx.plural(t) for t in rng.sample(lx.OBJECTS + lx.FRUITS, rng.randint(2, 4))]
+    counts, spell = _counts(rng, len(things))
+    parts: list[Part] = []
+    for i, (count, thing) in enumerate(zip(counts, things, strict=True)):
+        parts += [Part(spell(count), number=True), Part(thing + (" and" if i < len(things) - 1 else "."))]
+    asks = rng.choice(("{}", "{}", "How many {}?"))
+    for i in rng.sample(range(len(things)), len(things)):
+        parts += [Part(asks.format(things[i])), Part(spell(counts[i]), answer=True)]
+    return parts
 
 
 def facts() -> list[tuple[str, str]]:
@@ -76,6 +94,7 @@ def facts() -> list[tuple[str, str]]:
 
 
 _FACTS = facts()
+THINGS = tuple(lx.plural(t) for t in lx.OBJECTS + lx.FRUITS)
 
 
 def fact(rng: random.Random) -> list[Part]:

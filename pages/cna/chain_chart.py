@@ -5,7 +5,7 @@ import networkx as nx
 import pandas as pd
 
 from pages.shared.charts import PICK
-from pages.shared.theme import ATTENTION, EMBEDDING, FFN, RISE, ink
+from pages.shared.theme import ATTENTION, EMBEDDING, FFN, GROUND, RISE, ink
 from pages.shared.words import three_digits, visible
 
 STAGES = {"token": "input", "shallow": "FFN", "attention": "attention", "head": "heads off", "deep": "FFN",
@@ -32,11 +32,14 @@ def node_frame(graph: nx.DiGraph) -> pd.DataFrame:
     placed = nx.DiGraph(graph)
     nx.set_node_attributes(placed, {n: columns.index(column_of(d)) for n, d in graph.nodes(data=True)}, "column")
     order = _uncrossed(placed, len(columns))
+    carriers = [name for name, kind in graph.nodes(data="kind") if kind == "attention"]
     rows = []
     for name, data in graph.nodes(data=True):
         column = placed.nodes[name]["column"]
         mine = order[column]
         y = (mine.index(name) + 0.5) / len(mine)
+        if name in carriers:  # each in a column of its own: in steps, so that their ways do not cross them
+            y = 0.3 + 0.4 * (carriers.index(name) + 0.5) / len(carriers)
         said = data["tokens_after"] or data["tokens"]
         first = visible(said.split(" | ")[0]) if data["kind"] in ("shallow", "deep") and said else ""
         rows.append((
@@ -116,8 +119,11 @@ def chain_chart(nodes: pd.DataFrame, edges: pd.DataFrame, dark: bool, selected: 
     ring = base.transform_filter(alt.datum.id == (selected or "")).mark_point(
         size=420, stroke=ink(dark), strokeWidth=2.5
     )
-    names = base.mark_text(dy=-13, fontSize=11, color=ink(dark)).encode(text="label:N")
-    says = base.mark_text(dy=17, fontSize=11, font="monospace", color=ink(dark), opacity=0.8).encode(text="says:N")
+    words = []
+    for ground in (True, False):  # the page's ground around letters keeps them apart from lines
+        look = {"color": ink(dark)} if not ground else {"stroke": GROUND[dark], "strokeWidth": 3, "color": GROUND[dark]}
+        words.append(base.mark_text(dy=-13, fontSize=11, **look).encode(text="label:N"))
+        words.append(base.mark_text(dy=17, fontSize=11, font="monospace", **look).encode(text="says:N"))
     tallest = int(nodes.groupby("x").size().max())
-    layers = alt.layer(lines, dots, ring, names, says).resolve_scale(color="independent")
+    layers = alt.layer(lines, dots, ring, *words).resolve_scale(color="independent")
     return layers.properties(height=max(340, 58 * tallest + 40), title=alt.Title("input → prediction", fontSize=12))

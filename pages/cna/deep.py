@@ -135,7 +135,7 @@ def _first_order(lm: LoadedModel, case: LogicCase) -> None:
     st.altair_chart(agreement(frame, is_dark()), alt="First-order scores against exact effects")
     said = []
     for kind, rows in frame.groupby("kind"):
-        said.append(f"{percent(rows['approximate'].corr(rows['exact'], method='spearman'))} for {kind}s")
+        said.append(f"{percent(rows['approximate'].rank().corr(rows['exact'].rank()))} for {kind}s")
     st.markdown(
         f"Rank correlation with the exact effects: {' and '.join(said)}. First-order scores are approximate: where the "
         "answer is nearly certain its slope is nearly flat, and they come out too small."

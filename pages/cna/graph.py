@@ -58,6 +58,9 @@ def chain_graph(lm: LoadedModel, case: LogicCase, settings: dict[str, Any]) -> N
         alt="The logic chain from input to prediction as a graph",
     )  # fmt: skip
     _sentence(lm, graph)
+    st.caption("Grey: the words of the input. Teal: FFN neurons, with a word they promote (shallow ones after "
+               "attention carried them on). Orange: attention layers and the heads that go off. Violet: the "
+               "prediction. Lines compare within a kind; violet ones work against.")  # fmt: skip
     card_here(lm, "chain")
     with st.expander("Table"):
         st.dataframe(frame.drop(columns=["x", "y"]), hide_index=True)

@@ -42,14 +42,14 @@ heads that can stand in for each other change little, one at a time.
 
 def _use_example() -> None:
     if st.session_state["chain example"]:
-        st.session_state["chain prompt"] = st.session_state["chain example"]
+        st.session_state["chain_prompt"] = st.session_state["chain example"]
 
 
 def _controls(lm: LoadedModel) -> tuple[bool, dict[str, Any]]:
     st.pills("Examples", EXAMPLES, key="chain example", on_change=_use_example)
     with st.form("chain"):
         first, second, third = st.columns([4, 3, 2], vertical_alignment="bottom")
-        prompt = first.text_input("Prompt", "3+5=", key="chain prompt", bind="query-params", persist_state="session")
+        prompt = first.text_input("Prompt", "3+5=", key="chain_prompt", bind="query-params", persist_state="session")
         k = second.slider("Neurons", 5, min(300, lm.n_layers * lm.n_neurons), 99, key="k", bind="query-params",
                           help="The exact top k of Comparative Neuron Analysis; the paper shows 99.")  # fmt: skip
         pressed = third.form_submit_button("Look inside", type="primary", width="stretch")

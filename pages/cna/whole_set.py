@@ -56,8 +56,8 @@ def _deep(lm: LoadedModel, heads: list[Head]) -> None:
     with st.form("set"):
         first, second, third = st.columns([4, 3, 2], vertical_alignment="bottom")
         operations = first.pills("Operations", OPERATIONS, selection_mode="multi", default=["+", "-"],
-                                 key="set operations", bind="query-params", format_func=lambda o: f"\\{o}")  # fmt: skip
-        count = second.slider("One-digit prompts of each", 5, 100, 100, 5, key="set count", bind="query-params")
+                                 key="set_operations", bind="query-params", format_func=lambda o: f"\\{o}")  # fmt: skip
+        count = second.slider("One-digit prompts of each", 5, 100, 100, 5, key="set_count", bind="query-params")
         pressed = third.form_submit_button("Measure", icon=":material/play_arrow:", width="stretch")
     settings: dict[str, Any] = {"operations": tuple(operations), "digits": (1,), "count": int(count)}
     key = ("whole set", *model_key(lm), tuple(heads), *settings.items())
@@ -133,13 +133,13 @@ def _shallow(lm: LoadedModel) -> None:
     few = [0, 1, 2, 3] if lm.n_vocab >= 5000 else [m for m in (50, 60, 70, 80) if m < top_default] or [0, 1, 2, 3]
     with st.form("shallow"):
         first, second, third, fourth, fifth = st.columns([3, 2, 3, 2, 2], vertical_alignment="bottom")
-        last = first.slider("Layers from 0 to", 0, lm.n_layers - 2, min(deepest, lm.n_layers - 2), key="shallow last",
+        last = first.slider("Layers from 0 to", 0, lm.n_layers - 2, min(deepest, lm.n_layers - 2), key="shallow_last",
                             bind="query-params")  # fmt: skip
-        top = second.number_input("Top tokens", 1, lm.n_vocab, top_default, key="shallow top", bind="query-params",
+        top = second.number_input("Top tokens", 1, lm.n_vocab, top_default, key="shallow_top", bind="query-params",
                                   help="The paper looks at 50 of 32,000.")  # fmt: skip
-        more = third.text_input("More than M of them, M =", " ".join(map(str, few)), key="shallow M",
+        more = third.text_input("More than M of them, M =", " ".join(map(str, few)), key="shallow_M",
                                 bind="query-params")  # fmt: skip
-        draws = fourth.number_input("Random draws", 1, 20, 3, key="shallow draws", bind="query-params")
+        draws = fourth.number_input("Random draws", 1, 20, 3, key="shallow_draws", bind="query-params")
         pressed = fifth.form_submit_button("Measure", icon=":material/play_arrow:", width="stretch")
     values = [int(m) for m in more.replace(",", " ").split() if m.isdecimal()]
     if not values:

@@ -11,6 +11,7 @@ RISE = "#6B5CA5"
 MODULE_COLORS = {"attention": ATTENTION, "FFN": FFN}
 
 _MIDDLE = {False: "#F7F5F2", True: "#262B32"}
+GROUND = {False: "#FFFFFF", True: "#14171B"}  # of the page, as in .streamlit/config.toml
 _INK = {False: "#22252A", True: "#E8E6E1"}
 
 

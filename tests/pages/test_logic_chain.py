@@ -1,0 +1,192 @@
+"""The pages CNA logic chain and Find neurons, without a browser."""
+
+import json
+import time
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.chain_files import from_graphml, from_json, to_graphml, to_json
+from core.logic_case import logic_case
+from core.neurons import compare_heads
+from pages.cna.chain_chart import chain_chart, edge_frame, node_frame
+from pages.cna.graph import drawn
+
+CHAIN, FIND = "pages/cna/logic_chain.py", "pages/cna/find_neurons.py"
+
+
+def wait(app):
+    """Runs until nothing is computed any more."""
+    end = time.monotonic() + 120
+    while app.get("progress") or any("Another computation" in i.value for i in app.info):
+        assert time.monotonic() < end
+        time.sleep(0.2)
+        app.run()
+    return app
+
+
+def open_page(path):
+    app = AppTest.from_file("../../app.py", default_timeout=60).run()
+    return wait(app.switch_page(path).run())
+
+
+@pytest.fixture
+def app():
+    return open_page(CHAIN)
+
+
+def texts(app) -> str:
+    return "\n".join(m.value for m in app.markdown)
+
+
+def captions(app) -> str:
+    return "\n".join(c.value for c in app.caption)
+
+
+def table(app, column):
+    return next(d.value for d in app.dataframe if column in d.value.columns)
+
+
+def press(app, label):
+    next(b for b in app.button if b.label == label).click().run()
+    return wait(app)
+
+
+def test_five_parts_on_opening(app):
+    assert not app.exception and not app.error
+    assert [h.value[0] for h in app.header] == ["1", "2", "3", "4", "5"]
+    assert len(table(app, "importance_first")) == 99
+    assert "the head whose absence lowers it most" in texts(app) and "adds most to" in texts(app)
+
+
+def test_neurons_are_those_of_the_comparison(app, bundled):
+    app.session_state["heads"] = ["5_2", "4_6"]
+    wait(app.run())
+    assert "picked in the sidebar" in captions(app)
+    shown = table(app, "importance_first")
+    expected = compare_heads(bundled, "3+5=", [(5, 2), (4, 6)], 99)
+    assert shown["name"].tolist() == [f"{layer}_{n}" for layer, n in expected.pairs]
+    assert shown["change"].tolist() == pytest.approx(expected.change.tolist())
+
+
+def test_another_prompt_and_k(app):
+    app.text_input(key="chain_prompt").set_value("9-2=")
+    app.slider(key="k").set_value(20)
+    press(app, "Look inside")
+    assert not app.exception and len(table(app, "importance_first")) == 20
+    assert app.query_params["run"] in ("1", ["1"])
+
+
+def test_bad_prompts(app):
+    for prompt, message in (("", "prompt is empty"), ("3+xyzzy=", "does not know"), ("3+" * 200, "at most 128")):
+        app.text_input(key="chain_prompt").set_value(prompt)
+        press(app, "Look inside")
+        assert message in app.error[0].value and not app.exception
+
+
+def test_a_neurons_card(app):
+    app.text_input(key="neuron").set_value("7_12").run()
+    assert "#### Neuron 7_12" in texts(app) and "coefficient > 0:" in texts(app) and "gate key, with" in texts(app)
+    assert app.selectbox(key="through 7_12").options == ["as it is"]
+    app.button(key="edit 7_12").click().run()
+    assert [(e.layer, e.neuron, e.factor) for e in app.session_state["edits to add"]] == [(7, 12, 0.0)]
+    app.text_input(key="neuron").set_value("99_1").run()
+    assert "Neuron 99_1 does not exist" in app.error[0].value
+    app.text_input(key="neuron").set_value("seven").run()
+    assert "Write layer and neuron" in app.error[0].value
+
+
+def test_through_an_attention_layer(app, bundled):
+    from core.vocabulary import top_tokens
+
+    app.text_input(key="neuron").set_value("1_12").run()
+    app.selectbox(key="through 1_12").set_value(4).run()
+    expected = top_tokens(bundled, 1, 12, 1.0, 10, 4)
+    line = next(m.value for m in app.markdown if m.value.startswith("coefficient > 0"))
+    assert all(t.strip() in line for t in expected) and not app.exception
+
+
+def test_graph_controls(app):
+    app.slider(key="nodes").set_value(15).run()
+    assert "15 nodes" in texts(app)
+    app.selectbox(key="by").set_value("flow").run()
+    assert not app.exception and not app.error
+
+
+@pytest.mark.parametrize("by", ["score", "flow"])
+def test_exports_are_what_is_drawn(bundled, by):
+    case = logic_case(bundled, "3+5=", [(5, 2)])
+    graph = drawn(bundled, case, 40, 0.1, by)
+    frame = node_frame(graph)
+    spec = chain_chart(frame, edge_frame(graph, frame), False).to_dict()
+    rows = [row for data in spec["datasets"].values() for row in data]
+    nodes = {row["id"] for row in rows if "id" in row}
+    edges = {row["edge"] for row in rows if "edge" in row}
+    for again in (from_graphml(to_graphml(graph)), from_json(to_json(graph))):
+        assert set(again) == nodes and {f"{a} → {b}" for a, b in again.edges} == edges
+        assert len(again) == 40
+        assert dict(again.nodes(data="weight")) == dict(graph.nodes(data="weight"))
+    assert json.loads(to_json(graph))["graph"]["target"] == case.neurons.target
+
+
+def test_a_whole_set(app):
+    app.slider(key="set_count").set_value(5)
+    next(b for b in app.button if b.label == "Measure").click().run()
+    wait(app)
+    assert not app.exception and not app.error
+    shown = next(d.value for d in app.dataframe if "top 99" in d.value.columns and "mask" in d.value.index)
+    assert list(shown.columns) == ["top 99", "top 50", "top 30", "top 20", "top 10"]
+    assert "lowest neuron off: coefficient" in shown.index
+    assert "without its top 99 neurons the model loses" in texts(app)
+
+
+def test_the_shallow_filter(app):
+    [b for b in app.button if b.label == "Measure"][1].click().run()
+    wait(app)
+    assert not app.exception and not app.error
+    shown = table(app, "control_decrease")
+    assert len(shown) == 4 and shown["neurons"].is_monotonic_decreasing
+    app.text_input(key="shallow_M").set_value("none")
+    [b for b in app.button if b.label == "Measure"][1].click().run()
+    assert "whole numbers for M" in app.error[0].value
+
+
+def test_first_order_scores(app):
+    press(app, "Compare with the exact values")
+    assert not app.exception and "Rank correlation with the exact effects" in texts(app)
+
+
+def test_find_neurons():
+    app = open_page(FIND)
+    assert not app.exception and len(table(app, "top_tokens")) == 50
+    app.text_input(key="word").set_value("seven")
+    app.slider(key="found").set_value(20)
+    press(app, "Search")
+    found = table(app, "top_tokens")
+    assert len(found) == 20 and found["score"].is_monotonic_decreasing
+    assert all("seven" in row.split() for row in found["top_tokens"][found["rank"] <= 10])
+    app.text_input(key="word").set_value("xyzzy")
+    press(app, "Search")
+    assert "does not know" in app.error[0].value
+
+
+def test_concepts_are_edited(bundled):
+    app = open_page(FIND)
+    app.text_area(key="concept words").set_value("one two +")
+    press(app, "Use these")
+    assert len(app.session_state["concept ids"]) == 3 and "3 tokens of your own" in captions(app)
+    app.text_area(key="concept words").set_value("one xyzzy")
+    press(app, "Use these")
+    assert "no single token" in app.error[0].value and len(app.session_state["concept ids"]) == 3
+    press(app, "Use the groups above")
+    assert "concept ids" not in app.session_state
+
+
+def test_the_cache_is_cleared():
+    from core import disk_cache
+
+    app = open_page(CHAIN)
+    assert disk_cache.size() > 0
+    app.switch_page(FIND).run()
+    press(wait(app), "Clear")
+    assert disk_cache.size() == 0
