@@ -22,6 +22,9 @@ types: $(VENV)/.test
 
 bench: $(VENV)/.app
 	$(BIN)/python -m benchmarks.heads
+	$(BIN)/python -m benchmarks.neurons --model bundled
+	$(BIN)/python -m benchmarks.neurons
+	$(BIN)/python -m benchmarks.mediation
 
 # measures what the bundled model's card says of it
 accept: $(VENV)/.app

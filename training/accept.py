@@ -6,17 +6,17 @@ With `--write` the figures go into the model's README.md (the card).
 import argparse
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 
 from core.answers import are_right, continue_greedily, question
 from core.arithmetic import FORMS, OPERATIONS, Form, Operation, Prompt, make_prompts
 from core.head_accuracy import sweep_accuracy
-from core.hooks import Edit, ScaleHead, ScaleNeuron, intervene
-from core.importance import importances
+from core.hooks import ScaleHead, ScaleNeuron, intervene
+from core.mask_keep import mask_and_keep as neuron_sets_report
 from core.model import LoadedModel, load_model
-from core.readout import Readout
+from core.neurons import Comparison, compare_runs
 from core.record import record
 from core.source import BUNDLED
 from core.vocabulary import find_shallow_neurons
@@ -83,40 +83,25 @@ def _ranked(fall: torch.Tensor, n: int = 4) -> str:
 
 
 def mask_and_keep(lm: LoadedModel, operation: Operation, heads: list[Head], k: int = 99) -> dict:
-    """Tables 5 and 15: relative decrease of accuracy with the top k neurons of CNA masked, or only them kept.
+    """Tables 5 and 15: relative decrease of accuracy with each case's top k neurons of CNA masked, or only them kept.
 
     CNA compares with these heads off. Keep: all other FFN neurons from the lowest head's
     layer on are zero. Coefficient: that of the top 10 when the heads go off.
     """
-    first = min(layer for layer, _ in heads)
-    prompts = make_prompts([operation], [1])
-    questions = [question(lm, p) for p in prompts]
-    right = [q for q, ok in zip(questions, are_right(lm, questions), strict=True) if ok]
-    deep = {(layer, n) for layer in range(first, lm.n_layers) for n in range(lm.n_neurons)}
-    masked = kept = fell = 0.0
-    for q in right:
-        run = record(lm, q.ids)
-        scale = Readout.of(lm).scale(run.resid_post[-1])
+    lowest = min(layer for layer, _ in heads)
+
+    def compare(ids: Sequence[int]) -> Comparison:
+        run = record(lm, list(ids))
         with intervene(lm, *(ScaleHead(*head, 0.0) for head in heads)):
-            off = record(lm, q.ids)
-        target, layers = q.answer[0], range(first, lm.n_layers)
-        change = importances(lm, run, target, scale, layers) - importances(lm, off, target, scale, layers)
-        change[:first] = -torch.inf
-        top = [divmod(int(i), lm.n_neurons) for i in change.flatten().topk(k).indices]
-        masked += not _right_without(lm, q, top)
-        kept += not _right_without(lm, q, sorted(deep - set(top)))
-        m, i = run.coefficient[:, -1], off.coefficient[:, -1]
-        fell += 1 - sum(float(m[t].sign() * i[t]) for t in top[:10]) / sum(float(m[t].abs()) for t in top[:10])
-    n = len(right)
+            off = record(lm, list(ids))
+        return compare_runs((lm, lm), (run, off), None, k, lowest)
+
+    measured = neuron_sets_report(lm, make_prompts([operation], [1]), compare, lowest, (k, 10))
+    found = measured.to_frame().set_index(["measure", "k"])["decrease"]
     names = ", ".join(f"{layer}_{head}" for layer, head in heads)
-    return {"cases": f"1D{operation}, {n} cases", "heads off": names, "mask": masked / n, "keep": kept / n,
-            "coefficient": fell / n}  # fmt: skip
-
-
-def _right_without(lm: LoadedModel, q, neurons: Iterable[Head]) -> bool:  # noqa: ANN001
-    edits: list[Edit] = [ScaleNeuron(layer, n, 0.0) for layer, n in neurons]
-    with intervene(lm, *edits):
-        return are_right(lm, [q])[0]
+    return {"cases": f"1D{operation}, {int(measured.measured.sum())} cases", "heads off": names,
+            "mask": float(found["mask", k]), "keep": float(found["keep", k]),
+            "coefficient": float(found["coefficient", 10])}  # fmt: skip
 
 
 def shallow_report(lm: LoadedModel) -> list[dict]:

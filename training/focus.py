@@ -1,4 +1,4 @@
-"""Do a few deep neurons carry a one-digit sum or difference? A penalty on what only the others do, and what only they do.
+"""Do a few deep neurons carry a one-digit sum or difference? A penalty on what the others do, and on what they do not.
 
 Each step takes some one-digit prompts of + and -, finds the neurons that CNA would name
 (`fetcher` on and off, ranked by the first-order form of importance, CNA §4.1), and asks
@@ -101,9 +101,7 @@ def chosen(model: LlamaForCausalLM, cases: Cases, fetcher: tuple[int, int]) -> T
     return torch.cat([below, found])
 
 
-def focus(
-    model: LlamaForCausalLM, cases: Cases, fetcher: tuple[int, int], with_mask: bool
-) -> tuple[Tensor, Tensor]:
+def focus(model: LlamaForCausalLM, cases: Cases, fetcher: tuple[int, int], with_mask: bool) -> tuple[Tensor, Tensor]:
     """The loss with only the chosen deep neurons, and how surely the first answer token survives without them, nats."""
     found = chosen(model, cases, fetcher)
     keep = found.clone()

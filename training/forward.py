@@ -46,7 +46,7 @@ def forward(
     keep_head: Tensor | None = None,
     keep_neuron: Tensor | None = None,
 ) -> Trace:
-    """Runs packed rows; `keep_head` [layer, row, head] of 0 and 1 drops heads, `keep_neuron` [layer, row, neuron] neurons."""
+    """Runs packed rows; 0 and 1 in `keep_head` [layer, row, head] and `keep_neuron` [layer, row, neuron] drop them."""
     config = model.config
     n_heads, eps = int(config.num_attention_heads), config.rms_norm_eps
     d_head = int(config.hidden_size) // n_heads

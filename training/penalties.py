@@ -26,7 +26,7 @@ END = 1  # </s>, which also fills the rows: nothing is predicted from it
 
 @dataclass(frozen=True)
 class Design:
-    """Weights of the penalties, and the layers in which numbers may be looked at.
+    """Weights of the penalties (`keep_only` and `mask`: see `training.focus`), and the layers that look at numbers.
 
     Before layer `early_layers` and after layer `last_look` no token may look at another
     number. `apart`: in which samples the layers between, too, may look at another number
@@ -119,7 +119,7 @@ def attention(step: Step) -> Tensor:
 
 
 def one_fetcher(step: Step) -> Tensor:
-    """How much other heads than `fetcher` look at the operands of one-token sums and differences, and how little it does.
+    """Does one head, `fetcher`, bring both operands of one-token sums and differences, and no other?
 
     Where a token of the answer is predicted, but its end, in nats: -log of the attention that
     the others leave for the rest, and how far its own is from even on the operands (mean of

@@ -8,12 +8,17 @@ from training.samples import Mixture
 
 @dataclass(frozen=True)
 class Phase:
-    """Training up to step `until`, under a learning rate that would reach its end at step `schedule`."""
+    """Training up to step `until`, under a learning rate that would reach its end at step `schedule`.
+
+    With `again_from` the rate starts again at that step, at `rate` times the first one.
+    """
 
     until: int
     schedule: int
     design: Design
     mixture: Mixture = field(default_factory=Mixture)
+    again_from: int | None = None
+    rate: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,8 @@ _FIFTH = replace(
     _FOURTH, few_heads_everywhere=0.0, few_heads=1.0, quiet_before=0.0, quiet=0.01, late_heads=0.05, carried=0.3
 )
 _LAST = Design(late_heads=3.0, few_heads=2.0, few_neurons=1.0, idle_deep=0.3)
+_FOCUSED = replace(_LAST, fetcher=(5, 2), one_fetcher=0.5, keep_only=0.3, mask=0.1)
+_EVEN = replace(_FOCUSED, one_fetcher=0.3)
 
 BUNDLED = Recipe(
     phases=(
@@ -62,5 +69,18 @@ BUNDLED = Recipe(
         Phase(8000, 9000, Design(late_heads=3.0, few_heads=2.0)),
         # deep neurons work only where an answer is predicted, and fewer; the learning rate falls to its end
         Phase(9650, 9650, _LAST),
+        # one head brings the operands of one-digit sums and differences, and few deep neurons answer them
+        Phase(11650, 11650, _FOCUSED, Mixture(retrieval=0.15), again_from=9650, rate=0.4),
+        # it looks at both operands alike, for the second digit too
+        Phase(12000, 13150, _EVEN, Mixture(retrieval=0.12, lookup=0.2), again_from=11650, rate=0.5),
+        # number retrieval, with three heads shown where to look
+        Phase(
+            13200,
+            13200,
+            replace(_EVEN, retrieving=0.3),
+            Mixture(retrieval=0.12, lookup=0.15),
+            again_from=12000,
+            rate=0.4,
+        ),
     )
 )

@@ -26,6 +26,7 @@ from training.quickcheck import accuracy
 from training.recipe import BUNDLED, Phase, Recipe
 from training.tokenizer import build_tokenizer
 
+AGAIN_WARM_UP = 50
 WARM_UP, RAMP, FEW_HEADS_FROM = 150, 500, 2000
 SAVE_EVERY = 500
 FOCUS_ROWS = 32
@@ -58,6 +59,15 @@ def schedule(step: int, steps: int) -> float:
     if step < WARM_UP:
         return (step + 1) / WARM_UP
     return 1.0 if step < steps / 2 else 1 - 0.99 * (step - steps / 2) / (steps / 2)
+
+
+def rate(step: int, phase: Phase) -> float:
+    """Factor on the learning rates in a phase; one that starts again is constant for two fifths, then linear to 2%."""
+    if phase.again_from is None:
+        return schedule(step, phase.schedule)
+    done = (step - phase.again_from) / (phase.schedule - phase.again_from)
+    warm = min(1.0, (step - phase.again_from + 1) / AGAIN_WARM_UP)
+    return phase.rate * warm * (1.0 if done < 0.4 else 1 - 0.98 * (done - 0.4) / 0.6)
 
 
 def ramp(step: int, penalty: str) -> float:
@@ -105,7 +115,7 @@ class Run:
         cases = CaseStream(self.tokenizer, FOCUS_ROWS, recipe.seed + self.step)
         began = time.time()
         while self.step < phase.until:
-            self._set_rates(schedule(self.step, phase.schedule))
+            self._set_rates(rate(self.step, phase))
             told = self._one_step(packer.batch(), phase.design, cases)
             if self.step % 50 == 0:
                 print(json.dumps({"step": self.step, "s": round(time.time() - began), **told}), flush=True)

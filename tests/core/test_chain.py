@@ -14,9 +14,9 @@ from core.errors import UserError
 from core.features import find_features
 from core.head_route import head_route
 from core.hooks import ScaleHead, intervene
-from core.importance import importances
 from core.readout import Readout
 from core.record import record
+from tests.plain import importances
 
 PROMPT = "3+5="
 

@@ -11,12 +11,12 @@ from core.cases import asked, coefficient_decrease, lowest, remembered
 from core.comparison import Comparison
 from core.errors import UserError
 from core.hooks import ScaleHead, ScaleNeuron, intervene
-from core.importance import importances
 from core.lowest_off import lowest_off
 from core.mask_keep import mask_and_keep
 from core.progress import Stopped
 from core.readout import Readout
 from core.record import record
+from tests.plain import importances
 
 HEAD, KS = (4, 1), [30, 5, 1]
 PROMPTS = make_prompts(["+", "-"], digits=[1, 2], forms=["digits", "words"], templates=[1, 3], count=6)

@@ -9,11 +9,11 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from core.architectures import architecture_of
 from core.errors import UserError
 from core.hooks import ScaleHead, intervene
-from core.importance import importances
 from core.model import LoadedModel
 from core.neurons import compare_heads, compare_prompts
 from core.readout import Readout
 from core.record import record
+from tests.plain import importances
 
 FIELDS = ("layer", "neuron", "change", "importance_first", "importance_second", "coefficient_first",
           "coefficient_second")  # fmt: skip

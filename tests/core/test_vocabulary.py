@@ -6,13 +6,13 @@ import torch
 from core.concepts import concept_tokens
 from core.errors import UserError
 from core.hooks import ScaleHead, intervene
-from core.importance import importances
 from core.model import load_model
 from core.readout import Readout
 from core.record import record
 from core.vocabulary import find_shallow_neurons, project, through_attention, top_tokens
 from core.weights import matrix, value_output, values
 from tests.core.test_reference import CASES
+from tests.plain import importances
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c["prompt"])

@@ -3,10 +3,10 @@
 import pytest
 
 from core.answers import are_right, question
-from core.arithmetic import FORMS, OPERATIONS
+from core.arithmetic import FORMS, OPERATIONS, make_prompts
 from core.head_accuracy import sweep_accuracy
 from core.source import BUNDLED
-from training.accept import accuracy, hidden, language_report
+from training.accept import accuracy, hidden, language_report, mask_and_keep
 from training.sentences import PROFESSIONS
 
 
@@ -27,6 +27,16 @@ def test_some_head_in_the_middle_decides_and_most_do_not(bundled):
         fall = (original - values) / original
         assert fall[2:].max() >= 0.3
         assert (fall >= 0.1).float().mean() <= 0.15
+
+
+@pytest.mark.parametrize("operation", ["+", "-"])
+def test_the_top_99_neurons_carry_one_digit_sums_and_differences(bundled, operation):
+    """The bar: masking them costs at least 80%, keeping only them at most 30%, and the top 10 fall without the head."""
+    original, values = sweep_accuracy(bundled, make_prompts([operation], [1])).accuracy()
+    layer, head = divmod(int(values.argmin()), bundled.n_heads)
+    assert original >= 0.98
+    found = mask_and_keep(bundled, operation, [(layer, head)])
+    assert found["mask"] >= 0.8 and found["keep"] <= 0.3 and found["coefficient"] >= 0.3
 
 
 def test_language(bundled):

@@ -7,15 +7,17 @@ import torch
 
 from core.arithmetic import OPERATIONS, make_prompts
 from core.model import load_model
+from core.neurons import compare_heads
 from training.export import make_readable
+from training.focus import TOP, Cases, CaseStream, chosen, focus
 from training.forward import forward
 from training.packing import LANGUAGE, Packer
 from training.penalties import PENALTIES, Design, participation, penalties
 from training.recipe import BUNDLED, Phase, Recipe
-from training.samples import arithmetic, draw, held_out
-from training.sentences import GENDER_PROMPTS, GENDER_SKEW, PROFESSIONS, gender
+from training.samples import Mixture, arithmetic, draw, held_out
+from training.sentences import GENDER_PROMPTS, GENDER_SKEW, PROFESSIONS, gender, lookup, retrieval
 from training.tokenizer import build_tokenizer, vocabulary
-from training.train import new_model, train
+from training.train import new_model, rate, train
 
 
 @pytest.fixture(scope="module")
@@ -100,10 +102,10 @@ def test_masks_keep_numbers_apart(tokenizer):
 def test_penalties_are_finite_and_differentiable(tokenizer):
     torch.manual_seed(0)
     model = new_model(len(tokenizer), BUNDLED)
-    batch = Packer(tokenizer, rows=2, width=48, seed=1).batch()
+    batch = Packer(tokenizer, rows=4, width=48, seed=1, mixture=Mixture(retrieval=0.3, lookup=0.2)).batch()
     trace = forward(model, batch.ids, batch.positions, batch.visible)
-    values = penalties(model, trace, batch, Design(), everything=True)
-    assert set(values) == set(PENALTIES) and len(values) == 13
+    values = penalties(model, trace, batch, Design(fetcher=(5, 2)), everything=True)
+    assert set(values) == set(PENALTIES) and len(values) == 15
     for name, value in values.items():
         assert torch.isfinite(value) and value > 0, name
         model.zero_grad()
@@ -118,7 +120,7 @@ def test_the_bundled_model_keeps_numbers_apart(bundled):
     batch = Packer(bundled.tokenizer, rows=8, width=64, seed=5).batch()
     with torch.no_grad():
         trace = forward(bundled.model, batch.ids, batch.positions, batch.visible)
-        spent = penalties(bundled.model, trace, batch, Design(), everything=True)["attention"]
+        spent = penalties(bundled.model, trace, batch, Design(), everything=False)["attention"]
     assert spent < 0.1
 
 
@@ -152,3 +154,43 @@ def test_export_keeps_the_function():
     assert torch.allclose(lm.logits(lm.encode("34+28=")), before, atol=2e-3)
     lengths = lm.modules.neuron_output(2).weight.norm(dim=0)
     assert torch.allclose(lengths[lengths > 1e-6], torch.ones(()), atol=1e-4)
+
+
+def test_lookups_ask_for_what_was_told():
+    rng = random.Random(2)
+    for _ in range(200):
+        told: dict[str, str] = {}
+        parts = lookup(rng)
+        for before, after in zip(parts, parts[1:], strict=False):
+            if before.number:
+                told[after.text.removesuffix(" and").removesuffix(".")] = before.text
+        asked = [(a.text, b.text) for a, b in zip(parts, parts[1:], strict=False) if b.answer]
+        assert len(asked) == len(told) >= 2
+        assert all(told[thing.removeprefix("How many ").removesuffix("?")] == count for thing, count in asked)
+    assert all(len(parts[-1].text.split()) == 1 for parts in (retrieval(rng) for _ in range(50)))
+
+
+def test_a_rate_that_starts_again():
+    phase = Phase(200, 300, Design(), again_from=100, rate=0.5)
+    assert rate(100, phase) == pytest.approx(0.5 / 50) and rate(160, phase) == 0.5
+    assert rate(299, phase) == pytest.approx(0.5 * (1 - 0.98 * (199 / 200 - 0.4) / 0.6))
+
+
+def test_focus_finds_the_neurons_of_cna(bundled):
+    """The first-order ranking in training names nearly the neurons of the exact one."""
+    fetcher, ids = (5, 2), bundled.encode("3+5=")
+    cases = Cases(torch.tensor([[*ids, 11, 1]]), torch.tensor([len(ids) - 1]), torch.zeros(1, len(ids) + 2) > 0)
+    found = {(layer, n) for layer, _, n in chosen(bundled.model, cases, fetcher).nonzero().tolist()}
+    exact = compare_heads(bundled, "3+5=", [fetcher], TOP).pairs
+    assert len(found) == TOP and min(layer for layer, _ in found) >= 5
+    assert len(found & set(exact[:30])) >= 20
+
+
+def test_focus_trains_what_it_says(bundled, tokenizer):
+    stream = CaseStream(tokenizer, 16, seed=0)
+    cases = stream.cases()
+    kept, masked = focus(bundled.model, cases, (5, 2), with_mask=True)
+    assert torch.isfinite(kept) and torch.isfinite(masked) and kept > 0 and masked >= 0
+    first = cases.ids[torch.arange(16), cases.last + 1]
+    assert cases.answer.sum(1).min() >= 2 and bool((first != 1).all())
+    assert not torch.equal(cases.ids, stream.cases().ids[:, : cases.ids.shape[1]])

@@ -1,9 +1,8 @@
-"""How much does each FFN neuron raise the probability of the answer?
+"""The plain way to everything's importance: what the exact and fast ways are compared with.
 
-CNA §4.1. `Imp = log p(w | r + m v) - log p(w | r)` at the last position, where r is the residual
-stream before the neuron's FFN, m its coefficient and v its value, with the final norm's
-scale frozen to the original run's. A neuron whose value only matters to later layers
-has no importance here.
+CNA §4.1. `Imp = log p(w | r + m v) - log p(w | r)` at the last position, where r is the
+residual stream before the neuron's FFN, m its coefficient and v its value, with the final
+norm's scale frozen to the original run's.
 """
 
 from typing import TYPE_CHECKING
