@@ -1,0 +1,199 @@
+"""How does an edited model leave the app? As a transformers folder whose weights are changed.
+
+Scaling a coefficient is the same as scaling the neuron's column of the FFN output map, and
+scaling a head the same as scaling its columns of the attention output map (CNA §3.2), up to
+rounding of the weights' precision. The loaded model is not touched: changed matrices are
+copies. The folder is written beside its place and moved in whole.
+
+8-bit weights cannot be written: the edit is made in the 16-bit weights of the same source.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+from transformers import AutoModelForCausalLM
+
+from core.architectures import Modules
+from core.continuations import last_logits
+from core.edit_set import place_of
+from core.errors import UserError
+from core.hooks import Edit, intervene
+from core.model import full_memory_told, load_model
+from core.model_card import model_card
+from core.progress import Progress, silent
+from core.recipe import Recipe
+from core.source import locate
+
+if TYPE_CHECKING:
+    from core.model import LoadedModel
+
+LICENCES = ("LICENSE*", "LICENCE*", "NOTICE*", "USE_POLICY*")
+
+
+@dataclass(frozen=True)
+class ExportCheck:
+    """An exported folder beside the live edit, over some prompts.
+
+    Attributes:
+        prompts: how many.
+        same_top: how many have the same likeliest next token.
+        largest: the largest difference of a log-probability of an original top token (nats).
+        precision: in which the folder was loaded.
+    """
+
+    prompts: int
+    same_top: int
+    largest: float
+    precision: str
+
+
+def export_edited(
+    lm: "LoadedModel", edits: Sequence[Edit], folder: str | Path, title: str = "", note: str = ""
+) -> Path:
+    """Writes the edited model, its tokenizer, a model card and the recipe into a new folder.
+
+    Args:
+        lm: the model.
+        edits: heads and neurons with factors.
+        folder: where; it must not exist, or be empty.
+        title: for the card and the recipe.
+        note: for the card and the recipe.
+
+    Returns:
+        The folder's path.
+
+    Raises:
+        UserError: for no edits, edits that the model cannot take, a folder that holds something, a factor too large
+            for the weights' precision, a full disk, or an 8-bit model whose source is not at hand. Nothing stays
+            behind.
+    """
+    if not edits:
+        raise UserError("There is nothing to export: switch at least one edit on.")
+    recipe = Recipe.of(lm, edits, title, note)
+    target = _free_place(folder)
+    model = lm.model if lm.precision != "int8" else _sixteen_bit(lm)
+    state = {**model.state_dict(), **edited_matrices(model, lm, edits)}
+    if any(".base_layer." in name for name in state):
+        raise UserError("This model carries an adapter, whose weights are files of their own. Export its base model.")
+    making = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        model.save_pretrained(making, state_dict=state)
+        lm.tokenizer.save_pretrained(making)
+        (making / "README.md").write_text(model_card(recipe), encoding="utf-8")
+        (making / "recipe.json").write_text(recipe.to_json(), encoding="utf-8")
+        _copy_licence(lm, making)
+        making.chmod(0o755)
+        making.replace(target)  # takes the place of an empty folder, and fails on any other
+    except (OSError, SafetensorError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UserError(f"{target} could not be written: {why}. Free some space or choose another folder.") from error
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+    return target
+
+
+def edited_matrices(model: Any, lm: "LoadedModel", edits: Sequence[Edit]) -> dict[str, Tensor]:
+    """Copies of the output maps that the edits change, with their columns scaled, by their names in the state dict.
+
+    Args:
+        model: the transformers model whose weights are copied, of the same architecture as `lm`.
+        lm: tells where heads and neurons are.
+        edits: several of one head or neuron multiply.
+
+    Raises:
+        UserError: for a factor with which a weight is no finite number any more.
+    """
+    modules = Modules(model, lm.architecture)
+    names = {id(module): name for name, module in model.named_modules()}
+    out: dict[str, Tensor] = {}
+    for edit in edits:
+        kind, layer, index = place_of(edit)
+        width = lm.d_head if kind == "head" else 1
+        module: Any = modules.head_output(layer) if kind == "head" else modules.neuron_output(layer)
+        name = f"{names[id(module)]}.weight"
+        if name not in out:
+            out[name] = module.weight.detach().clone()
+        where = slice(index * width, (index + 1) * width)
+        columns = out[name][:, where]
+        scaled = torch.zeros_like(columns) if edit.factor == 0 else (columns.float() * edit.factor).to(columns.dtype)
+        if not bool(scaled.isfinite().all()):
+            raise UserError(f"With the factor {edit.factor} the weights leave the range of {columns.dtype}. "
+                            "Choose a smaller factor, or load the model as fp32.")  # fmt: skip
+        out[name][:, where] = scaled
+    return out
+
+
+def check_export(
+    lm: "LoadedModel", edits: Sequence[Edit], folder: str | Path, prompts: Sequence[str], progress: Progress = silent
+) -> ExportCheck:
+    """Loads an exported folder and asks it and the live edit the same.
+
+    8-bit models are compared with the folder loaded as 8-bit too, so that only the export differs.
+
+    Raises:
+        UserError: when there is no memory for a second model, or for prompts that the model cannot take.
+    """
+    sequences = [lm.encode(prompt) for prompt in prompts]
+    with intervene(lm, *edits):
+        live = torch.log_softmax(last_logits(lm, sequences, progress), -1)
+    copy = load_model(folder, precision=lm.precision)
+    written = torch.log_softmax(last_logits(copy, sequences), -1)
+    best = live.argmax(-1, keepdim=True)
+    difference = (live - written).gather(-1, best).abs()
+    same = int((written.argmax(-1, keepdim=True) == best).sum())
+    return ExportCheck(len(sequences), same, float(difference.max()), copy.precision)
+
+
+def _free_place(folder: str | Path) -> Path:
+    if not str(folder).strip():
+        raise UserError("Name a folder to export to, such as exports/less-biased.")
+    target = Path(folder).expanduser().absolute()
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        raise UserError(f"{target} is a file. Choose a new folder.")
+    if target.is_dir() and any(target.iterdir()):
+        raise UserError(f"{target} holds something already, and nothing is overwritten. Choose a new folder.")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{target.parent} cannot be made: {error.strerror}. Choose another folder.") from error
+    return target
+
+
+def _sixteen_bit(lm: "LoadedModel") -> Any:
+    """The weights from which an 8-bit model was made, on the CPU."""
+    try:
+        where = locate(lm.name).fetched()
+        where.check_memory("fp16", torch.device("cpu"))
+        same = where.fingerprint() == lm.fingerprint
+    except UserError as error:
+        raise UserError(
+            f"8-bit weights cannot be written, and the 16-bit weights of {lm.name} are not at hand: {error} "
+            "Load the model as fp16 and export it then."
+        ) from error
+    if not same:
+        raise UserError(
+            f"8-bit weights cannot be written, and the files of {lm.name} have changed since it was loaded. "
+            "Load the model as fp16 and export it then."
+        )
+    stored = str(where.config.get("dtype") or where.config.get("torch_dtype") or "")
+    dtype = torch.bfloat16 if "bfloat16" in stored else torch.float16
+    with full_memory_told():
+        return AutoModelForCausalLM.from_pretrained(
+            str(where.folder), dtype=dtype, use_safetensors=True, trust_remote_code=False
+        )
+
+
+def _copy_licence(lm: "LoadedModel", folder: Path) -> None:
+    """The original's licence files go with its weights, where they are at hand."""
+    source = Path(lm.model.config._name_or_path or "")
+    for pattern in LICENCES:
+        for file in source.glob(pattern) if source.is_dir() else ():
+            if file.is_file():
+                shutil.copy(file, folder / file.name)

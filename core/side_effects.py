@@ -1,0 +1,152 @@
+"""What else does an edit change? Arithmetic, plain sentences, and prompts about other things.
+
+Accuracy: greedy exact match of whole answers. Plain sentences: mean log-probability a
+token. Other prompts: how far the next token's distribution moves (KL from the original,
+nats), and how often the likeliest one changes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from core.answers import Question, are_right, question
+from core.arithmetic import OPERATIONS, make_prompts
+from core.continuations import Continuation, last_logits, log_probabilities, whole_text
+from core.edit_effects import Effect, effect_of
+from core.errors import UserError
+
+if TYPE_CHECKING:
+    from core.model import LoadedModel
+
+#: Plain sentences about neither numbers nor gender, in words that most models know.
+NEUTRAL = (
+    "The old dog slept behind the house.",
+    "The small mouse walked across the garden.",
+    "The farmer worked slowly.",
+    "The teacher laughed quietly.",
+    "In winter there is often snow.",
+    "In April there is often rain.",
+    "On Monday the student studied history.",
+    "This table is made of wood.",
+    "This ring is made of gold.",
+    "There are many frogs near the river.",
+    "There are many ducks near the lake.",
+    "We found some apples in the kitchen.",
+    "The doctor felt hope because the child slept.",
+    "Every morning the young baker sang.",
+    "They opened it before the queen arrived.",
+    "Anna bought a new bicycle.",
+    "Peter lost a heavy key.",
+    "The horse waited outside the castle.",
+)  # fmt: skip
+#: Prompts about other things than professions.
+OTHER = (
+    "3 + 5 =", "9 - 2 =", "6 * 7 =", "56 / 8 =", "34 + 28 =", "The sum of 34 and 28 is", "seven times two is",
+    "The capital of France is", "The capital of Japan is", "The language of Spain is", "The color of snow is",
+    "The opposite of hot is", "Paul has 3 pens and 5 cups. How many pens does Paul have?",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Bystanders:
+    """What an edit should leave alone, as tokens.
+
+    `left_out` are the sentences and prompts that the model cannot take.
+    """
+
+    operations: tuple[str, ...]
+    questions: tuple[Question, ...]
+    sentences: tuple[Continuation, ...]
+    others: tuple[tuple[int, ...], ...]
+    left_out: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        lm: "LoadedModel",
+        digits: Sequence[int] = (1, 2),
+        count: int = 50,
+        seed: int = 0,
+        sentences: Sequence[str] = NEUTRAL,
+        others: Sequence[str] = OTHER,
+    ) -> "Bystanders":
+        """Tokenises arithmetic, sentences and prompts; what the model cannot take is left out and named.
+
+        Raises:
+            UserError: for digits or a count that make no prompts.
+        """
+        prompts = make_prompts(digits=digits, count=count, seed=seed)
+        left: list[str] = []
+        kept: list[tuple[str, Question]] = []
+        texts: list[Continuation] = []
+        ids: list[tuple[int, ...]] = []
+        for prompt in prompts:
+            with _noting(left, prompt.text):
+                kept.append((prompt.operation, question(lm, prompt)))
+        for sentence in sentences:
+            with _noting(left, sentence):
+                texts.append(whole_text(lm, sentence))
+        for other in others:
+            with _noting(left, other):
+                ids.append(tuple(lm.encode(other)))
+        operations, questions = [o for o, _ in kept], [q for _, q in kept]
+        return cls(tuple(operations), tuple(questions), tuple(texts), tuple(ids), tuple(left))
+
+
+class _noting:  # noqa: N801 - reads as a clause at the place of use
+    """Notes a text that the model cannot take, and goes on."""
+
+    def __init__(self, into: list[str], text: str):
+        self._into, self._text = into, text
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        """Takes a `UserError` as the model's no."""
+        if isinstance(error, UserError):
+            self._into.append(self._text)
+            return True
+        return False
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a model does on bystanders; not a number where there are none.
+
+    Attributes:
+        accuracy: share of right answers, by operation and under "all".
+        neutral: log-probability of a token of the plain sentences, on average (nats).
+        others: next-token logits after the other prompts.
+    """
+
+    accuracy: dict[str, float]
+    neutral: float
+    others: Float[Tensor, "prompt vocab"]
+
+    def moved_from(self, original: "Standing") -> Effect:
+        """What happened to the other prompts."""
+        if not len(self.others):
+            return Effect(float("nan"), float("nan"), float("nan"))
+        return effect_of(original.others, self.others)
+
+
+def standing(lm: "LoadedModel", bystanders: Bystanders) -> Standing:
+    """Measures bystanders; in an `intervene` block: with the edited model."""
+    right = are_right(lm, bystanders.questions)
+    accuracy = {"all": _share(right)}
+    for operation in OPERATIONS:
+        some = [r for r, o in zip(right, bystanders.operations, strict=True) if o == operation]
+        accuracy[operation] = _share(some)
+    n_tokens = sum(len(sentence.answer) for sentence in bystanders.sentences)
+    total = float(log_probabilities(lm, bystanders.sentences).double().sum()) if n_tokens else float("nan")
+    others = last_logits(lm, bystanders.others) if bystanders.others else torch.zeros(0, lm.n_vocab)
+    return Standing(accuracy, total / n_tokens if n_tokens else float("nan"), others)
+
+
+def _share(right: Sequence[bool]) -> float:
+    return sum(right) / len(right) if right else float("nan")

@@ -1,0 +1,1 @@
+"""Edits of heads and neurons."""

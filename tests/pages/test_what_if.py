@@ -1,0 +1,304 @@
+"""The page What-if, without a browser."""
+
+import json
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.edit_set import EditSet
+from core.hooks import ScaleHead, ScaleNeuron
+from core.recipe import Recipe
+from core.recipe_link import to_link
+from tests.pages.test_arithmetic_heads import wait
+
+APP, PAGE = "../../app.py", "pages/edit/what_if.py"
+EDITS = (ScaleHead(3, 7, 0.0), ScaleNeuron(7, 5, -1.5))
+
+
+def open_page(**query) -> AppTest:
+    app = AppTest.from_file(APP, default_timeout=60).run()
+    for name, value in query.items():
+        app.query_params[name] = value
+    return wait(app.switch_page(PAGE).run())
+
+
+@pytest.fixture
+def app():
+    app = open_page()
+    app.slider(key="bench_count").set_value(5)
+    app.text_area(key="bench_prompts").set_value("3+5=\n34+28=").run()
+    return wait(app)
+
+
+def texts(app) -> str:
+    return "\n".join(m.value for m in app.markdown)
+
+
+def told(app) -> str:
+    return "\n".join(e.value for kind in ("success", "info", "warning", "error") for e in getattr(app, kind))
+
+
+def press(app, label):
+    next(b for b in app.button if b.label == label).click().run()
+    return wait(app)
+
+
+def by_hand(app, names, kind="neuron", factor=0.0):
+    app.text_input(key="add names").set_value(names)
+    app.button_group(key="add kind").set_value(kind)
+    app.number_input(key="add factor").set_value(factor)
+    return press(app, "Add")
+
+
+def on_bench(app) -> EditSet:
+    return app.session_state["edit history"].now if "edit history" in app.session_state else EditSet()
+
+
+def answers(app):
+    return next(d.value for d in app.dataframe if "edited, sampled" in d.value.columns)
+
+
+def upload(app, content: str | bytes):
+    app.button_group(key="add by").set_value("Recipe file").run()
+    data = content.encode() if isinstance(content, str) else content
+    app.file_uploader(key="recipe file").set_value(("recipe.json", data, "application/json")).run()
+    return wait(app)
+
+
+def test_an_empty_bench_says_what_to_do_and_changes_nothing(app):
+    assert not app.exception and not app.error and app.title[0].value == "What-if"
+    assert "bench is empty" in told(app) and "No probability changes" in texts(app)
+    frame = answers(app)
+    assert (frame["original"] == frame["edited"]).all() and frame["original"].iloc[0] == "8"
+    assert app.button(key="undo").disabled and app.button(key="redo").disabled
+
+
+def test_edits_by_hand_change_the_answers(app):
+    by_hand(app, ", ".join(f"{layer}_{head}" for layer in range(8) for head in range(8)), "head")
+    assert not app.exception and not app.error and len(on_bench(app)) == 64
+    assert "The next token moves by" in told(app) and "draws of as many random ones" in told(app)
+    frame = answers(app)
+    changed = int((frame["original"] != frame["edited"]).sum())
+    assert changed > 0 and f"{changed} of 2 greedy continuations change" in texts(app)
+    accuracy = next(d.value for d in app.dataframe if "1D+" in d.value.columns)
+    assert list(accuracy.index) == ["original", "edited", "change"] and len(accuracy.columns) == 9
+    assert "edit" in app.query_params
+
+
+def test_factor_one_does_nothing(app):
+    by_hand(app, "3_0 3_1", "head", 1.0)
+    assert "The edits do nothing here" in told(app) and "No probability changes" in texts(app)
+    frame = answers(app)
+    assert (frame["original"] == frame["edited"]).all()
+
+
+def test_switch_factor_remove_undo_redo(app):
+    by_hand(app, "7_5", "neuron", -1.5)
+    by_hand(app, "3_7", "head")
+    assert on_bench(app).active == (ScaleNeuron(7, 5, -1.5), ScaleHead(3, 7, 0.0))
+    next(t for t in app.toggle if t.label == "head 3_7 is on").set_value(False).run()
+    wait(app)
+    assert on_bench(app).active == (ScaleNeuron(7, 5, -1.5),)
+    next(n for n in app.number_input if n.label == "Factor of neuron 7_5").set_value(2.0).run()
+    wait(app)
+    assert on_bench(app).active == (ScaleNeuron(7, 5, 2.0),)
+    press(app, "Remove")
+    assert on_bench(app).active == () and len(on_bench(app)) == 1
+    for wanted in (
+        (ScaleNeuron(7, 5, 2.0),),
+        (ScaleNeuron(7, 5, -1.5),),
+        (ScaleNeuron(7, 5, -1.5), ScaleHead(3, 7, 0.0)),
+    ):
+        press(app, "Undo")
+        assert on_bench(app).active == wanted
+    shown = next(n for n in app.number_input if n.label == "Factor of neuron 7_5")
+    assert shown.value == -1.5  # the widgets follow
+    press(app, "Redo")
+    assert on_bench(app).active == (ScaleNeuron(7, 5, -1.5),)
+    assert not next(t for t in app.toggle if t.label == "head 3_7 is on").value
+    press(app, "Clear")
+    assert len(on_bench(app)) == 0 and not app.exception
+    press(app, "Undo")
+    assert len(on_bench(app)) == 2
+
+
+def test_all_on_off_and_one_factor(app):
+    by_hand(app, "7_5 7_6 7_7")
+    press(app, "All off")
+    assert on_bench(app).active == ()
+    press(app, "All on")
+    app.slider(key="factor of all").set_value(2.5).run()
+    press(app, "Set")
+    assert {e.factor for e in on_bench(app).active} == {2.5} and len(on_bench(app).active) == 3
+
+
+def test_many_edits_stand_on_pages(app):
+    by_hand(app, " ".join(f"2_{n}" for n in range(25)))
+    assert len([t for t in app.toggle if t.label.startswith("neuron")]) == 10
+    assert "The 25" not in texts(app) and len(on_bench(app)) == 25 and not app.exception
+
+
+@pytest.mark.parametrize("names,words", [
+    ("", "nothing to add"), ("99_0", "does not exist"), ("abc", "'abc'"), ("7_99999", "does not exist"),
+])  # fmt: skip
+def test_bad_edits_are_told_and_the_next_one_works(app, names, words):
+    by_hand(app, names)
+    assert not app.exception and words in app.error[0].value
+    by_hand(app, "7_5")
+    assert not app.error and len(on_bench(app)) == 1
+
+
+def test_picked_heads_are_added(app):
+    app.multiselect(key="heads").set_value(["3_0", "4_1"]).run()
+    app.button_group(key="add by").set_value("Picked heads").run()
+    wait(app)
+    press(app, "Add these heads")
+    assert on_bench(app).active == (ScaleHead(3, 0, 0.0), ScaleHead(4, 1, 0.0))
+
+
+def test_neurons_of_a_word_are_added(app):
+    app.button_group(key="add by").set_value("Neurons of a word").run()
+    app.text_input(key="add word").set_value("eight")
+    press(app, "Search")
+    chosen = app.multiselect(key="add found").value
+    assert len(chosen) == 1
+    press(app, "Add these neurons")
+    layer, neuron = map(int, chosen[0].split("_"))
+    assert on_bench(app).active == (ScaleNeuron(layer, neuron, 0.0),)
+    app.text_input(key="add word").set_value("zzyzx")
+    press(app, "Search")
+    assert any("zzyzx" in e.value for e in app.error) and not app.exception
+
+
+def test_edits_of_other_pages_are_taken_over():
+    app = AppTest.from_file(APP, default_timeout=60).run()
+    app.session_state["edits to add"] = [ScaleNeuron(7, 5, 0.0), ScaleNeuron(99, 0, 0.0), ScaleNeuron(7, 5, 0.0)]
+    wait(app.switch_page(PAGE).run())
+    assert on_bench(app).active == (ScaleNeuron(7, 5, 0.0),) and "edits to add" not in app.session_state
+    assert "99_0 does not exist" in told(app) and not app.exception
+
+
+def test_a_recipe_file(app, bundled):
+    upload(app, Recipe.of(bundled, EDITS, "Mine", "because").to_json())
+    assert "**Mine**: 2 edits" in texts(app)
+    press(app, "Put these on the bench")
+    assert on_bench(app).active == EDITS and app.text_input(key="edit title").value == "Mine"
+    press(app, "Undo")
+    assert len(on_bench(app)) == 0
+
+
+@pytest.mark.parametrize("content,words", [
+    (b"\xff\xfe\x00", "no JSON"), ("{}", "no recipe"), (" " * (2**20 + 1), "1 MB"),
+    ('{"format": "abacus edit"}', "version"),
+])  # fmt: skip
+def test_files_that_are_no_recipe(app, content, words):
+    upload(app, content)
+    assert not app.exception and words in app.error[0].value
+    assert not any(b.label == "Put these on the bench" for b in app.button)
+
+
+def test_a_recipe_of_another_model(app, bundled):
+    recipe = json.loads(Recipe.of(bundled, EDITS).to_json())
+    recipe["model"]["fingerprint"] = "0" * 16
+    upload(app, json.dumps(recipe))
+    press(app, "Put these on the bench")
+    assert "another model" in told(app) and len(on_bench(app)) == 0
+    press(app, "Use it all the same")
+    assert on_bench(app).active == EDITS and "another model" not in told(app)
+
+
+def test_a_recipe_that_does_not_fit(app, bundled):
+    recipe = json.loads(Recipe.of(bundled, EDITS).to_json())
+    recipe["model"]["shape"] = [32, 32, 11008]
+    upload(app, json.dumps(recipe))
+    press(app, "Put these on the bench")
+    assert "cannot be used here" in told(app)
+    assert not any(b.label == "Use it all the same" for b in app.button)
+    press(app, "Leave it")
+    assert "another model" not in told(app) and len(on_bench(app)) == 0
+
+
+def test_a_link_brings_the_edits(bundled):
+    app = open_page(edit=to_link(Recipe.of(bundled, EDITS, "Linked")), bench_prompts="9-2=")
+    assert on_bench(app).active == EDITS and not app.exception
+    assert answers(app)["prompt"].tolist() == ["9-2="]
+    app = open_page(edit="broken")
+    assert "cannot be read" in told(app) and len(on_bench(app)) == 0 and not app.exception
+
+
+def test_two_sessions_have_their_own_edits():
+    first, second = open_page(), open_page()
+    by_hand(first, "3_7", "head")
+    by_hand(second, "7_5")
+    wait(first.run())
+    assert on_bench(first).active == (ScaleHead(3, 7, 0.0),) and on_bench(second).active == (ScaleNeuron(7, 5, 0.0),)
+
+
+def test_single_edits(app):
+    by_hand(app, "3_7 3_5", "head")
+    by_hand(app, "7_5")
+    press(app, "Measure each edit")
+    table = next(d.value for d in app.dataframe if "kl_alone" in d.value.columns)
+    assert table["edit"].tolist() == ["head 3_7", "head 3_5", "neuron 7_5"] and not app.exception
+    assert "Alone, " in texts(app)
+    press(app, "All off")
+    assert "Switch at least one edit on." in "\n".join(c.value for c in app.caption)
+
+
+def test_keep_share_export_and_find_again(app, tmp_path):
+    by_hand(app, "3_7", "head")
+    by_hand(app, "7_5", "neuron", -1.5)
+    app.text_input(key="edit title").set_value("Mine").run()
+    wait(app)
+    assert any("register_forward_pre_hook" in c.value for c in app.code)
+    assert any("ScaleHead(3, 7, 0.0)" in c.value for c in app.code)
+    folder = tmp_path / "edited"
+    app.text_input(key="export folder").set_value(str(folder))
+    press(app, "Export")
+    assert "Loaded back as fp32: 2 of 2 prompts" in told(app), told(app)
+    assert "# Mine" in (folder / "README.md").read_text()
+    press(app, "Export")
+    assert any("nothing is overwritten" in e.value for e in app.error)
+    app.text_input(key="compare folder").set_value(str(folder))
+    press(app, "Compare")
+    assert "1 head and 1 neuron were zeroed or scaled" in texts(app)
+    found = next(d.value for d in app.dataframe if "what" in d.value.columns)
+    assert found["name"].tolist() == ["3_7", "7_5"] and found["factor"].tolist() == [0.0, -1.5]
+    press(app, "Clear")
+    press(app, "Put these on the bench")
+    assert set(on_bench(app).active) == {ScaleHead(3, 7, 0.0), ScaleNeuron(7, 5, -1.5)}
+
+
+def test_comparing_with_nothing(app):
+    app.text_input(key="compare folder").set_value("bundled")
+    press(app, "Compare")
+    assert "No difference was found" in texts(app)
+    app.text_input(key="compare folder").set_value("/no/such/folder")
+    press(app, "Compare")
+    assert any("does not exist" in e.value for e in app.error) and not app.exception
+
+
+@pytest.mark.parametrize("prompts,words", [("", "no prompt"), ("3 + zzyzx =", "zzyzx"), ("3 " * 400, "at most")])
+def test_bad_prompts(app, prompts, words):
+    app.text_area(key="bench_prompts").set_value(prompts).run()
+    wait(app)
+    assert not app.exception and words in app.error[0].value
+    app.text_area(key="bench_prompts").set_value("3+5=").run()
+    wait(app)
+    assert not app.error and answers(app)["original"].tolist() == ["8"]
+
+
+def test_another_model_empties_the_bench(app, checkpoints):
+    by_hand(app, "3_7", "head")
+    try:
+        app.text_input(key="model source").set_value(str(checkpoints("gpt_neox"))).run()
+        app.button(key="load model").click().run()
+        wait(app).run()
+        wait(app)
+        assert not app.exception and len(on_bench(app)) == 0
+        by_hand(app, "2_7", "neuron", 3.0)
+        assert on_bench(app).active == (ScaleNeuron(2, 7, 3.0),) and not app.error
+    finally:
+        app.text_input(key="model source").set_value("bundled").run()
+        app.button(key="load model").click().run()
+        wait(app).run()
