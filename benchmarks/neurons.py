@@ -29,11 +29,13 @@ from core.architectures import architecture_of
 from core.comparison import Comparison
 from core.extremes import value_extremes
 from core.hooks import ScaleHead, intervene
+from core.logic_case import top_head
 from core.model import LoadedModel, load_model
 from core.neurons import compare_heads
 from core.readout import Readout
 from core.record import Recording, record
 from core.source import BUNDLED
+from core.vocabulary import tokens_of
 from core.weights import values
 
 PROMPT, K = "3+5=", 99
@@ -133,6 +135,13 @@ def compare(lm: LoadedModel, head: tuple[int, int], repeats: int) -> None:
     print(f"  full vocabulary for {top.by_full_vocabulary} of {top.compared} neurons; largest difference {worst:.1e}")
 
 
+def step_two(lm: LoadedModel, head: tuple[int, int]) -> int:
+    """What the page on the logic chain computes for its second part."""
+    found = compare_heads(lm, PROMPT, [head], K)
+    tokens = tokens_of(lm, found.pairs, found.coefficient_first.tolist())
+    return len(found.to_frame().assign(tokens=tokens))
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -144,7 +153,10 @@ def main() -> None:
         os.environ["ABACUS_CACHE"] = folder  # the preparation is timed, so it must not be there
         if args.model:
             lm = load_model(args.model)
-            compare(lm, (lm.n_layers * 5 // 8, 2), args.repeats)
+            head = top_head(lm, PROMPT)
+            compare(lm, head, args.repeats)
+            seconds = sorted(measured(lambda: step_two(lm, head))[0] for _ in range(9))[4]
+            print(f"  step 2 of the page (both runs, top {K}, their tokens, table): {1000 * seconds:.0f} ms")
         else:
             compare(large(4096, 11008, 32000, args.layers), (0, 3), args.repeats)
 
