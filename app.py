@@ -17,6 +17,10 @@ page = st.navigation(
             st.Page("pages/cna/find_neurons.py", title="Find neurons", icon=":material/search:"),
         ],
         "Flow": [st.Page("pages/flow/causal_mediation.py", title="Causal mediation", icon=":material/account_tree:")],
+        "Fine-tune": [
+            st.Page("pages/lora/lora_comparison.py", title="LoRA comparison", icon=":material/compare:"),
+            st.Page("pages/lora/pruning.py", title="Pruning", icon=":material/content_cut:"),
+        ],
         "Edit": [
             st.Page("pages/edit/what_if.py", title="What-if", icon=":material/tune:"),
             st.Page("pages/edit/gender_bias.py", title="Gender bias", icon=":material/balance:"),

@@ -7,6 +7,7 @@ looked there with all its weight; whether one does depends on the prompt.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -14,6 +15,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from core import disk_cache
 from core.concepts import concept_tokens
 from core.errors import UserError
 from core.progress import Progress, silent
@@ -90,26 +92,53 @@ def shallow_counts(
         UserError: for layers that do not exist, or no concepts.
     """
     shallow = _check_layers(lm, layers)
-    device, readout = lm.device, Readout.of(lm)
-    concept = _concept_mask(lm, concepts).to(device)
-    if not 1 <= top <= lm.n_vocab:
-        raise UserError(f"The top {top} tokens cannot be looked at: choose 1 to {lm.n_vocab}.")
+    ids = sorted(set(concept_tokens(lm) if concepts is None else concepts))
+    counter = _Counter(lm, top, ids)
     throughs = list(range(shallow[0] + 1, shallow[-1] + 2))
     count = torch.full((len(shallow), lm.n_neurons, len(throughs)), NOT_COUNTED, dtype=torch.int16)
-    rows = torch.arange(lm.n_neurons).split(max(1, _CHUNK // lm.n_vocab))
-    done, total = 0, len(rows) * sum(layer < j for layer in shallow for j in throughs)
-    for at_j, j in enumerate(throughs):
-        carry = value_output(lm, j)
-        for at, layer in enumerate(shallow):
-            if layer >= j:
-                continue
-            carried = through_attention(lm, values(lm, layer), j, carry)  # (neuron, d_model)
-            for some in rows:
-                logits = project_on_device(carried[some], readout, device)
-                count[at, some, at_j] = _count(logits, concept, top).to("cpu", torch.int16)
-                done += 1
-                progress(done, total)
+    pairs = [(layer, j) for j in throughs for layer in shallow if layer < j]
+    for done, (layer, j) in enumerate(pairs):
+        work = partial(counter.count, layer, j, _part(progress, done, len(pairs)))
+        count[shallow.index(layer), :, throughs.index(j)] = disk_cache.cached(counter.key(layer, j), work)["count"]
+        progress(done + 1, len(pairs))
     return ShallowCounts(shallow, throughs, top, count)
+
+
+def _part(progress: Progress, done: int, of: int) -> Progress:
+    """Tells nothing new, but hears a Stop between pieces of one pair of layers."""
+    return lambda _done, _of: progress(done, of)
+
+
+class _Counter:
+    """Counts the neurons of one layer through one attention layer."""
+
+    def __init__(self, lm: "LoadedModel", top: int, ids: list[int]):
+        if not ids or not all(0 <= i < lm.n_vocab for i in ids):
+            raise UserError("The set of concept tokens is empty or holds ids outside the vocabulary.")
+        if not 1 <= top <= lm.n_vocab:
+            raise UserError(f"The top {top} tokens cannot be looked at: choose 1 to {lm.n_vocab}.")
+        self._lm, self._top, self._ids = lm, top, ids
+        self._readout = Readout.of(lm)
+        self._concept = torch.zeros(lm.n_vocab, device=lm.device)
+        self._concept[ids] = 1.0
+        self._carry: tuple[int, Tensor] | None = None  # of one attention layer at a time
+
+    def key(self, layer: int, through: int) -> dict:
+        """What names a result on disk."""
+        return {"fingerprint": self._lm.fingerprint, "precision": self._lm.precision, "what": "shallow counts",
+                "layer": layer, "through": through, "top": self._top, "concepts": self._ids, "version": 1}  # fmt: skip
+
+    def count(self, layer: int, through: int, progress: Progress) -> dict[str, Tensor]:
+        """The larger count of both signs, of every neuron."""
+        lm = self._lm
+        if self._carry is None or self._carry[0] != through:
+            self._carry = through, value_output(lm, through)
+        carried = through_attention(lm, values(lm, layer), through, self._carry[1])  # (neuron, d_model)
+        out = []
+        for some in carried.split(max(1, _CHUNK // lm.n_vocab)):
+            out.append(_count(project_on_device(some, self._readout, lm.device), self._concept, self._top).cpu())
+            progress(0, 1)
+        return {"count": torch.cat(out).to(torch.int16)}
 
 
 def _count(logits: Tensor, concept: Tensor, top: int) -> Tensor:
@@ -122,12 +151,3 @@ def _check_layers(lm: "LoadedModel", layers: Iterable[int]) -> list[int]:
     if not shallow or shallow[0] < 0 or shallow[-1] >= lm.n_layers - 1:
         raise UserError(f"Choose shallow layers between 0 and {lm.n_layers - 2}: an attention layer must follow.")
     return shallow
-
-
-def _concept_mask(lm: "LoadedModel", concepts: Sequence[int] | None) -> Tensor:
-    ids = list(concept_tokens(lm) if concepts is None else concepts)
-    if not ids or not all(0 <= i < lm.n_vocab for i in ids):
-        raise UserError("The set of concept tokens is empty or holds ids outside the vocabulary.")
-    mask = torch.zeros(lm.n_vocab)
-    mask[ids] = 1.0
-    return mask

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from core import disk_cache
 from core.answers import are_right, question
 from core.arithmetic import make_prompts
 from core.concepts import concept_tokens
@@ -121,3 +122,23 @@ def test_bad_input(bundled, counts):
     for top in (0, bundled.n_vocab + 1):
         with pytest.raises(UserError):
             shallow_counts(bundled, [0], top)
+
+
+def test_counts_are_kept_on_disk(bundled, tmp_path, monkeypatch):
+    """A stopped count goes on where it was; the same question is not counted again; another one is."""
+    monkeypatch.setenv("ABACUS_CACHE", str(tmp_path))
+    whole = shallow_counts(bundled, range(0, 3), top=30)
+    disk_cache.clear()
+
+    def stop(done, total):
+        if done == 3:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        shallow_counts(bundled, range(0, 3), top=30, progress=stop)
+    assert len(list(tmp_path.iterdir())) == 3
+    assert torch.equal(shallow_counts(bundled, range(0, 3), top=30).count, whole.count)
+    monkeypatch.setattr("core.shallow_counts._count", None)  # whatever counts now fails
+    assert torch.equal(shallow_counts(bundled, range(0, 3), top=30).count, whole.count)
+    with pytest.raises(TypeError):
+        shallow_counts(bundled, range(0, 3), top=31)
