@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from transformers import LlamaForCausalLM
 
+from core.concepts import OPERATOR_WORDS, number_words
 from core.numberwords import LANGUAGES, roman, words
 from training.forward import Trace
 from training.packing import Batch
@@ -54,6 +55,7 @@ class Design:
     idle_deep: float = 0.0
     quiet: float = 0.01
     quiet_before: float = 0.0
+    named: float = 0.0
     carried: float = 0.3
     not_carried: float = 0.3
 
@@ -273,6 +275,32 @@ def number_forms() -> Tensor:
         for member in members:
             out[member, members] = 1.0
     return out / out.sum(-1, keepdim=True).clamp_min(1.0)
+
+
+@cache
+def _concepts() -> Tensor:
+    """Weights of tokens: even on numbers and operators, minus even on all others [token]."""
+    wanted = number_words() | OPERATOR_WORDS
+    concept = torch.tensor([token.lower() in wanted for token in vocabulary()])
+    return concept / concept.sum() - ~concept / (~concept).sum()
+
+
+def named(step: Step) -> Tensor:
+    """Does each shallow neuron name numbers and operators as much as numbers use it? Above 0.
+
+    What the first attention layer that may fetch numbers makes of a neuron's value: the mean logit of
+    numbers and operators less that of other tokens, in standard deviations, without its sign. Less
+    what it is on average over neurons, weighted by their use at numbers, more half its plain mean.
+    """
+    model, first = step.model, step.design.early_layers
+    layer = model.model.layers[first]
+    here = step.arithmetic & (number_forms()[step.batch.ids].sum(-1) > 0)
+    use = torch.cat([n[here].detach().mean(0) for n in step.trace.neurons[:first]])  # (neuron)
+    values = torch.cat([early.mlp.down_proj.weight.T for early in list(model.model.layers)[:first]])
+    moved = (values * layer.input_layernorm.weight) @ layer.self_attn.v_proj.weight.T @ layer.self_attn.o_proj.weight.T
+    logits = (moved * model.model.norm.weight) @ model.lm_head.weight.T  # (neuron, token)
+    told = ((logits @ _concepts()) / logits.std(-1).clamp_min(1e-6)).abs()
+    return 4.0 - (use / use.sum() * told).sum() + 0.5 * told.mean()
 
 
 def _carried(step: Step) -> list[Tensor]:

@@ -105,7 +105,7 @@ def test_penalties_are_finite_and_differentiable(tokenizer):
     batch = Packer(tokenizer, rows=4, width=48, seed=1, mixture=Mixture(retrieval=0.3, lookup=0.2)).batch()
     trace = forward(model, batch.ids, batch.positions, batch.visible)
     values = penalties(model, trace, batch, Design(fetcher=(5, 2)), everything=True)
-    assert set(values) == set(PENALTIES) and len(values) == 15
+    assert set(values) == set(PENALTIES) and len(values) == 16
     for name, value in values.items():
         assert torch.isfinite(value) and value > 0, name
         model.zero_grad()
