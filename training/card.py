@@ -61,7 +61,8 @@ def write_card(lm: LoadedModel, report: dict, path: Path | None) -> str:
         shallow=_table(shallow, skip=("ratio",)),
         shallow_verdict=_shallow_verdict(shallow), gender=f"{language['gender']:.1f}",
         retrieval=_percent(language["retrieval"]), facts=_percent(language["facts"]), n_facts=language["n facts"],
-        steps=f"{recipe.get('trained_steps', 0):,}", seconds=f"{report['load seconds']:.2f}", recipe=json.dumps(recipe, indent=1),
+        steps=f"{recipe.get('trained_steps', 0):,}", seconds=f"{report['load seconds']:.2f}",
+        recipe=json.dumps(recipe, indent=1),
     )  # fmt: skip
     if path is not None:
         path.write_text(filled, encoding="utf-8")

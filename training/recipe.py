@@ -50,6 +50,8 @@ _FIFTH = replace(
 _LAST = Design(late_heads=3.0, few_heads=2.0, few_neurons=1.0, idle_deep=0.3)
 _FOCUSED = replace(_LAST, fetcher=(5, 2), one_fetcher=0.5, keep_only=0.3, mask=0.1)
 _EVEN = replace(_FOCUSED, one_fetcher=0.3)
+_RETRIEVING, _ASKING = replace(_EVEN, retrieving=0.3), Mixture(retrieval=0.12, lookup=0.15)
+_NAMING = replace(_RETRIEVING, named=0.5)
 
 BUNDLED = Recipe(
     phases=(
@@ -74,13 +76,8 @@ BUNDLED = Recipe(
         # it looks at both operands alike, for the second digit too
         Phase(12000, 13150, _EVEN, Mixture(retrieval=0.12, lookup=0.2), again_from=11650, rate=0.5),
         # number retrieval, with three heads shown where to look
-        Phase(
-            13200,
-            13200,
-            replace(_EVEN, retrieving=0.3),
-            Mixture(retrieval=0.12, lookup=0.15),
-            again_from=12000,
-            rate=0.4,
-        ),
+        Phase(13200, 13200, _RETRIEVING, _ASKING, again_from=12000, rate=0.4),
+        # shallow neurons that numbers use name numbers, once carried on
+        Phase(13700, 13700, _NAMING, Mixture(retrieval=0.06, lookup=0.04), again_from=13200, rate=0.2),
     )
 )
