@@ -1,9 +1,10 @@
-"""What exactly is a neuron's importance? By the full vocabulary, in float64.
+"""What exactly is a neuron's importance? By the full vocabulary.
 
 With `d` the change of every token's logit that a neuron's subvalue causes and p the
 softmax before it, `Imp = d_w - log E_p[e^d]` (CNA §4.1; the same number as the
-difference of two log-probabilities, without their cancellation). Float64 makes a
-neuron's importance the same, to float32, whatever else is computed beside it.
+difference of two log-probabilities, without their cancellation). `W_U (g * v)` is a
+float32 product, everything after it float64. Products always have the same number of
+rows, so a neuron's importance is the same whatever else is computed beside it.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from core.readout import Readout
 
-_CHUNK = 2**23
+_ROWS = 32
 _SMALL = 20.0
 
 
@@ -67,15 +68,21 @@ def exact_importance(
     """
     device = readout.unembedding.device
     out = torch.empty(len(groups[0][1]), len(vectors), dtype=torch.float64, device=device)
-    step = max(1, _CHUNK // readout.unembedding.shape[0])
-    for start in range(0, len(vectors), step):
-        said = _logits(readout, readout.direction(vectors[start : start + step].to(device).double()))
+    for start in range(0, len(vectors), _ROWS):
+        said = _said(readout, vectors[start : start + _ROWS].to(device))
         for rows, sides in groups:
-            inside = ((rows >= start) & (rows < start + step)).nonzero()[:, 0]
+            inside = ((rows >= start) & (rows < start + _ROWS)).nonzero()[:, 0]
             for number, one in enumerate(sides) if len(inside) else ():
                 change = said[rows[inside] - start] * one.factor[inside, None]
                 out[number, rows[inside]] = _importance(change, one.log_p, target)
     return out.cpu()
+
+
+def _said(readout: Readout, vectors: Tensor) -> Tensor:
+    """`W_U (g * v)` [neuron, vocab] of at most `_ROWS` values, float64 from a float32 product of just so many rows."""
+    block = torch.zeros(_ROWS, vectors.shape[1], device=vectors.device)
+    block[: len(vectors)] = readout.direction(vectors)
+    return (block @ readout.unembedding.T)[: len(vectors)].double()
 
 
 def _importance(change: Tensor, log_p: Tensor, target: int) -> Tensor:
@@ -86,9 +93,3 @@ def _importance(change: Tensor, log_p: Tensor, target: int) -> Tensor:
     if bool(large.any()):
         normaliser[large] = torch.logsumexp(change[large] + log_p, -1)
     return wanted - normaliser
-
-
-def _logits(readout: Readout, x: Tensor) -> Tensor:
-    """`W_U x` in float64 [row, vocab], without a float64 copy of the whole output matrix."""
-    step = max(1, _CHUNK // readout.unembedding.shape[1])
-    return torch.cat([x @ rows.double().T for rows in readout.unembedding.split(step)], -1)

@@ -4,7 +4,7 @@ Importance is `d_w - log E_p[e^d]`. The tokens with the largest p are summed as 
 for the rest, Jensen's inequality bounds the mean of `e^d` from below by the mean of d,
 and the chord of `e^d` between the value's extremes (`core.extremes`) from above. That
 takes one product of the values with about a hundred vectors a layer. Every bound is
-widened by what float32 may have rounded, so it holds for the float64 importance.
+widened by what float32 may have rounded, here and in the exact importance.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from core.exact_importance import Side
 from core.readout import Readout
 
 TOKENS = 64
-_ROUNDING = 5e-7  # of a float32 product, relative to the lengths of its vectors
+_ROUNDING = 1e-6  # of float32 products here and in the exact values, relative to the lengths of their vectors
 _LAST_DIGIT = 1e-12  # of the float64 sums below, in nats
 
 
@@ -41,19 +41,17 @@ def bounds(
         tokens: how many of the likeliest tokens are summed as they are; more are tighter and dearer.
     """
     unembedding = readout.unembedding
-    tops = [one.log_p.topk(min(tokens, len(one.log_p))).indices for one in sides]
-    asked = [unembedding[target][None]]
-    for one, top in zip(sides, tops, strict=True):
-        asked += [(one.log_p.exp().float() @ unembedding)[None], unembedding[top]]
+    p = torch.stack([one.log_p.exp() for one in sides])  # (run, vocab)
+    top = p.sum(0).topk(min(tokens, p.shape[1])).indices  # of both runs together
+    asked = [unembedding[target][None], p.float() @ unembedding, unembedding[top]]
     said = (_pulled_back(readout, torch.cat(asked)) @ columns).double()  # (vector, neuron)
     length = torch.linalg.vector_norm(columns, dim=0).double() * longest
     extremes = extremes.to(said.device).double()
-    out, start = [], 1
-    for one, top in zip(sides, tops, strict=True):
-        mean, words = said[start], said[start + 1 : start + 1 + len(top)]
-        out.append(_bound(one, top, said[0], mean, words, extremes, _ROUNDING * length))
-        start += 1 + len(top)
-    return out
+    wanted, means, words = said[0], said[1 : 1 + len(sides)], said[1 + len(sides) :]
+    return [
+        _bound(one, top, wanted, mean, words, extremes, _ROUNDING * length)
+        for one, mean in zip(sides, means, strict=True)
+    ]
 
 
 def _bound(
