@@ -15,7 +15,7 @@ from torch import Tensor
 
 from core.readout import Readout
 
-_ROWS = 32
+ROWS = 64
 _SMALL = 20.0
 
 
@@ -68,10 +68,10 @@ def exact_importance(
     """
     device = readout.unembedding.device
     out = torch.empty(len(groups[0][1]), len(vectors), dtype=torch.float64, device=device)
-    for start in range(0, len(vectors), _ROWS):
-        said = _said(readout, vectors[start : start + _ROWS].to(device))
+    for start in range(0, len(vectors), ROWS):
+        said = _said(readout, vectors[start : start + ROWS].to(device))
         for rows, sides in groups:
-            inside = ((rows >= start) & (rows < start + _ROWS)).nonzero()[:, 0]
+            inside = ((rows >= start) & (rows < start + ROWS)).nonzero()[:, 0]
             for number, one in enumerate(sides) if len(inside) else ():
                 change = said[rows[inside] - start] * one.factor[inside, None]
                 out[number, rows[inside]] = _importance(change, one.log_p, target)
@@ -79,8 +79,8 @@ def exact_importance(
 
 
 def _said(readout: Readout, vectors: Tensor) -> Tensor:
-    """`W_U (g * v)` [neuron, vocab] of at most `_ROWS` values, float64 from a float32 product of just so many rows."""
-    block = torch.zeros(_ROWS, vectors.shape[1], device=vectors.device)
+    """`W_U (g * v)` [neuron, vocab] of at most `ROWS` values, float64 from a float32 product of just so many rows."""
+    block = torch.zeros(ROWS, vectors.shape[1], device=vectors.device)
     block[: len(vectors)] = readout.direction(vectors)
     return (block @ readout.unembedding.T)[: len(vectors)].double()
 

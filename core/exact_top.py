@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from core.exact_importance import Side, exact_importance, sides_of
-from core.extremes import longest_row, value_extremes
+from core.exact_importance import ROWS, Side, exact_importance, sides_of
+from core.extremes import longest_row, value_extremes, value_lengths
 from core.importance_bounds import TOKENS, bounds
 from core.progress import Progress, silent
 from core.readout import Readout
@@ -26,7 +26,7 @@ from core.weights import on_device
 if TYPE_CHECKING:
     from core.model import LoadedModel
 
-_SECOND_LOOK = 16  # the second bounds sum this part of the vocabulary as it is
+_SECOND_LOOK = 8  # the second bounds sum this part of the vocabulary as it is
 _TIE = 1e-6  # relative: float32 rounding may tie neurons that float64 tells apart
 
 
@@ -137,7 +137,7 @@ def rank_top(pair: Pair, k: int, progress: Progress = silent) -> Ranked:
         left = int((highest[done:] >= reach - _TIE * abs(reach)).sum())
         if not left:
             break
-        take = min(left, k + k // 2 if not done else max(16, k // 4))
+        take = min(left, _whole_blocks(k + k // 3) if not done else ROWS)
         exact = torch.cat([exact, work.exact(index[done : done + take])], 1)
     progress(steps, steps)
     return _ranked(index[: exact.shape[1]], exact, k, exact.shape[1])
@@ -186,13 +186,18 @@ def _change_bound(work: Evaluator, layer: int, neurons: Tensor, tokens: int) -> 
         extremes = value_extremes(pair.models[model], [layer])[layer]
         sides = [work.sides[number][layer] for number in numbers]
         columns = work.columns(model, layer)
+        longest = value_lengths(pair.models[model], layer) * longest_row(pair.models[model])
         if not whole:
             columns, extremes = columns[:, neurons.to(columns.device)], extremes[neurons]
-            sides = [one.of(neurons) for one in sides]
-        longest = longest_row(pair.models[model])
+            sides, longest = [one.of(neurons) for one in sides], longest[neurons]
         out += bounds(work.readouts[model], columns, extremes, longest, pair.target, sides, tokens)
     (low_1, high_1), (low_2, high_2) = out
     return (low_1 - high_2).cpu(), (high_1 - low_2).cpu()
+
+
+def _whole_blocks(n: int) -> int:
+    """As many neurons as fit into the same number of products."""
+    return -(-n // ROWS) * ROWS
 
 
 def _ranked(index: Tensor, importance: Tensor, k: int, evaluated: int) -> Ranked:

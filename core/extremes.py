@@ -17,7 +17,7 @@ from torch import Tensor
 from core import disk_cache
 from core.progress import Progress, silent
 from core.readout import Readout
-from core.weights import values
+from core.weights import on_device, values
 
 if TYPE_CHECKING:
     from core.model import LoadedModel
@@ -51,6 +51,14 @@ def value_extremes(
         out[layer] = made["extremes"]
         progress(number + 1, len(wanted))
     return out
+
+
+@torch.no_grad()
+def value_lengths(lm: "LoadedModel", layer: int) -> Float[Tensor, " neuron"]:
+    """Length of every neuron's value. Kept on disk."""
+    key = {**_key(lm, layer), "what": "lengths"}
+    columns = on_device(lm.modules.neuron_output(layer))
+    return disk_cache.cached(key, lambda: {"length": torch.linalg.vector_norm(columns, dim=0)})["length"]
 
 
 @torch.no_grad()

@@ -24,7 +24,7 @@ def bounds(
     readout: Readout,
     columns: Tensor,
     extremes: Tensor,
-    longest: float,
+    longest: Tensor,
     target: int,
     sides: Sequence[Side],
     tokens: int = TOKENS,
@@ -35,7 +35,7 @@ def bounds(
         readout: of the model.
         columns: the neurons' values as columns [d_model, neuron], float32.
         extremes: least and largest entry of `W_U (g * v)` of each neuron [neuron, 2].
-        longest: length of the longest row of `g * W_U`, for the rounding.
+        longest: length of each value times that of the longest row of `g * W_U`, for the rounding [neuron].
         target: the token w.
         sides: the runs, with factors of just these neurons.
         tokens: how many of the likeliest tokens are summed as they are; more are tighter and dearer.
@@ -45,7 +45,7 @@ def bounds(
     top = p.sum(0).topk(min(tokens, p.shape[1])).indices  # of both runs together
     asked = [unembedding[target][None], p.float() @ unembedding, unembedding[top]]
     said = (_pulled_back(readout, torch.cat(asked)) @ columns).double()  # (vector, neuron)
-    length = torch.linalg.vector_norm(columns, dim=0).double() * longest
+    length = longest.to(said.device).double()
     extremes = extremes.to(said.device).double()
     wanted, means, words = said[0], said[1 : 1 + len(sides)], said[1 + len(sides) :]
     return [
