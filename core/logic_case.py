@@ -13,6 +13,7 @@ import networkx as nx
 import torch
 
 from core.chain import build_chain
+from core.compare_runs import compare_runs
 from core.comparison import Comparison
 from core.errors import UserError
 from core.extremes import value_extremes
@@ -20,7 +21,6 @@ from core.feature import Features
 from core.features import find_features, listening_root
 from core.heads import sweep_heads
 from core.hooks import ScaleHead, check_head, intervene
-from core.neurons import compare_runs
 from core.progress import Progress, silent
 from core.record import Recording, record
 from core.vocabulary import tokens_of

@@ -8,9 +8,9 @@ neurons that only prepare what others read have no importance and are not found 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from core.compare_runs import compare_runs
 from core.errors import UserError
 from core.mediation_pairs import Pair
-from core.neurons import compare_runs
 from core.progress import Progress, silent
 from core.record import record
 

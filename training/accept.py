@@ -12,11 +12,12 @@ import torch
 
 from core.answers import are_right, continue_greedily, question
 from core.arithmetic import FORMS, OPERATIONS, Form, Operation, Prompt, make_prompts
+from core.compare_runs import compare_runs
+from core.comparison import Comparison
 from core.head_accuracy import sweep_accuracy
 from core.hooks import ScaleHead, ScaleNeuron, intervene
 from core.mask_keep import mask_and_keep as neuron_sets_report
 from core.model import LoadedModel, load_model
-from core.neurons import Comparison, compare_runs
 from core.record import record
 from core.source import BUNDLED
 from core.vocabulary import find_shallow_neurons

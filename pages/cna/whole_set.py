@@ -9,11 +9,11 @@ import streamlit as st
 from core import paper
 from core.arithmetic import OPERATIONS, make_prompts
 from core.cases import remembered
+from core.compare_runs import compare_runs
 from core.hooks import ScaleHead, intervene
 from core.lowest_off import LowestOff, lowest_off
 from core.mask_keep import MaskKeep, mask_and_keep
 from core.model import LoadedModel
-from core.neurons import compare_runs
 from core.progress import Progress
 from core.record import record
 from core.shallow_counts import shallow_counts

@@ -1,0 +1,1 @@
+"""Fine-tuning: what adapters change inside, and which neurons are enough."""

@@ -1,0 +1,99 @@
+"""Pictures of fine-tuning and pruning; nothing is computed here."""
+
+import altair as alt
+import pandas as pd
+
+from pages.shared.theme import ATTENTION, EMBEDDING, FFN, ink
+
+_TEALS = ["#9CD0CF", "#5FB0B0", FFN, "#0D5F61"]
+_LOOKS = {"CNA": FFN, "random": EMBEDDING}
+
+
+def by_layer(frame: pd.DataFrame, dark: bool) -> alt.LayerChart:
+    """Accuracy by the adapter's layer, the base as a line (figure 2). Columns: layer, accuracy, base."""
+    layers = sorted(frame["layer"].unique())
+    x = alt.X("layer:Q", title="layer that carries the adapter", axis=alt.Axis(values=layers, format="d"),
+              scale=alt.Scale(domain=[min(layers) - 0.3, max(layers) + 0.3], nice=False))  # fmt: skip
+    y = alt.Y("accuracy:Q", title="accuracy", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
+    tip = [alt.Tooltip("layer:Q", format="d"), alt.Tooltip("accuracy:Q", format=".3~p"),
+           alt.Tooltip("base:Q", format=".3~p", title="without an adapter")]  # fmt: skip
+    adapters = alt.Chart(frame).encode(x=x, y=y, tooltip=tip)
+    base = alt.Chart(frame.head(1))
+    rule = base.mark_rule(color=ink(dark), strokeDash=[6, 4]).encode(y=alt.Y("base:Q"))
+    words = base.mark_text(align="left", dx=4, dy=10, color=ink(dark), text="without an adapter").encode(
+        x=alt.XDatum(min(layers) - 0.3), y=alt.Y("base:Q")
+    )
+    lines = adapters.mark_line(color=ATTENTION) + adapters.mark_point(color=ATTENTION, filled=True, size=90)
+    return (lines + rule + words).properties(height=300)
+
+
+def learning(frame: pd.DataFrame, dark: bool) -> alt.HConcatChart:
+    """Loss and accuracy while an adapter is trained. Columns: step, loss, accuracy."""
+    base = alt.Chart(frame).encode(x=alt.X("step:Q", title="step"))
+    tip = [alt.Tooltip("step:Q", format="d"), alt.Tooltip("loss:Q", format=".3~r"),
+           alt.Tooltip("accuracy:Q", format=".3~p")]  # fmt: skip
+    loss = base.mark_line(point=True, color=EMBEDDING).encode(
+        y=alt.Y("loss:Q", title="loss (nats a token)", scale=alt.Scale(zero=True)), tooltip=tip
+    )
+    accuracy = base.mark_line(point=True, color=ATTENTION).encode(
+        y=alt.Y("accuracy:Q", title="accuracy, set aside", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%")),
+        tooltip=tip,
+    )
+    return loss.properties(width=350, height=190) | accuracy.properties(width=350, height=190)
+
+
+def increase_by_band(frame: pd.DataFrame, dark: bool) -> alt.Chart:
+    """Mean coefficient increase by band of layers and top k (table 10). Columns: band, top, increase."""
+    tops = list(dict.fromkeys(frame["top"]))
+    return (
+        alt.Chart(frame)
+        .mark_bar()
+        .encode(
+            x=alt.X("band:N", sort=None, title="layers that carry the adapter", axis=alt.Axis(labelAngle=0)),
+            xOffset=alt.XOffset("top:N", sort=tops),
+            y=alt.Y("increase:Q", title="coefficient increase", axis=alt.Axis(format="%")),
+            color=alt.Color("top:O", sort=tops, title=None, scale=alt.Scale(range=_TEALS),
+                            legend=alt.Legend(orient="top")),
+            tooltip=["band:N", "top:N", alt.Tooltip("increase:Q", format=".3~p")],
+        )
+        .properties(height=260)
+    )  # fmt: skip
+
+
+def by_share(frame: pd.DataFrame, dark: bool, most: float) -> alt.LayerChart:
+    """Accuracy against the share of deep neurons kept, CNA and random (mean, and range over seeds).
+
+    Columns: neurons, share, kept, seed, accuracy. `most` is accuracy with every neuron.
+    """
+    scale = alt.Scale(domain=list(_LOOKS), range=list(_LOOKS.values()))
+    color = alt.Color("kept:N", scale=scale, legend=alt.Legend(title="kept", orient="top", symbolOpacity=1))
+    base = alt.Chart(frame).encode(
+        x=alt.X("share:Q", title="share of the deep neurons that is kept", axis=alt.Axis(format="%")), color=color
+    )
+    y = alt.Y("mean(accuracy):Q", title="accuracy", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
+    tip = ["kept:N", alt.Tooltip("share:Q", format=".3~p"), alt.Tooltip("neurons:Q"),
+           alt.Tooltip("mean(accuracy):Q", format=".3~p", title="accuracy")]  # fmt: skip
+    band = base.mark_area(opacity=0.25).encode(y=alt.Y("min(accuracy):Q"), y2=alt.Y2("max(accuracy):Q"))
+    lines = base.mark_line(point=alt.OverlayMarkDef(size=60, filled=True)).encode(y=y, tooltip=tip)
+    whole = alt.Chart(pd.DataFrame({"accuracy": [most]})).mark_rule(color=ink(dark), strokeDash=[6, 4])
+    return (band + lines + whole.encode(y="accuracy:Q")).properties(height=300)
+
+
+def columns_beside(frame: pd.DataFrame, dark: bool) -> alt.FacetChart:
+    """The four columns of table 11, ours and the paper's. Columns: column, whose, accuracy."""
+    order = list(dict.fromkeys(frame["column"]))
+    base = alt.Chart(frame).encode(
+        x=alt.X("whose:N", title=None, axis=alt.Axis(labelAngle=0), sort=None),
+        y=alt.Y("accuracy:Q", title="accuracy", scale=alt.Scale(domain=[0, 1.08]),
+                axis=alt.Axis(format="%", values=[0, 0.25, 0.5, 0.75, 1])),
+        tooltip=["column:N", "whose:N", alt.Tooltip("accuracy:Q", format=".3~p")],
+    )  # fmt: skip
+    bars = base.mark_bar().encode(
+        color=alt.Color("whose:N", sort=None, legend=None, scale=alt.Scale(range=[ATTENTION, EMBEDDING]))
+    )
+    text = base.mark_text(dy=-7, color=ink(dark)).encode(text=alt.Text("accuracy:Q", format=".3~p"))
+    return (
+        (bars + text)
+        .properties(width=150, height=220)
+        .facet(column=alt.Column("column:N", sort=order, title=None, header=alt.Header(labelFontSize=13)))
+    )

@@ -1,0 +1,63 @@
+"""What the pruning page computes, as a job: the neurons by case, and the curve.
+
+In a file of its own because a page's own classes are made anew at every run.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.adapters import attach
+from core.errors import UserError
+from core.jobs import Job
+from core.kept_curve import SHARES, KeptCurve, accuracy_of_kept
+from core.lora_report import finding_cases
+from core.lora_settings import About
+from core.model import LoadedModel
+from core.negative_data import negative_data
+from core.progress import Progress
+from core.pruning import Found, find_to_keep
+from core.taught import Rows
+from pages.lora.work import digest
+from pages.shared.resources import board, model_key, session_id
+
+TEST = 400
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """What the page has found: the neurons by case, and the curve."""
+
+    found: Found
+    curve: KeptCurve
+    most: float
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the form asks for; `two_digit` is 0 for every one-digit case."""
+
+    about: About
+    deep: int
+    n: int
+    two_digit: int
+
+
+def _work(lm: LoadedModel, folder: Path, asked: Asked, progress: Progress) -> Pruning:
+    """Finds the neurons and measures the curve; the curve is the last third of the steps."""
+    model, about = attach(lm, folder), asked.about
+    prompts = finding_cases(about.settings, asked.two_digit)
+    found = find_to_keep(lm, model, asked.deep, asked.n, prompts, lambda done, total: progress(2 * done, 3 * total))
+    test = Rows.of(lm, negative_data(None, about.settings.n_test, about.settings.seed).test[:TEST])
+    curve = accuracy_of_kept(
+        model, found, asked.n, test, SHARES, progress=lambda done, total: progress(2 * total + done, 3 * total)
+    )
+    return Pruning(found, curve, about.accuracy["all"])
+
+
+def start(lm: LoadedModel, folder: Path, asked: Asked) -> Job:
+    """Asks for the neurons and the curve of an adapter."""
+    most = (lm.n_layers - asked.deep) * lm.n_neurons
+    if asked.n > most:
+        raise UserError(f"There are {most} deep neurons. Choose a smaller n.")
+    key = ("pruning", *model_key(lm), digest(folder), asked.deep, asked.n, asked.two_digit)
+    return board().submit(key, "Comparing base and adapter", lambda p: _work(lm, folder, asked, p), session_id())

@@ -1,0 +1,179 @@
+"""The pages LoRA comparison and Pruning, without a browser, on adapters that are trained inside the test."""
+
+import json
+import time
+
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.lora_series import own_folder, place_of, read_series, train_series
+from core.lora_settings import LoraSettings
+from core.model import load_model
+
+COMPARE, PRUNE = "pages/lora/lora_comparison.py", "pages/lora/pruning.py"
+SETTINGS = LoraSettings(rank=2, alpha=4, epochs=1, n_train=64)
+
+
+@pytest.fixture(scope="module")
+def data(bundled, tmp_path_factory):
+    """A folder of a person's own data with a quickly trained series of two layers; nothing is shipped."""
+    patch = pytest.MonkeyPatch()
+    home = tmp_path_factory.mktemp("data")
+    patch.setenv("ABACUS_DATA", str(home))
+    patch.setattr("core.lora_series.SHIPPED", home / "shipped")
+    patch.setattr("pages.lora.adapters_here.SHIPPED", home / "shipped")
+    train_series(bundled, own_folder(bundled, SETTINGS), SETTINGS, [6, 7])
+    yield home
+    patch.undo()
+
+
+def opened(page):
+    app = AppTest.from_file("../../app.py", default_timeout=120).run()
+    return wait(app.switch_page(page).run())
+
+
+def wait(app):
+    """Runs until nothing is computed any more."""
+    end = time.monotonic() + 240
+    while app.get("progress") or any("Another computation" in i.value for i in app.info):
+        assert time.monotonic() < end
+        time.sleep(0.2)
+        app.run()
+    return app
+
+
+def with_series(app, lm):
+    """Shows the series of two layers, whatever else was trained before."""
+    if any(s.key == "lora series" for s in app.selectbox):
+        app.selectbox(key="lora series").set_value(str(own_folder(lm, SETTINGS))).run()
+    return wait(app)
+
+
+def texts(app) -> str:
+    return "\n".join(m.value for m in app.markdown)
+
+
+def press(app, label):
+    next(b for b in app.button if b.label == label).click().run()
+    return wait(app)
+
+
+def frames(app):
+    return [d.value for d in app.dataframe]
+
+
+def test_accuracy_by_layer(data, bundled):
+    app = with_series(opened(COMPARE), bundled)
+    assert not app.exception and not app.error
+    series = read_series(bundled, own_folder(bundled, SETTINGS))
+    table = next(f for f in frames(app) if list(f.index) == ["none", "layer 6", "layer 7"])
+    for about in series.adapters:
+        assert table.loc[f"layer {about.layer}", "all"] == about.accuracy["all"]
+    assert table.loc["none", "all"] == series.adapters[0].base["all"]
+    assert f"An adapter on layer **{series.best().layer}**" in texts(app)
+    app.button_group(key="lora group").set_value("- negative").run()
+    assert "of the - negative prompts right" in texts(app) and not app.exception
+
+
+def test_one_prompt_and_answers(data, bundled):
+    app = with_series(opened(COMPARE), bundled)
+    answers = next(f for f in frames(app) if "without an adapter" in f)
+    assert answers.loc[answers["prompt"] == "34+28=", "without an adapter"].item() == "62"
+    coefficients = next(f for f in frames(app) if "importance" in f and "base" in f)
+    assert list(coefficients.columns) == ["neuron", "importance", "base", "layer 6", "layer 7", "top tokens"]
+    assert len(coefficients) == 10 and coefficients["importance"].is_monotonic_decreasing
+    more, less = (f for f in frames(app) if "change" in f)
+    assert more["change"].is_monotonic_decreasing and less["change"].is_monotonic_decreasing
+    with_minus = more["importance with"] - more["importance without"]
+    assert (abs(with_minus - more["change"]) < 1e-4).all()
+    theirs = next(f for f in frames(app) if "28_3696" in f.index)
+    assert theirs.loc["28_3696", "ori"] == 6.2
+    app.text_input(key="lora prompt").set_value("9-2=").run()
+    wait(app)
+    assert "`9-2=`" in texts(app) and not app.exception
+
+
+def test_a_bad_prompt_leaves_the_rest(data):
+    app = opened(COMPARE)
+    app.text_input(key="lora prompt").set_value("3 + zzyzx =").run()
+    wait(app)
+    assert not app.exception and "zzyzx" in app.error[0].value and "An adapter on layer" in texts(app)
+
+
+def test_increase_by_band(data, bundled):
+    app = with_series(opened(COMPARE), bundled)
+    app.slider(key="lora count").set_value(2).run()
+    press(app, "Measure")
+    assert not app.exception and not app.error
+    table = next(f for f in frames(app) if list(f.columns) == ["top 50", "top 30", "top 20", "top 10"])
+    assert list(table.index) == ["4-7"] and "Over 8 prompts" in texts(app)
+
+
+def test_an_adapter_of_ones_own(data, bundled, tmp_path):
+    app = opened(COMPARE)
+    app.text_input(key="own adapter").set_value(str(tmp_path / "nothing")).run()
+    assert any("no PEFT adapter" in e.value for e in app.error) and not app.exception
+    app.text_input(key="own adapter").set_value(str(place_of(own_folder(bundled, SETTINGS), 7))).run()
+    wait(app)
+    assert "layer_7" in app.selectbox(key="lora chosen").options and not app.exception
+
+
+def test_training_from_the_page(data, bundled):
+    app = opened(COMPARE)
+    app.multiselect(key="lora layers").set_value([7])
+    app.number_input(key="lora rank").set_value(1)
+    app.number_input(key="lora epochs").set_value(1)
+    app.number_input(key="lora prompts").set_value(40)
+    app.number_input(key="lora seed").set_value(3)
+    press(app, "Train")
+    app.run()
+    wait(app)
+    assert not app.exception and not app.error
+    made = read_series(bundled, own_folder(bundled, LoraSettings(rank=1, alpha=2, epochs=1, n_train=40, seed=3)))
+    assert [about.layer for about in made.finished] == [7]
+    assert any(list(f.index) == ["none", "layer 7"] for f in frames(app))  # and it is what the page shows now
+
+
+def test_nothing_trained_yet(bundled, monkeypatch, tmp_path):
+    monkeypatch.setenv("ABACUS_DATA", str(tmp_path))
+    monkeypatch.setattr("pages.lora.adapters_here.SHIPPED", tmp_path / "shipped")
+    app = opened(COMPARE)
+    assert not app.exception and "There is no adapter for this model yet" in texts(app)
+    app = opened(PRUNE)
+    assert not app.exception and "Train one on the page" in app.info[0].value
+
+
+def test_pruning(data, bundled, tmp_path):
+    app = with_series(opened(PRUNE), bundled)
+    assert "Press **Find**" in app.info[0].value
+    app.selectbox(key="prune adapter").set_value(6)
+    app.number_input(key="prune from").set_value(7)
+    app.number_input(key="prune top").set_value(5)
+    press(app, "Find")
+    assert not app.exception and not app.error
+    assert "The union of the top 5 of 64 cases" in texts(app)
+    press(app, "Train twice")
+    assert not app.exception and not app.error
+    columns = next(f for f in frames(app) if list(f.index) == ["base", "LoRA6", "LoRA6-p", "LoRA6-r"])
+    assert isinstance(columns, pd.DataFrame) and "on as many random neurons it reaches" in texts(app)
+    theirs = next(f for f in frames(app) if "LoRA9-p" in f.columns)
+    assert theirs.loc["acc", "LoRA9-p"] == "82.3%"
+    app.text_input(key="export folder").set_value(str(tmp_path / "pruned"))
+    press(app, "Export")
+    assert not app.exception and not app.error
+    assert "to **40 of 40** prompts" in texts(app)
+    assert json.loads((tmp_path / "pruned" / "config.json").read_text())["model_type"] == "llama"
+    assert load_model(tmp_path / "pruned").n_neurons == bundled.n_neurons
+    app.text_input(key="export folder").set_value(str(tmp_path / "smaller"))
+    app.selectbox(key="export how").set_value("smaller")
+    press(app, "Export")
+    assert not app.exception and any("no smaller" in e.value for e in app.error)
+
+
+def test_deep_layers_below_the_adapter_are_refused(data, bundled):
+    app = with_series(opened(PRUNE), bundled)
+    app.selectbox(key="prune adapter").set_value(7)
+    app.number_input(key="prune from").set_value(5)
+    press(app, "Find")
+    assert not app.exception and any("compute the same below layer 7" in e.value for e in app.error)
