@@ -8,6 +8,12 @@ from core.chain_files import from_graphml
 pytestmark = pytest.mark.browser
 
 
+def idle(page):
+    """Waits until the page has been drawn to its end: a rerun closes what was just opened."""
+    page.wait_for_timeout(500)
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+
+
 def test_from_prompt_to_graph_file(server, new_tab, tmp_path):
     page = new_tab(f"{server}/logic_chain")
     expect(page.get_by_role("heading", name="3 · How does it hang together?")).to_be_visible()
@@ -17,6 +23,7 @@ def test_from_prompt_to_graph_file(server, new_tab, tmp_path):
     page.get_by_label("Neuron", exact=True).fill("7_12")
     page.get_by_label("Neuron", exact=True).press("Enter")
     expect(page.get_by_role("heading", name="Neuron 7_12")).to_be_visible()
+    idle(page)
     page.get_by_role("button", name="Download the graph").click()
     with page.expect_download() as waiting:
         page.get_by_role("button", name="GRAPHML").click()
@@ -33,6 +40,7 @@ def test_from_prompt_to_graph_file(server, new_tab, tmp_path):
 def test_a_click_on_the_graph_opens_a_card(server, new_tab):
     page = new_tab(f"{server}/logic_chain")
     chart = page.get_by_test_id("stVegaLiteChart").filter(has=page.locator("canvas, svg")).nth(2)
+    idle(page)
     chart.scroll_into_view_if_needed()
     page.wait_for_timeout(1500)
     box = chart.bounding_box()
