@@ -130,7 +130,13 @@ def _shallow(lm: LoadedModel) -> None:
     )
     deepest = max(1, lm.n_layers // 2 - 1)
     top_default = 50 if lm.n_vocab >= 5000 else max(10, lm.n_vocab // 10)
-    few = [0, 1, 2, 3] if lm.n_vocab >= 5000 else [m for m in (50, 60, 70, 80) if m < top_default] or [0, 1, 2, 3]
+    shares = (
+        0.6,
+        0.8,
+        0.9,
+        0.97,
+    )  # of a small vocabulary's top tokens; the paper's 0 to 3 of 50 keep every neuron there
+    few = [0, 1, 2, 3] if lm.n_vocab >= 5000 else [int(share * top_default) for share in shares]
     with st.form("shallow"):
         first, second, third, fourth, fifth = st.columns([3, 2, 3, 2, 2], vertical_alignment="bottom")
         last = first.slider("Layers from 0 to", 0, lm.n_layers - 2, min(deepest, lm.n_layers - 2), key="shallow_last",
