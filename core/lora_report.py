@@ -26,7 +26,7 @@ from core.progress import Progress, silent
 from core.pruned_training import pruned_folder, random_control, train_pruned
 from core.pruning import find_to_keep
 
-TOP, SHARE, TWO_DIGIT = 20, 0.1, 200
+TOP, SHARE, TWO_DIGIT = 20, 0.1, 800
 
 
 def pruning_report(
