@@ -100,7 +100,7 @@ def word_tokens(lm: "LoadedModel", word: str) -> list[int]:
 
 
 def _why_no_token(lm: "LoadedModel", word: str) -> str:
-    pieces = lm.encode_answer(word)
+    pieces, word = lm.encode_answer(word), word if len(word) <= 40 else word[:40] + "..."
     if not pieces or lm.tokenizer.unk_token_id in pieces or any(i >= lm.n_vocab for i in pieces):
         return f"The model does not know {word!r}. Look for another word, such as eight"
     some = ", ".join(repr(lm.token(i)) for i in pieces[:3]) + (" ..." if len(pieces) > 3 else "")

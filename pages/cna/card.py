@@ -96,8 +96,8 @@ def _looks_for(lm: LoadedModel, layer: int, neuron: int) -> None:
 
 
 def _fires(lm: LoadedModel, layer: int, neuron: int) -> None:
-    st.markdown(f"**Fires most on** (of {4 * COUNT} one-digit and two-digit prompts, last position)")
     found = _strongest(lm, layer, neuron)
+    st.markdown(f"**Fires most on** (of {len(found)} one-digit and two-digit prompts, last position)")
     st.dataframe(found.head(6), hide_index=True, height=248)
 
 

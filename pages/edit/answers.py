@@ -8,7 +8,6 @@ import streamlit as st
 
 from core.edit_effects import EditEffects, edit_effects
 from core.edit_set import kind_of, name_of
-from core.errors import UserError
 from core.hooks import Edit
 from core.jobs import Job
 from core.model import LoadedModel
@@ -16,6 +15,7 @@ from core.progress import Progress
 from core.what_if import WhatIf, what_if
 from pages.edit.charts import tokens_after, tokens_before, tokens_beside
 from pages.shared.present import downloads
+from pages.shared.prompts import usable_prompts
 from pages.shared.resources import board, model_key, session_id
 from pages.shared.theme import is_dark
 from pages.shared.waiting import outcome, wait_for
@@ -59,23 +59,8 @@ def controls(lm: LoadedModel) -> Asked | None:
                                   help="Both columns draw with the same noise: only the edit parts them.")  # fmt: skip
         count = fourth.slider("Arithmetic prompts", 0, 100, 25, 5, key="bench_count", bind="query-params",
                               help="For each operation, one and two digits; 0: no arithmetic.")  # fmt: skip
-    prompts = _usable(lm, [line.strip() for line in text.splitlines() if line.strip()])
+    prompts = usable_prompts(lm, text, MOST)
     return Asked(tuple(prompts), int(n_tokens), float(temperature), int(seed), int(count)) if prompts else None
-
-
-def _usable(lm: LoadedModel, lines: list[str]) -> list[str]:
-    if not lines:
-        st.error("There is no prompt. Type one in a line, such as 3+5=", icon=":material/error:")
-    if len(lines) > MOST:
-        st.caption(f"Only the first {MOST} of {len(lines)} prompts are asked.")
-    good = []
-    for line in lines[:MOST]:
-        try:
-            lm.encode(line)
-            good.append(line)
-        except UserError as error:
-            st.error(f"`{line[:60]}`: {error}", icon=":material/error:")
-    return good
 
 
 def answered(lm: LoadedModel, edits: tuple[Edit, ...], asked: Asked) -> Answered | None:

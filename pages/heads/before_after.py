@@ -8,10 +8,10 @@ import streamlit as st
 
 from core.answers import are_right, continue_greedily, question
 from core.arithmetic import OPERATIONS, make_prompts
-from core.errors import UserError
 from core.hooks import ScaleHead, check_head, intervene
 from core.model import LoadedModel
 from core.progress import Progress
+from pages.shared.prompts import usable_prompts
 from pages.shared.resources import board, model_key, session_id
 from pages.shared.sidebar import picked_heads
 from pages.shared.waiting import outcome, wait_for
@@ -44,7 +44,7 @@ def before_and_after(lm: LoadedModel) -> None:
     for head in heads:
         check_head(lm, *head)
     text = st.text_area("Prompts, one a line", DEFAULT, key="questions", bind="query-params", height=120)
-    prompts = _usable(lm, [line.strip() for line in text.splitlines() if line.strip()])
+    prompts = usable_prompts(lm, text, MOST, 8)
     if not prompts:
         return
     key = ("before after", *model_key(lm), tuple(heads), tuple(prompts))
@@ -59,22 +59,6 @@ def before_and_after(lm: LoadedModel) -> None:
     result = outcome(job)
     if isinstance(result, BeforeAfter):
         _show(names, result)
-
-
-def _usable(lm: LoadedModel, lines: list[str]) -> list[str]:
-    """The lines that the model can take; says what is wrong with the others."""
-    if not lines:
-        st.error("There is no prompt. Type one in a line, such as 3+5=", icon=":material/error:")
-    if len(lines) > MOST:
-        st.caption(f"Only the first {MOST} of {len(lines)} prompts are asked.")
-    good = []
-    for line in lines[:MOST]:
-        try:
-            lm.check_length(len(lm.encode(line)) + 8, "The prompt and its answer have")
-            good.append(line)
-        except UserError as error:
-            st.error(f"`{line[:60]}`: {error}", icon=":material/error:")
-    return good
 
 
 def measure(lm: LoadedModel, heads: Sequence[Head], prompts: list[str], progress: Progress) -> BeforeAfter:

@@ -95,3 +95,9 @@ def test_an_edited_list(bundled):
     for nothing in ([], [" "]):
         with pytest.raises(UserError):
             concept_ids(bundled, nothing)
+
+
+def test_a_long_word_is_told_shortly(bundled):
+    with pytest.raises(UserError) as told:
+        promoters(bundled, "3+" * 1000)
+    assert "several tokens" in str(told.value) and len(str(told.value)) < 300

@@ -1,0 +1,30 @@
+"""Which of the lines that a person typed can the model take as prompts?"""
+
+import streamlit as st
+
+from core.errors import UserError
+from core.model import LoadedModel
+
+
+def usable_prompts(lm: LoadedModel, text: str, most: int, room: int = 0) -> list[str]:
+    """The lines that the model can take; says what is wrong with the others.
+
+    Args:
+        lm: the model.
+        text: one prompt a line.
+        most: how many are asked.
+        room: tokens that must still fit behind a prompt.
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        st.error("There is no prompt. Type one in a line, such as 3+5=", icon=":material/error:")
+    if len(lines) > most:
+        st.caption(f"Only the first {most} of {len(lines)} prompts are asked.")
+    good = []
+    for line in lines[:most]:
+        try:
+            lm.check_length(len(lm.encode(line)) + room, "The prompt and its answer have")
+            good.append(line)
+        except UserError as error:
+            st.error(f"`{line[:60]}`: {error}", icon=":material/error:")
+    return good
