@@ -2,7 +2,7 @@
 
 The coefficient of one neuron, at the last position and where it is largest in the prompt.
 Large says that the keys match there; what the neuron then does to the answer is its
-importance (`core.importance`).
+importance (`core.exact_importance`).
 """
 
 from collections.abc import Sequence

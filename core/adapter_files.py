@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from core.errors import UserError
 from core.source import is_local, locate
+from core.writing import typed_path, writing_told
 
 if TYPE_CHECKING:
     from core.adapters import AdaptedModel
@@ -40,8 +41,8 @@ class AdapterFolder:
         Raises:
             UserError: says what is missing or not supported.
         """
-        place = Path(folder).expanduser()
-        if not (place / CONFIG).is_file():
+        place = typed_path(folder, "a folder that peft saved")
+        if not os.path.isfile(place / CONFIG):  # also of a name that is too long to ask for
             raise UserError(f"{folder} is no PEFT adapter: it has no {CONFIG}. Choose a folder that peft saved.")
         if not (place / WEIGHTS).is_file():
             pickled = (place / "adapter_model.bin").is_file()
@@ -110,14 +111,19 @@ class AdapterFolder:
 
 
 def save_adapter(model: "AdaptedModel", folder: Path, about: dict[str, Any]) -> None:
-    """Writes an adapter as a PEFT folder, with what was measured of it beside; each file is moved in whole."""
+    """Writes an adapter as a PEFT folder, with what was measured of it beside; each file is moved in whole.
+
+    Raises:
+        UserError: for a folder that cannot be written, or a full disk.
+    """
     from peft.utils import get_peft_model_state_dict
 
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing_told(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     tensors = get_peft_model_state_dict(model.peft, save_embedding_layers=False)
     config = copy.deepcopy(model.peft.peft_config["default"])
     config.inference_mode = True
-    with tempfile.TemporaryDirectory(dir=folder) as part:
+    with writing_told(folder), tempfile.TemporaryDirectory(dir=folder) as part:
         save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, Path(part) / WEIGHTS)
         config.save_pretrained(part)
         (Path(part) / ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")

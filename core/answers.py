@@ -21,6 +21,9 @@ from core.progress import Progress, silent
 if TYPE_CHECKING:
     from core.model import LoadedModel
 
+#: How a prompt that is too long with its answer is named.
+BOTH = "The prompt and its answer have"
+
 
 @dataclass(frozen=True)
 class Question:
@@ -46,24 +49,25 @@ def question(lm: "LoadedModel", prompt: Prompt, ends: bool = False) -> Question:
         UserError: for a word that the model does not know.
     """
     ids = lm.encode(prompt.text)
-    together = lm.encode(f"{prompt.text} {prompt.answer}")
+    together = lm.encode(f"{prompt.text} {prompt.answer}", BOTH)
     answer = together[len(ids) :] if together[: len(ids)] == ids else lm.encode_answer(prompt.answer)
     kinds = _token_kinds(lm, prompt, answer)
     if ends and lm.tokenizer.eos_token_id is not None:
         answer, kinds = [*answer, int(lm.tokenizer.eos_token_id)], [*kinds, None]
-    lm.check_length(len(ids) + len(answer), "The prompt and its answer have")
+    lm.check_length(len(ids) + len(answer), BOTH)
     return Question(ids, answer, kinds)
 
 
 def _token_kinds(lm: "LoadedModel", prompt: Prompt, answer: list[int]) -> list[Kind | None]:
-    """A label for each token that is one digit; none where the tokenizer joins digits."""
+    """A label for each token that is one digit; none where the tokenizer joins digits. A sign is no digit."""
     kinds: list[Kind | None] = [None] * len(answer)
     if prompt.form != "digits":
         return kinds
-    digits = [i for i, token in enumerate(answer) if len(lm.token(token).strip()) == 1]
-    if len(digits) != len(prompt.answer):
+    labels = digit_kinds(prompt.operation, prompt.first, prompt.second)
+    digits = [i for i, token in enumerate(answer) if len(piece := lm.token(token).strip()) == 1 and piece.isdecimal()]
+    if len(digits) != len(labels):
         return kinds
-    for place, kind in zip(digits, digit_kinds(prompt.operation, prompt.first, prompt.second), strict=True):
+    for place, kind in zip(digits, labels, strict=True):
         kinds[place] = kind
     return kinds
 
@@ -109,7 +113,7 @@ def continue_greedily(lm: "LoadedModel", prompt: str, n_tokens: int = 8) -> list
         UserError: for a prompt that the model cannot take, or too long with its answer.
     """
     ids = lm.encode(prompt)
-    lm.check_length(len(ids) + n_tokens, "The prompt and its answer have")
+    lm.check_length(len(ids) + n_tokens, BOTH)
     out: list[int] = []
     past, step = None, lm.tensor(ids)
     with torch.no_grad():

@@ -142,9 +142,12 @@ def digit_kinds(operation: str, first: int, second: int) -> list[Kind]:
 
     A digit of a sum or difference is *change-one* when a carry or borrow reaches it and
     *memorize* otherwise; of a product or ratio the last digit is memorize, the others
-    change-one. A leading digit that a carry creates counts as reached (*choice*).
+    change-one. A leading digit that a carry creates counts as reached, and the digits of a
+    negative difference are those of `second - first` (*choices*).
     """
     length = len(str(abs(compute(operation, first, second))))
+    if operation == "-" and first < second:
+        first, second = second, first
     kinds: list[Kind] = []
     if operation in "*/":
         kinds += ["change-one"] * (length - 1)

@@ -70,7 +70,7 @@ def cached(key: dict[str, Any], compute: Callable[[], dict[str, torch.Tensor]]) 
         path.touch()  # the least recently used go first
         return found
     made = {name: tensor.detach().cpu().contiguous() for name, tensor in compute().items()}
-    with contextlib.suppress(OSError):  # a full or read-only disk costs time, not the result
+    with contextlib.suppress(OSError, SafetensorError):  # a full or read-only disk costs time, not the result
         _write(path, made, key)
     return made
 

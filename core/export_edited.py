@@ -3,20 +3,18 @@
 Scaling a coefficient is the same as scaling the neuron's column of the FFN output map, and
 scaling a head the same as scaling its columns of the attention output map (CNA §3.2), up to
 rounding of the weights' precision. The loaded model is not touched: changed matrices are
-copies. The folder is written beside its place and moved in whole.
+copies. The folder is written beside its place and moved in whole (`core.writing`).
 
 8-bit weights cannot be written: the edit is made in the 16-bit weights of the same source.
 """
 
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
@@ -30,6 +28,7 @@ from core.model_card import model_card
 from core.progress import Progress, silent
 from core.recipe import Recipe
 from core.source import locate
+from core.writing import check_new, new_folder
 
 if TYPE_CHECKING:
     from core.model import LoadedModel
@@ -77,25 +76,17 @@ def export_edited(
     if not edits:
         raise UserError("There is nothing to export: switch at least one edit on.")
     recipe = Recipe.of(lm, edits, title, note)
-    target = _free_place(folder)
+    target = check_new(folder)
     model = lm.model if lm.precision != "int8" else _sixteen_bit(lm)
     state = {**model.state_dict(), **edited_matrices(model, lm, edits)}
     if any(".base_layer." in name for name in state):
         raise UserError("This model carries an adapter, whose weights are files of their own. Export its base model.")
-    making = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
+    with new_folder(target) as making:
         model.save_pretrained(making, state_dict=state)
         lm.tokenizer.save_pretrained(making)
         (making / "README.md").write_text(model_card(recipe), encoding="utf-8")
         (making / "recipe.json").write_text(recipe.to_json(), encoding="utf-8")
         _copy_licence(lm, making)
-        making.chmod(0o755)
-        making.replace(target)  # takes the place of an empty folder, and fails on any other
-    except (OSError, SafetensorError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise UserError(f"{target} could not be written: {why}. Free some space or choose another folder.") from error
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
     return target
 
 
@@ -149,21 +140,6 @@ def check_export(
     difference = (live - written).gather(-1, best).abs()
     same = int((written.argmax(-1, keepdim=True) == best).sum())
     return ExportCheck(len(sequences), same, float(difference.max()), copy.precision)
-
-
-def _free_place(folder: str | Path) -> Path:
-    if not str(folder).strip():
-        raise UserError("Name a folder to export to, such as exports/less-biased.")
-    target = Path(folder).expanduser().absolute()
-    if target.is_symlink() or (target.exists() and not target.is_dir()):
-        raise UserError(f"{target} is a file. Choose a new folder.")
-    if target.is_dir() and any(target.iterdir()):
-        raise UserError(f"{target} holds something already, and nothing is overwritten. Choose a new folder.")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{target.parent} cannot be made: {error.strerror}. Choose another folder.") from error
-    return target
 
 
 def _sixteen_bit(lm: "LoadedModel") -> Any:

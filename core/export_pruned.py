@@ -3,7 +3,8 @@
 The neurons that are off are zero in the weights: their values, their keys and biases. An
 adapter is merged. Smaller files need narrower FFNs; the supported architectures have one
 width for all layers, so the width is that of the layer that keeps most, and the other
-layers are filled up with neurons that are zero.
+layers are filled up with neurons that are zero. The folder is written beside its place
+and moved in whole (`core.writing`), so a failed export can be repeated.
 """
 
 import copy
@@ -25,6 +26,7 @@ from core.neuron_sets import NeuronSet, scaled_neurons
 from core.progress import Progress, silent
 from core.source import weight_files
 from core.twin import twin_of
+from core.writing import check_new, new_folder
 
 
 @dataclass(frozen=True)
@@ -74,13 +76,14 @@ def export_pruned(lm: LoadedModel, off: NeuronSet, folder: str | Path, smaller: 
         smaller: narrower FFNs rather than zeros.
 
     Raises:
-        UserError: for 8-bit weights, a folder that is in use, too little memory, or FFNs that cannot get narrower.
+        UserError: for 8-bit weights, a folder that holds something or cannot be written, a full disk, too little
+            memory, or FFNs that cannot get narrower. Nothing stays behind.
     """
-    place = Path(folder).expanduser()
+    place = check_new(folder)
     off.check(lm)
     masks = [off.mask(layer, lm.n_neurons) for layer in range(lm.n_layers)]
     width = max(int((~mask).sum()) for mask in masks) if smaller else lm.n_neurons
-    _check(lm, off, place, smaller and width >= lm.n_neurons)
+    _check(lm, off, smaller and width >= lm.n_neurons)
     model = _own_copy(lm)
     modules = Modules(model, lm.architecture)
     for layer, mask in enumerate(masks):
@@ -90,11 +93,9 @@ def export_pruned(lm: LoadedModel, off: NeuronSet, folder: str | Path, smaller: 
     if smaller:
         name = "n_inner" if hasattr(model.config, "n_inner") else "intermediate_size"
         setattr(model.config, name, max(width, 1))
-    try:
-        model.save_pretrained(place)
-        lm.tokenizer.save_pretrained(place)
-    except OSError as error:
-        raise UserError(f"The model cannot be written to {folder}: {error.strerror or error}.") from error
+    with new_folder(place) as making:
+        model.save_pretrained(making)
+        lm.tokenizer.save_pretrained(making)
     return Exported(place, max(width, 1), sum(file.stat().st_size for file in weight_files(place)))
 
 
@@ -132,7 +133,7 @@ def _answer(lm: LoadedModel, prompt: str) -> str:
     return lm.decode([i for i in continue_greedily(lm, prompt) if i not in lm.ends])
 
 
-def _check(lm: LoadedModel, off: NeuronSet, place: Path, same_width: bool) -> None:
+def _check(lm: LoadedModel, off: NeuronSet, same_width: bool) -> None:
     if lm.precision == "int8":
         raise UserError("8-bit weights cannot be exported. Load the model as fp16 or fp32 and prune that one.")
     if off.factor != 0.0:
@@ -143,8 +144,6 @@ def _check(lm: LoadedModel, off: NeuronSet, place: Path, same_width: bool) -> No
             f"It would be no smaller: layer {whole} keeps all {lm.n_neurons} neurons, and this architecture has one "
             "FFN width for all layers. Prune from layer 0 on, or export it with zeros."
         )
-    if place.exists() and (not place.is_dir() or any(place.iterdir())):
-        raise UserError(f"{place} is in use. Choose a new or an empty folder.")
     size = sum(p.numel() * p.element_size() for p in lm.model.parameters())
     if size * 1.1 > psutil.virtual_memory().available:
         raise UserError(f"To export takes a copy of the weights, {size / 2**30:.1f} GB, more memory than is free.")

@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from core.lora_settings import Point
+from core.writing import writing_told
 
 if TYPE_CHECKING:
     from core.lora_run import Run
@@ -28,7 +29,11 @@ def _asked(run: "Run") -> dict[str, Any]:
 
 
 def write_checkpoint(run: "Run") -> None:
-    """Keeps parameters, the best ones, the optimiser's state, and the curve."""
+    """Keeps parameters, the best ones, the optimiser's state, and the curve.
+
+    Raises:
+        UserError: for a folder that cannot be written, or a full disk; the checkpoint before stays.
+    """
     tensors = {f"best/{name}": value for name, value in run.best.items()}
     for name, parameter in run.parameters.items():
         tensors[f"now/{name}"] = parameter.detach()
@@ -37,8 +42,12 @@ def write_checkpoint(run: "Run") -> None:
             "curve": [asdict(point) for point in run.curve]}  # fmt: skip
     tensors = {name: value.cpu().contiguous().clone() for name, value in tensors.items()}
     part = run.place / f"{CHECKPOINT}.part"
-    save_file(tensors, part, metadata={"told": json.dumps(told)})
-    os.replace(part, run.place / CHECKPOINT)
+    with writing_told(run.place):
+        try:
+            save_file(tensors, part, metadata={"told": json.dumps(told)})
+            os.replace(part, run.place / CHECKPOINT)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def read_checkpoint(run: "Run") -> None:

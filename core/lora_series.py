@@ -28,6 +28,7 @@ from core.lora_training import train_adapter
 from core.negative_data import GROUPS
 from core.progress import Progress, Stopped, silent
 from core.source import BUNDLED
+from core.writing import typed_path
 
 if TYPE_CHECKING:
     from core.model import LoadedModel
@@ -135,7 +136,8 @@ def train_series(
     wanted = sorted(set(range(lm.n_layers) if layers is None else layers))
     if not wanted or wanted[0] < 0 or wanted[-1] >= lm.n_layers:
         raise UserError(f"Choose layers between 0 and {lm.n_layers - 1}.")
-    _check_folder(lm, Path(folder), settings)
+    folder = typed_path(folder, "a folder for the adapters")
+    _check_folder(lm, folder, settings)
     done = {about.layer for about in read_series(lm, folder).finished}
     left = [layer for layer in wanted if layer not in done]
     if not left:

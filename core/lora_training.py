@@ -18,6 +18,7 @@ from core.lora_checkpoint import CHECKPOINT, write_checkpoint
 from core.lora_run import Run
 from core.lora_settings import About
 from core.progress import Progress, Stopped, silent
+from core.writing import typed_path, writing_told
 
 
 def train_adapter(
@@ -39,13 +40,11 @@ def train_adapter(
     Raises:
         UserError: for a layer or settings that do not exist, or a folder that cannot be written.
     """
-    lm, place = lesson.lm, Path(folder)
+    lm, place = lesson.lm, typed_path(folder, "a folder for the adapter")
     if not 0 <= layer < lm.n_layers:
         raise UserError(f"Layer {layer} does not exist: this model has layers 0 to {lm.n_layers - 1}.")
-    try:
+    with writing_told(place):
         place.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"The adapter cannot be written to {folder}: {error.strerror}.") from error
     lesson.move_to(layer)
     run = Run(lesson, layer, place)
     total = run.total + max(1, run.total // 10)  # the last part is the test

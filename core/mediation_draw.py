@@ -10,7 +10,7 @@ import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from core.answers import Question, are_right
+from core.answers import BOTH, Question, are_right
 from core.arithmetic import LAST_TEMPLATE, OPERATIONS
 from core.errors import UserError
 from core.mediation_pairs import Pair
@@ -120,7 +120,7 @@ def _fitting(lm: "LoadedModel", kind: str, base: Draft, other: Draft) -> tuple[P
 
 def _question(lm: "LoadedModel", draft: Draft) -> Question:
     ids = lm.encode(draft.text)
-    together = lm.encode(f"{draft.text} {draft.answer}")
+    together = lm.encode(f"{draft.text} {draft.answer}", BOTH)
     answer = together[len(ids) :] if together[: len(ids)] == ids else lm.encode_answer(draft.answer)
     return Question(ids, answer, [None] * len(answer))
 

@@ -76,7 +76,8 @@ def _result(lm: "LoadedModel", prompt: str, result: int | str | None) -> int | N
     if result is None:
         return None
     if isinstance(result, str):
-        ids, together = lm.encode(prompt), lm.encode(f"{prompt} {result}" if result.strip() else "")
+        ids = lm.encode(prompt)
+        together = lm.encode(f"{prompt} {result}" if result.strip() else "", "The prompt and its result have")
         tokens = together[len(ids) :] if together[: len(ids)] == ids else lm.encode_answer(result)
         if len(tokens) != 1:
             raise UserError(

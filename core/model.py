@@ -66,8 +66,12 @@ class LoadedModel:
         self.ends = {int(i) for i in [*ends, self.tokenizer.eos_token_id] if i is not None}
         self.dtype: torch.dtype = self.modules.embedding.weight.dtype
 
-    def encode(self, text: str) -> list[int]:
+    def encode(self, text: str, what: str = "The prompt has") -> list[int]:
         """Turns text into token ids, with the model's own beginning-of-sequence token.
+
+        Args:
+            text: a prompt, or a prompt with what follows it.
+            what: names the text in the error of one that is too long, such as "The prompt and its answer have".
 
         Raises:
             UserError: for empty text, a word the model does not know, or too long a text.
@@ -84,13 +88,19 @@ class LoadedModel:
                     begin, end = encoded["offset_mapping"][position]
                     piece = text[begin:end] or text
                 raise UserError(f"The model does not know {piece!r}. Leave it out or write it in another way.")
-        self.check_length(len(ids))
+        self.check_length(len(ids), what)
         return ids
 
     def check_length(self, n_tokens: int, what: str = "The prompt has") -> None:
-        """Raises `UserError` when so many tokens do not fit into the model's context."""
+        """Raises `UserError` when so many tokens do not fit into the model's context.
+
+        Args:
+            n_tokens: how many there are.
+            what: begins the error: the text that is too long, with its verb.
+        """
         if n_tokens > self.n_context:
-            raise UserError(f"The prompt has {n_tokens} tokens; this model reads at most {self.n_context}. Shorten it.")
+            short = "Shorten it" if what.endswith(" has") else "Shorten the prompt"
+            raise UserError(f"{what} {n_tokens} tokens; this model reads at most {self.n_context}. {short}.")
 
     def encode_answer(self, text: str) -> list[int]:
         """Turns the continuation of a prompt into token ids, without special tokens."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from huggingface_hub import HfApi, get_safetensors_metadata, hf_hub_download, sn
 
 from core.architectures import architecture_of
 from core.errors import UserError
+from core.writing import typed_path
 
 BUNDLED = Path(__file__).resolve().parent.parent / "bundled"
 _BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "int8": 2.0}
@@ -111,7 +113,7 @@ def free_memory(device: torch.device) -> int:
 def is_local(source: str) -> bool:
     """Whether a source is "bundled" or a path, and not a hub id."""
     looks_like_path = source.startswith((".", "/", "~")) or source.count("/") > 1 or "\\" in source
-    return source == "bundled" or looks_like_path or Path(source).expanduser().exists()
+    return source == "bundled" or looks_like_path or os.path.exists(source)
 
 
 def locate(source: str) -> Source:
@@ -125,7 +127,7 @@ def locate(source: str) -> Source:
     if source == "bundled":
         found = read_folder("bundled", BUNDLED)
     elif is_local(source):
-        found = read_folder(source, Path(source).expanduser())
+        found = read_folder(source, typed_path(source, "the folder of a model"))
     else:
         found = _look_up(source)
     architecture_of(found.model_type)
@@ -180,7 +182,7 @@ def read_folder(name: str, folder: Path) -> Source:
     Raises:
         UserError: for a folder that is no model, or weights that are no safetensors.
     """
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # also of a name that is too long to ask for
         raise UserError(f"The folder {name} does not exist.")
     config_file = folder / "config.json"
     if not config_file.is_file():

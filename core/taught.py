@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from core.answers import BOTH
 from core.arithmetic import Prompt
 from core.errors import UserError
 
@@ -55,11 +56,11 @@ class Rows:
         if not prompts:
             raise UserError("There is no prompt to train on or to test with.")
         for prompt in {p.operation: p for p in prompts}.values():
-            lm.encode(f"{prompt.text} {prompt.answer}")  # says what the model cannot read
+            lm.encode(f"{prompt.text} {prompt.answer}", BOTH)  # says what the model cannot read
         asked = lm.tokenizer([p.text for p in prompts])["input_ids"]
         whole = lm.tokenizer([f"{p.text} {p.answer}" for p in prompts])["input_ids"]
         size = length or max(len(ids) for ids in whole)
-        lm.check_length(size)
+        lm.check_length(size, "The longest prompt and its answer have")
         shape = (len(prompts), size)
         ids, wanted = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.long)
         answer, end = torch.zeros(shape, dtype=torch.bool), torch.zeros(shape, dtype=torch.bool)

@@ -8,11 +8,12 @@ import pandas as pd
 import streamlit as st
 
 from core import paper
+from core.answers import BOTH
 from core.comparison import Comparison
 from core.jobs import Job
 from core.model import LoadedModel
 from pages.cna.card import card_here, pick
-from pages.lora.work import OnePrompt, answers, digest, one_prompt
+from pages.lora.work import N_ANSWER, OnePrompt, answers, digest, one_prompt
 from pages.shared.present import told
 from pages.shared.resources import board, model_key, session_id
 from pages.shared.waiting import outcome, wait_for
@@ -63,7 +64,7 @@ def _answers(lm: LoadedModel, adapter: dict[str, Path], where: Any) -> None:
     text = where.text_area("Ask both models, one prompt a line", QUESTIONS, key="lora questions", height=170)
     prompts = [line.strip() for line in text.splitlines() if line.strip()][:MOST]
     for prompt in prompts:
-        lm.check_length(len(lm.encode(prompt)) + 8)
+        lm.check_length(len(lm.encode(prompt)) + N_ANSWER, BOTH)
     if not prompts:
         return
     ((name, folder),) = adapter.items()

@@ -18,6 +18,7 @@ from core.progress import Progress
 from core.vocabulary import top_tokens
 
 N_TOKENS = 6
+N_ANSWER = 8  # tokens of an answer
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def answers(lm: LoadedModel, adapters: Mapping[str, Path], prompts: Sequence[str
         model = lm if folder is None else attach(lm, folder)
         columns[name] = []
         for prompt in prompts:
-            columns[name].append(lm.decode([i for i in continue_greedily(model, prompt, 8) if i not in lm.ends]))
+            columns[name].append(lm.decode([i for i in continue_greedily(model, prompt, N_ANSWER) if i not in lm.ends]))
             progress(done := done + 1, total)
     return pd.DataFrame(columns)
 

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core.answers import BOTH
 from core.errors import UserError
 from core.model import LoadedModel
 
@@ -23,7 +24,7 @@ def usable_prompts(lm: LoadedModel, text: str, most: int, room: int = 0) -> list
     good = []
     for line in lines[:most]:
         try:
-            lm.check_length(len(lm.encode(line)) + room, "The prompt and its answer have")
+            lm.check_length(len(lm.encode(line)) + room, BOTH if room else "The prompt has")
             good.append(line)
         except UserError as error:
             st.error(f"`{line[:60]}`: {error}", icon=":material/error:")

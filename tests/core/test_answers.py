@@ -4,10 +4,13 @@ import pytest
 import torch
 
 from core.answers import are_right, continue_greedily, greedy_tokens, question
-from core.arithmetic import FORMS, Prompt, make_prompts
+from core.arithmetic import FORMS, Prompt, digit_kinds, make_prompts
+from core.continuations import continuation
 from core.errors import UserError
 from core.hooks import ScaleHead, intervene
 from core.model import load_model
+from core.sampling import continue_sampled
+from core.taught import Rows
 
 
 def by_generation(lm, q) -> bool:
@@ -87,3 +90,34 @@ def test_the_last_place_of_the_context_can_be_filled(bundled):
 def test_too_long(bundled):
     with pytest.raises(UserError, match="at most"):
         continue_greedily(bundled, "3 " * 120, 50)
+
+
+def test_the_text_that_is_too_long_is_named(bundled, monkeypatch):
+    room = bundled.n_context
+    full, prompt = "3 " * (room - 1), Prompt("+", 34, 28, 2, "digits", 3)
+    longest = "The prompt and its answer have [0-9]+ tokens; this model reads at most [0-9]+. Shorten the prompt."
+    with pytest.raises(UserError, match="^The prompt has [0-9]+ tokens; .* Shorten it"):
+        bundled.encode(full + full)
+    with pytest.raises(UserError, match=longest):
+        continue_greedily(bundled, full, 8)
+    with monkeypatch.context() as patch:
+        patch.setattr(bundled, "n_context", len(bundled.encode(prompt.text)))
+        with pytest.raises(UserError, match=longest):
+            question(bundled, prompt)
+    with pytest.raises(UserError, match="The longest prompt and its answer have"):
+        Rows.of(bundled, [prompt], room + 1)
+    with pytest.raises(UserError, match="The prompt and its continuation have"):
+        continuation(bundled, full, "3 3 3")
+    with pytest.raises(UserError, match="The prompt and its continuation have"):
+        continue_sampled(bundled, full)
+
+
+def test_a_negative_difference_is_a_question(bundled):
+    """Was: a bare ValueError, because the sign was taken for a digit."""
+    q = question(bundled, Prompt("-", 3, 5, 1, "digits", 3))
+    assert bundled.decode(q.answer).replace(" ", "") == "-2"
+    assert [kind for kind in q.kinds if kind] == ["memorize"] and q.kinds[0] is None
+    q = question(bundled, Prompt("-", 12, 49, 2, "digits", 3))  # 49 - 12, without a borrow
+    assert [kind for kind in q.kinds if kind] == ["memorize", "memorize"]
+    assert digit_kinds("-", 26, 57) == digit_kinds("-", 57, 26) == ["memorize", "memorize"]
+    assert digit_kinds("-", 28, 55) == digit_kinds("-", 55, 28) == ["change-one", "memorize"]

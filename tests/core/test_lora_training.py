@@ -163,7 +163,7 @@ def test_bad_settings(lm, tmp_path):
     with pytest.raises(UserError, match="whole numbers"):
         Lesson(lm, LoraSettings(rank=0))
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot be written"):
+    with pytest.raises(UserError, match="could not be written"):
         train_adapter(Lesson(lm, SETTINGS), 1, tmp_path / "file")
 
 

@@ -185,7 +185,7 @@ def test_exports_that_cannot_be(bundled, checkpoints, tmp_path):
         export_pruned(bundled, off, tmp_path / "a", smaller=True)
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "file").write_text("")
-    with pytest.raises(UserError, match="in use"):
+    with pytest.raises(UserError, match="nothing is overwritten"):
         export_pruned(bundled, off, tmp_path / "used")
     with pytest.raises(UserError, match="not scaled"):
         export_pruned(bundled, NeuronSet(((7, 3),), 2.0), tmp_path / "b")
@@ -195,3 +195,20 @@ def test_exports_that_cannot_be(bundled, checkpoints, tmp_path):
     with pytest.raises(UserError, match="no prompt"):
         check_export(bundled, off, tmp_path / "a", [])
     assert not any((tmp_path / name).exists() for name in "abc")
+
+
+def test_a_failed_export_can_be_repeated(bundled, tmp_path, monkeypatch):
+    """A disk that fills up while the tokenizer is written leaves nothing in the way of the next try."""
+    off = NeuronSet(((7, 3),))
+
+    def fail(folder):
+        (folder / "half.json").write_text("{")
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bundled.tokenizer, "save_pretrained", fail)
+        with pytest.raises(UserError, match="the disk is full. Free some space"):
+            export_pruned(bundled, off, tmp_path / "new" / "out")
+    assert not list(tmp_path.iterdir())
+    written = export_pruned(bundled, off, tmp_path / "new" / "out")
+    assert written.folder == tmp_path / "new" / "out" and (written.folder / "tokenizer.json").is_file()
