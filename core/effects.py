@@ -11,11 +11,16 @@ So averages over pairs are led by the pairs of which the model is surest.
 
 import math
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+#: How effects of several pairs become one number: the mean IE, or the geometric mean of IE + 1, less 1.
+Average = Literal["mean", "geometric mean"]
+AVERAGES: tuple[Average, ...] = get_args(Average)
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,12 @@ class Effects:
     @property
     def _one_result(self) -> bool:
         return self.base_result == self.alternative_result
+
+
+def averaged(log_effect: Float[Tensor, "pair *place"], average: Average) -> Float[Tensor, "*place"]:
+    """One effect for several pairs, from their log(IE + 1), in float64."""
+    log = log_effect.double()
+    return torch.expm1(log).mean(0) if average == "mean" else torch.expm1(log.mean(0))
 
 
 def effect(

@@ -16,7 +16,7 @@ from torch import Tensor
 from core.effects import Effects
 from core.errors import UserError
 from core.mediation_measure import measure
-from core.mediation_pairs import Pair, typed_pair
+from core.mediation_pairs import Pair, check_differ, typed_pair
 from core.patching import Place, Site
 from core.progress import Progress, Stopped, silent
 
@@ -79,13 +79,15 @@ def mediate(
         progress: told after every batch; after `Stopped`, the pairs measured so far are returned.
 
     Raises:
-        UserError: for no pairs, or another site.
+        UserError: for no pairs, two prompts that are the same, or another site.
         Stopped: when no pair was measured yet.
     """
     if not pairs:
         raise UserError("There is no pair of prompts to measure.")
     if unknown := [s for s in sites if s not in LAYER_SITES]:
         raise UserError(f"Site {unknown[0]!r} does not exist here: use one of {', '.join(LAYER_SITES)}.")
+
+    check_differ(pairs)
 
     def places(n_tokens: int) -> list[Place]:
         return [Place(s, layer, pos) for layer in range(lm.n_layers) for s in sites for pos in range(n_tokens)]
@@ -139,8 +141,8 @@ def indirect_effects(
         progress: told after every batch.
 
     Raises:
-        UserError: for prompts or results that the model cannot take, prompts with different
-            numbers of tokens, or another site.
+        UserError: for prompts or results that the model cannot take, prompts that are the same or have
+            different numbers of tokens, or another site.
     """
     pair = typed_pair(lm, base, alternative, base_result, alternative_result)
     return mediate(lm, [pair], [site], progress).effects[site][0]

@@ -100,7 +100,7 @@ def _fitting(lm: "LoadedModel", kind: str, base: Draft, other: Draft) -> tuple[P
         return None
     first, second = questions
     at = _differ_at(lm, first.answer, second.answer, kind == "same result")
-    if len(first.ids) != len(second.ids) or at is None:
+    if len(first.ids) != len(second.ids) or first.ids == second.ids or at is None:
         return None
     filled = [len([t for t in q.answer if lm.token(t).strip()]) for q in questions]
     single = filled == [1, 1]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from core.compare_runs import compare_runs
 from core.errors import UserError
-from core.mediation_pairs import Pair
+from core.mediation_pairs import Pair, check_differ
 from core.progress import Progress, silent
 from core.record import record
 
@@ -28,10 +28,11 @@ def important_neurons(
     A neuron's changes are summed over the pairs (the first 20) in which it is among the top k.
 
     Raises:
-        UserError: for no pairs, or a k that is not between 1 and the number of neurons.
+        UserError: for no pairs, two prompts that are the same, or a k that is not between 1 and the number of neurons.
     """
     if not pairs:
         raise UserError("Give at least one pair of prompts.")
+    check_differ(pairs)
     total: dict[tuple[int, int], float] = {}
     chosen = list(pairs)[:MOST_PAIRS]
     for number, pair in enumerate(chosen):

@@ -1,5 +1,6 @@
 """Which two prompts, and which result of each? A pair for causal mediation, typed by a person."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,20 @@ class Pair:
     read_at: str
 
 
+def check_differ(pairs: Sequence[Pair]) -> None:
+    """Raises `UserError` for two prompts that are the same tokens: then no copied value can change anything."""
+    for pair in pairs:
+        _check_differ(pair.base_ids, pair.alternative_ids, pair.base)
+
+
+def _check_differ(base: Sequence[int], alternative: Sequence[int], text: str) -> None:
+    if list(base) == list(alternative):
+        raise UserError(
+            f"Both prompts are the same for the model ({text.strip()!r}), so nothing differs that could be copied. "
+            "Change a number or a word in one of them."
+        )
+
+
 def typed_pair(
     lm: "LoadedModel",
     base: str,
@@ -52,8 +67,8 @@ def typed_pair(
         alternative_result: r', likewise.
 
     Raises:
-        UserError: for prompts or results that the model cannot take, or prompts with
-            different numbers of tokens.
+        UserError: for prompts or results that the model cannot take, or prompts that are the
+            same or have different numbers of tokens.
     """
     ids = lm.encode(base), lm.encode(alternative)
     if len(ids[0]) != len(ids[1]):
@@ -61,6 +76,7 @@ def typed_pair(
         raise UserError(
             f"Both prompts need the same number of tokens; these have {told}. Write them so that word stands for word."
         )
+    _check_differ(*ids, base)
     results = _result(lm, base, base_result), _result(lm, alternative, alternative_result)
     names = [_both(lm.token(a), lm.token(b)) for a, b in zip(*ids, strict=True)]
     groups = tuple(f"{number} {name}" for number, name in enumerate(names))

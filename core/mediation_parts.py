@@ -13,11 +13,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from core.effects import Effects
+from core.effects import AVERAGES, Average, Effects, averaged
 from core.errors import UserError
 from core.hooks import check_neuron
 from core.mediation_measure import measure
-from core.mediation_pairs import Pair
+from core.mediation_pairs import Pair, check_differ
 from core.patching import Place, Site
 from core.progress import Progress, Stopped, silent
 
@@ -41,24 +41,29 @@ class PartEffects:
     pairs: list[Pair]
     effects: list[Effects]
 
-    @property
-    def effect(self) -> Float[Tensor, " place"]:
-        """Mean indirect effect over the pairs."""
-        return torch.stack([e.effect for e in self.effects]).mean(0)
+    def averaged(self, average: Average) -> Float[Tensor, " place"]:
+        """Indirect effect over the pairs."""
+        return averaged(torch.stack([e.log_effect for e in self.effects]), average)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a place: layer, head or neuron, mean effect and log_effect, share of wanted and unwanted changes."""
-        frames = [e.to_frame()[["effect", "log_effect", "wanted", "unwanted"]].astype(float) for e in self.effects]
-        mean = pd.concat(frames).groupby(level=0).mean()
+        """One row a place: layer, head or neuron, mean and geometric mean of IE, share of wanted and unwanted changes.
+
+        The columns are called like those of `core.mediation_summary.cells`.
+        """
         where = pd.DataFrame(self.places, columns=["layer", self.site])
-        return where.join(mean)
+        effects = {average: self.averaged(average).numpy() for average in AVERAGES}
+        changed = {
+            name: torch.stack([getattr(e, name) for e in self.effects]).double().mean(0).numpy()
+            for name in ("wanted", "unwanted")
+        }
+        return where.assign(**effects, **changed)
 
 
 def head_effects(lm: "LoadedModel", pairs: Sequence[Pair], progress: Progress = silent) -> PartEffects:
     """Indirect effect of every head's output (the input slice of the output map) at the last position.
 
     Raises:
-        UserError: for no pairs.
+        UserError: for no pairs, or two prompts that are the same.
         Stopped: when no pair was measured yet.
     """
     return _parts(lm, pairs, "head", [(n, head) for n in range(lm.n_layers) for head in range(lm.n_heads)], progress)
@@ -76,7 +81,7 @@ def neuron_effects(
         progress: told after every batch.
 
     Raises:
-        UserError: for no pairs or neurons, or a neuron that does not exist.
+        UserError: for no pairs or neurons, a neuron that does not exist, or two prompts that are the same.
         Stopped: when no pair was measured yet.
     """
     for neuron in neurons:
@@ -89,6 +94,7 @@ def _parts(
 ) -> PartEffects:
     if not pairs or not where:
         raise UserError(f"Give at least one pair of prompts and one {site}.")
+    check_differ(pairs)
     found = measure(lm, pairs, lambda n: [Place(site, layer, n - 1, i) for layer, i in where], progress)
     done = [(pair, e) for pair, e in zip(pairs, found, strict=True) if e is not None]
     if not done:

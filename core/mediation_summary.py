@@ -10,17 +10,15 @@ raises every cell to at least 0.1 before it sums).
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from core.effects import Effects
+from core.effects import Average, Effects
 from core.mediation import Mediation
 from core.mediation_prompts import FIRST, GROUPS, LAST, SECOND, THIRD
 from core.patching import Site
 
-Average = Literal["mean", "geometric mean"]
 OPERANDS = (FIRST, SECOND, THIRD)
 
 

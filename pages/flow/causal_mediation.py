@@ -171,7 +171,7 @@ def page() -> None:
             tasks = [first] if beside is None else [first, beside]
             average = results(lm, tasks)
             cell(lm, tasks, average)
-            heads_and_neurons(lm, first)
+            heads_and_neurons(lm, first, average)
     with st.expander("How this is computed"):
         st.latex(FORMULA)
         st.latex(IMPORTANCE)

@@ -6,8 +6,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.effects import Average
 from core.mediation_prompts import LAST
-from core.mediation_summary import Average, by_position, ordered
+from core.mediation_summary import by_position, ordered
 from core.model import LoadedModel
 from pages.flow.charts import SITE_NAMES
 from pages.flow.numbers import effect_text
@@ -33,7 +34,7 @@ def cell(lm: LoadedModel, tasks: list[Task], average: Average) -> None:
     st.markdown(
         f"{SITE_NAMES[site]} of layer {layer} at {code(group)}: IE is {effect_text(mean[average])} ({average}), "
         f"between {low} and {high}; the prediction becomes the alternative's result in {percent(mean['wanted'])} and "
-        f"something else in {percent(mean['unwanted'])}."
+        f"something else in {percent(mean['unwanted'])} of {mean['values']} copied values."
     )
     shown = _readable(lm, rows)
     probability = [c for c in shown.columns if c.startswith("P(")]

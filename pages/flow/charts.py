@@ -32,7 +32,7 @@ def _height(n_layers: int, below: int) -> int:
 
 
 def effect_map(
-    frame: pd.DataFrame, dark: bool, site: str, top: float, share: bool, pick: bool = True
+    frame: pd.DataFrame, dark: bool, site: str, top: float, share: bool, what: str, pick: bool = True
 ) -> alt.LayerChart:
     """A value by layer and position group.
 
@@ -43,6 +43,7 @@ def effect_map(
         site: ffn or attention; gives the hue.
         top: the end of the scale.
         share: whether values are shares (linear) or effects (logarithm).
+        what: the value in words, with the average over pairs.
         pick: whether a click picks a cell.
     """
     n_layers = frame["layer"].nunique()
@@ -56,10 +57,10 @@ def effect_map(
         y=_layers(n_layers),
     )
     legend = alt.Legend(
-        title="share of pairs" if share else "indirect effect", orient="bottom", direction="horizontal",
+        title=what, titleLimit=300, orient="bottom", direction="horizontal",
         gradientLength=230, tickCount=5, labelExpr="format(datum.value, '%')" if share else _SHORT,
     )  # fmt: skip
-    number = alt.Tooltip("value:Q", format=".3~p" if share else ".3~g", title="share" if share else "indirect effect")
+    number = alt.Tooltip("value:Q", format=".3~p" if share else ".3~g", title=what)
     cells = base.mark_rect(cursor="pointer" if pick else "default").encode(
         color=alt.Color("shown:Q", scale=_scale(HUES[site], dark, top, share), legend=legend),
         tooltip=[alt.Tooltip("layer:O"), alt.Tooltip("group:N", title="position"), number],
@@ -70,25 +71,25 @@ def effect_map(
     return (cells + frames).properties(width=HALF, height=_height(n_layers, 190), title=SITE_NAMES[site])
 
 
-def maps_printed(parts: list[tuple[str, str, pd.DataFrame]], top: float, share: bool) -> alt.TopLevelMixin:
+def maps_printed(parts: list[tuple[str, str, pd.DataFrame]], top: float, share: bool, what: str) -> alt.TopLevelMixin:
     """All maps of a page as one picture: (title, site, frame) of each."""
     charts = [
-        effect_map(frame, False, site, top, share, pick=False).properties(title=f"{title}: {SITE_NAMES[site]}")
+        effect_map(frame, False, site, top, share, what, pick=False).properties(title=f"{title}: {SITE_NAMES[site]}")
         for title, site, frame in parts
     ]
     return alt.concat(*charts, columns=2).resolve_scale(color="independent")
 
 
-def last_lines(frame: pd.DataFrame, dark: bool, share: bool) -> alt.LayerChart:
-    """A value by layer at the last position. Columns: layer, module, task, value, shown."""
+def last_lines(frame: pd.DataFrame, dark: bool, share: bool, what: str) -> alt.LayerChart:
+    """A value (`what` in words) by layer at the last position. Columns: layer, module, task, value, shown."""
     names = list(SITE_NAMES.values())
     tasks = list(dict.fromkeys(frame["task"]))
     y = (
-        alt.Y("shown:Q", title="share of pairs", axis=alt.Axis(format="%"), scale=alt.Scale(domainMin=0))
+        alt.Y("shown:Q", title=what, axis=alt.Axis(format="%"), scale=alt.Scale(domainMin=0))
         if share
         else alt.Y(
             "shown:Q",
-            title="indirect effect",
+            title=what,
             scale=alt.Scale(type="log"),
             axis=alt.Axis(labelExpr=_SHORT, tickCount=6),
         )
@@ -104,7 +105,7 @@ def last_lines(frame: pd.DataFrame, dark: bool, share: bool) -> alt.LayerChart:
         ),
         detail="task:N",
         tooltip=["layer:O", "module:N", alt.Tooltip("task:N", title="pairs"),
-                 alt.Tooltip("value:Q", format=".3~p" if share else ".3~g")],
+                 alt.Tooltip("value:Q", format=".3~p" if share else ".3~g", title=what)],
     )  # fmt: skip
     lines = base.mark_line(strokeWidth=2.5).encode(
         strokeDash=alt.StrokeDash(
@@ -116,22 +117,22 @@ def last_lines(frame: pd.DataFrame, dark: bool, share: bool) -> alt.LayerChart:
     return (lines + base.mark_point(filled=True, size=40)).properties(height=300)
 
 
-def head_effect_map(frame: pd.DataFrame, dark: bool) -> alt.Chart:
-    """Indirect effect of each head at the last position. Columns: layer, head, name, effect."""
+def head_effect_map(frame: pd.DataFrame, dark: bool, what: str) -> alt.Chart:
+    """Indirect effect (`what` says averaged how) of each head at the last position. Columns: layer, head, name, IE."""
     n_layers, n_heads = frame["layer"].nunique(), frame["head"].nunique()
-    top = max(10 * FLOOR, float(frame["effect"].max()))
+    top = min(max(10 * FLOOR, float(frame["IE"].max())), 1e300)
     return (
-        alt.Chart(frame.assign(shown=frame["effect"].clip(lower=FLOOR)))
+        alt.Chart(frame.assign(shown=frame["IE"].clip(lower=FLOOR)))
         .mark_rect()
         .encode(
             x=alt.X("head:O", title="head", axis=alt.Axis(labelAngle=0)),
             y=_layers(n_layers),
             color=alt.Color(
                 "shown:Q", scale=_scale(ATTENTION, dark, top, False),
-                legend=alt.Legend(title="indirect effect", labelExpr=_SHORT, tickCount=5, orient="bottom",
+                legend=alt.Legend(title=what, titleLimit=300, labelExpr=_SHORT, tickCount=5, orient="bottom",
                                   direction="horizontal", gradientLength=230),
             ),
-            tooltip=[alt.Tooltip("name:N", title="head"), alt.Tooltip("effect:Q", format=".3~g")],
+            tooltip=[alt.Tooltip("name:N", title="head"), alt.Tooltip("IE:Q", format=".3~g", title=what)],
         )
         .properties(width=min(820, max(10, min(30, 640 // n_heads)) * n_heads + 160),
                     height=_height(n_layers, 130))

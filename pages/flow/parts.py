@@ -3,6 +3,8 @@
 import pandas as pd
 import streamlit as st
 
+from core.effects import AVERAGES, Average
+from core.mediation_parts import PartEffects
 from core.model import LoadedModel
 from core.vocabulary import top_tokens
 from pages.flow.charts import head_effect_map
@@ -15,8 +17,8 @@ from pages.shared.waiting import outcome, wait_for
 from pages.shared.words import head_name, percent, visible
 
 
-def heads_and_neurons(lm: LoadedModel, task: Task) -> None:
-    """Indirect effects of single heads, and of the neurons that CNA finds between the two prompts."""
+def heads_and_neurons(lm: LoadedModel, task: Task, average: Average) -> None:
+    """Effects of single heads, and of the neurons that CNA finds between the two prompts, averaged as chosen."""
     st.subheader("Single heads and neurons at the last position")
     of = task.measured
     known = st.session_state.get("flow parts")
@@ -34,26 +36,40 @@ def heads_and_neurons(lm: LoadedModel, task: Task) -> None:
     wait_for(job)
     found = outcome(job)
     if isinstance(found, Parts):
-        _show(lm, task, found)
+        _show(lm, task, found, average)
 
 
-def _show(lm: LoadedModel, task: Task, found: Parts) -> None:
-    heads, neurons = found.heads.to_frame(), found.neurons.to_frame()
+def _show(lm: LoadedModel, task: Task, found: Parts, average: Average) -> None:
+    heads, neurons = _averaged(found.heads, average), _averaged(found.neurons, average)
+    what = f"indirect effect ({average})"
     heads["name"] = [head_name(layer, head) for layer, head in found.heads.places]
-    st.altair_chart(head_effect_map(heads, is_dark()), width="content", alt="Indirect effect of each head")
-    best = heads.loc[heads["effect"].idxmax()]
+    st.altair_chart(head_effect_map(heads, is_dark(), what), width="content", alt=f"{what} of each head")
+    best = heads.loc[heads["IE"].idxmax()]
     neurons.insert(0, "name", [head_name(layer, neuron) for layer, neuron in found.neurons.places])
     neurons["top tokens of its value"] = [
         " ".join(visible(t) for t in top_tokens(lm, layer, neuron, k=6)) for layer, neuron in found.neurons.places
     ]
-    neurons = neurons.sort_values("effect", ascending=False, ignore_index=True)
+    neurons = neurons.sort_values("IE", ascending=False, ignore_index=True)
     strongest = neurons.iloc[0]
     st.markdown(
-        f"Head **{best['name']}** has the largest effect by itself: IE {effect_text(best['effect'])}, and the "
-        f"prediction becomes the alternative's result in {percent(best['wanted'])} of {len(found.heads.pairs)} pairs. "
-        f"Of the {len(neurons)} neurons it is **{strongest['name']}**: IE {effect_text(strongest['effect'])}, "
-        f"{percent(strongest['wanted'])} of the pairs."
+        f"{_strongest('Head', best, average)} and the prediction becomes the alternative's result in "
+        f"{percent(best['wanted'])} of {len(found.heads.pairs)} pairs. Of the {len(neurons)} neurons: "
+        f"{_strongest('neuron', strongest, average)} {percent(strongest['wanted'])} of "
+        f"{len(found.neurons.pairs)} pairs."
     )
     st.dataframe(neurons.drop(columns=["layer", "neuron"]), hide_index=True, key="flow neurons")
     both = pd.concat([heads.assign(site="head"), neurons.assign(site="neuron")], ignore_index=True)
-    downloads("heads-and-neurons", lm, task.settings, both, lambda dark: head_effect_map(heads, dark))
+    settings = {**task.settings, "average": average}
+    downloads("heads-and-neurons", lm, settings, both, lambda dark: head_effect_map(heads, dark, what))
+
+
+def _strongest(kind: str, best: pd.Series, average: Average) -> str:
+    """The largest effect in words; one at or below zero moves nothing towards the alternative's result."""
+    how = "has the largest effect by itself" if best["IE"] > 0 else "is the least against, none helps"
+    return f"{kind} **{best['name']}** {how}: IE {effect_text(best['IE'])} ({average}),"
+
+
+def _averaged(found: PartEffects, average: Average) -> pd.DataFrame:
+    """Columns: layer, head or neuron, IE (the chosen average), wanted, unwanted."""
+    frame = found.to_frame().rename(columns={average: "IE"})
+    return frame.drop(columns=[other for other in AVERAGES if other != average])

@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.effects import AVERAGES, Average
 from core.mediation_prompts import ASKED as ASKED_THING
 from core.mediation_prompts import LAST, OPERATOR, SUBJECT
-from core.mediation_summary import OPERANDS, Average, finding, relative_importance
+from core.mediation_summary import OPERANDS, finding, relative_importance
 from core.model import LoadedModel
 from pages.flow.charts import FLOOR, HALF, SITE_NAMES, effect_map, last_lines, maps_printed
 from pages.flow.numbers import effect_text
@@ -22,8 +23,6 @@ from pages.shared.theme import is_dark
 from pages.shared.words import code, listed, percent
 
 MEASURES = {"indirect effect": None, "wanted changes": "wanted", "unwanted changes": "unwanted"}
-AVERAGES: tuple[Average, ...] = ("mean", "geometric mean")
-
 
 #: Where the two prompts of each kind differ: position groups, and their name in a sentence.
 ASKED: dict[str, tuple[tuple[str, ...], str]] = {
@@ -59,22 +58,23 @@ def results(lm: LoadedModel, tasks: list[Task]) -> Average:
         help="The mean is the paper's. The geometric mean of IE + 1 does not follow a few pairs with huge effects.",
     )  # fmt: skip
     share = MEASURES[measure] is not None
+    what = f"{measure} (share of pairs)" if share else f"indirect effect ({average})"
     column = MEASURES[measure] or average
     parts = [(task.name, site, _frame(task, number, site, column, share))
              for site in SITE_NAMES for number, task in enumerate(tasks)]  # fmt: skip
     top = _top([frame for _, _, frame in parts], share)
-    _maps(tasks, parts, top, share)
+    _maps(tasks, parts, top, share, what)
     for task in tasks:
         _sentence(lm, task, average, len(tasks) > 1)
     if len(tasks) > 1:
         _specificity(lm, tasks, average)
     st.subheader("At the last position, by layer")
     lines = _last(parts)
-    st.altair_chart(last_lines(lines, is_dark(), share), alt=f"{measure} at the last position by layer")
-    _line_sentence(lines, measure, share)
+    st.altair_chart(last_lines(lines, is_dark(), share, what), alt=f"{what} at the last position by layer")
+    _line_sentence(lines, measure if share else what, share)
     table = pd.concat([task.measured.table.assign(pairs=task.name) for task in tasks], ignore_index=True)
     settings = {"tasks": [task.settings for task in tasks], "shown": measure, "average": average}
-    table_below("causal-mediation", lm, settings, table, lambda dark: maps_printed(parts, top, share))
+    table_below("causal-mediation", lm, settings, table, lambda dark: maps_printed(parts, top, share, what))
     return average
 
 
@@ -96,11 +96,11 @@ def _top(frames: list[pd.DataFrame], share: bool) -> float:
     return max(highest, 0.01) if share else min(max(highest, 10 * FLOOR), 1e300)
 
 
-def _maps(tasks: list[Task], parts: list[tuple[str, str, pd.DataFrame]], top: float, share: bool) -> None:
+def _maps(tasks: list[Task], parts: list[tuple[str, str, pd.DataFrame]], top: float, share: bool, what: str) -> None:
     for row in range(0, len(parts), 2):
         for place, (title, site, frame) in zip(st.columns(2), parts[row : row + 2], strict=True):
             key = f"flow map {title} {site}"
-            chart = effect_map(frame, is_dark(), site, top, share)
+            chart = effect_map(frame, is_dark(), site, top, share, what)
             name = SITE_NAMES[site] if len(tasks) == 1 else f"{title}: {SITE_NAMES[site]}"
             if key not in st.session_state:  # a new chart has no clicks, whatever an earlier one had
                 st.session_state.pop(f"{key} clicks", None)
@@ -130,7 +130,7 @@ def _sentence(lm: LoadedModel, task: Task, average: Average, several: bool) -> N
     importance = percent(relative_importance(table, lm.n_layers, "ffn", average))
     ways = Counter(pair.read_at for pair in found.pairs)
     told += ["Results: " + listed([f"{how} ({count})" for how, count in ways.items()]) + "."]
-    told += [f"Relative importance of the late FFNs at the last position: **{importance}**."]
+    told += [f"Relative importance of the late FFNs at the last position: **{importance}** ({average} of IE)."]
     st.markdown(" ".join(told))
 
 
@@ -143,8 +143,8 @@ def _halves(lm: LoadedModel, task: Task, average: Average) -> list[str]:
         return [_strongest(table, average)]
     half = -(-lm.n_layers // 2)
     told = [
-        f"Of the FFNs' effect in layers 0 to {half - 1}, {percent(shown.early_operands)} is at {name} and "
-        f"{percent(shown.early_last)} at the last position; in layers {half} to {lm.n_layers - 1}, "
+        f"Of the FFNs' effect ({average} of IE) in layers 0 to {half - 1}, {percent(shown.early_operands)} is at "
+        f"{name} and {percent(shown.early_last)} at the last position; in layers {half} to {lm.n_layers - 1}, "
         f"{percent(shown.late_operands)} and {percent(shown.late_last)}.",
         f"It peaks in layer {shown.peak_operands} at {name} and in layer {shown.peak_last} at the last position.",
     ]
@@ -161,15 +161,16 @@ def _strongest(table: pd.DataFrame, average: Average) -> str:
         mine = table[table["site"] == site]
         best = mine.loc[mine[average].idxmax()]
         told.append(f"{name} of layer {best['layer']} at {code(best['group'])} (IE {effect_text(best[average])})")
-    return "The largest effects: " + " and ".join(told) + "."
+    return f"The largest effects ({average}): " + " and ".join(told) + "."
 
 
 def _specificity(lm: LoadedModel, tasks: list[Task], average: Average) -> None:
     shares = [(t.name, relative_importance(t.measured.table, lm.n_layers, "ffn", average)) for t in tasks]
     told = " and ".join(f"{percent(share)} for {name}" for name, share in shares)
-    more = "more" if shares[0][1] > shares[1][1] else "less"
+    first, second = (share for _, share in shares)
+    more = "more" if first > second else "less" if first < second else "as much"
     paper = " In the paper arithmetic stands out against retrieval and facts." if shares[1][0] in OTHER_TASKS else ""
-    st.markdown(f"Late FFNs at the last position carry {told}: {more} for {shares[0][0]}.{paper}")
+    st.markdown(f"Late FFNs at the last position carry {told} ({average} of IE): {more} for {shares[0][0]}.{paper}")
 
 
 def _last(parts: list[tuple[str, str, pd.DataFrame]]) -> pd.DataFrame:
@@ -177,15 +178,14 @@ def _last(parts: list[tuple[str, str, pd.DataFrame]]) -> pd.DataFrame:
     for task, site, frame in parts:
         group = LAST if (frame["group"] == LAST).any() else frame["group"].iloc[-1]
         rows.append(frame[frame["group"] == group].assign(task=task, module=SITE_NAMES[site]))
-    return pd.concat(rows, ignore_index=True)[["layer", "module", "task", "value", "shown"]]
+    return pd.concat(rows, ignore_index=True)[["layer", "module", "task", "value", "shown", "values"]]
 
 
 def _line_sentence(lines: pd.DataFrame, measure: str, share: bool) -> None:
     told = []
     for (task, module), mine in lines.groupby(["task", "module"], sort=False):
         best = mine.loc[mine["value"].idxmax()]
-        value = percent(best["value"]) if share else effect_text(best["value"])
-        told.append(
-            f"{module} of layer {best['layer']} ({value})" + (f", {task}" if lines["task"].nunique() > 1 else "")
-        )
+        value = f"{percent(best['value'])} of {best['values']}" if share else effect_text(best["value"])
+        where = f"{module} of layer {best['layer']} ({value})" if best["value"] > 0 else f"{module} in no layer"
+        told.append(where + (f", {task}" if lines["task"].nunique() > 1 else ""))
     st.markdown(f"Most {measure} at the last position: " + "; ".join(told) + ".")

@@ -12,7 +12,8 @@ from core.hooks import ScaleHead, intervene
 from core.mediation import LAYER_SITES, indirect_effects, mediate
 from core.mediation_draw import draw_pairs
 from core.mediation_measure import measure
-from core.mediation_pairs import typed_pair
+from core.mediation_neurons import important_neurons
+from core.mediation_pairs import Pair, typed_pair
 from core.mediation_parts import head_effects, neuron_effects
 from core.model import load_model
 from core.patching import Place
@@ -62,6 +63,10 @@ def patched_alone(lm, ids, module, position, value):
     return torch.softmax(logits.double(), -1)
 
 
+def places_of(lm, site, n_tokens):
+    return [Place(site, layer, pos) for layer in range(lm.n_layers) for pos in range(n_tokens)]
+
+
 @pytest.mark.parametrize("site", LAYER_SITES)
 def test_equals_one_run_a_layer_and_position(any_model, site):
     lm = any_model
@@ -84,8 +89,10 @@ def test_equals_one_run_a_layer_and_position(any_model, site):
 
 
 def test_a_run_copied_into_itself_changes_nothing(any_model):
+    ids = tuple(any_model.encode(BASE))
+    itself = Pair(BASE, BASE, ids, ids, None, None, ("others",) * len(ids), "prediction")
     for site in LAYER_SITES:
-        found = indirect_effects(any_model, BASE, BASE, site)
+        found = measure(any_model, [itself], lambda n, s=site: places_of(any_model, s, n))[0]
         assert found.base_result == found.alternative_result
         assert found.effect.abs().max() < 1e-4 and abs(found.total_effect) < 1e-4
         assert not found.wanted.any() and not found.unwanted.any()
@@ -165,8 +172,38 @@ def test_heads_and_neurons_equal_one_run_each(any_model):
             handle.remove()
             assert torch.allclose(found.patched[place], alone, atol=1e-3)
     frame = heads.to_frame()
-    assert list(frame.columns) == ["layer", "head", "effect", "log_effect", "wanted", "unwanted"]
-    assert frame["effect"].to_numpy() == pytest.approx(heads.effect.numpy())
+    assert list(frame.columns) == ["layer", "head", "mean", "geometric mean", "wanted", "unwanted"]
+    assert frame["mean"].to_numpy() == pytest.approx(heads.effects[0].effect.numpy(), rel=1e-3, abs=1e-5)
+    assert frame["geometric mean"].to_numpy() == pytest.approx(frame["mean"].to_numpy())  # of one pair
+
+
+def test_both_averages_of_single_heads(bundled):
+    pairs = draw_pairs(bundled, count=5)
+    heads = head_effects(bundled, pairs)
+    log = torch.stack([e.log_effect for e in heads.effects]).double()
+    frame = heads.to_frame()
+    assert frame["mean"].to_numpy() == pytest.approx(log.expm1().mean(0).numpy())
+    assert frame["geometric mean"].to_numpy() == pytest.approx(log.exp().log().mean(0).expm1().numpy())
+    assert (frame["mean"] >= frame["geometric mean"] - 1e-9).all()
+    assert frame["mean"].max() > 10 * frame["geometric mean"].max()
+
+
+def test_two_prompts_that_are_the_same(bundled):
+    """Nothing differs, so nothing can be mediated: refused wherever a pair comes in."""
+    for other in (BASE, "3+5=", " 3 + 5 ="):
+        with pytest.raises(UserError, match="the same for the model.*Change a number or a word"):
+            typed_pair(bundled, BASE, other)
+    good = typed_pair(bundled, BASE, "2 + 7 =")
+    same = replace(good, alternative=BASE, alternative_ids=good.base_ids)
+    for work in (
+        lambda: indirect_effects(bundled, BASE, BASE),
+        lambda: mediate(bundled, [good, same]),
+        lambda: head_effects(bundled, [good, same]),
+        lambda: neuron_effects(bundled, [same], [(1, 1)]),
+        lambda: important_neurons(bundled, [same], 3),
+    ):
+        with pytest.raises(UserError, match="the same for the model"):
+            work()
 
 
 def test_all_heads_of_a_layer_together_are_its_attention(bundled):
@@ -212,8 +249,9 @@ def test_int8_runs_each_value_alone(checkpoints):
             alone = patched_alone(lm, ids, module, position, seen(lm, other, module)[position])
             wanted = alone[[effects.base_result, effects.alternative_result]].log()
             assert torch.allclose(effects.patched[layer, position].double(), wanted, atol=1e-6)
-    itself = indirect_effects(lm, BASE, BASE)
-    assert itself.effect.eq(0).all()
+    ids = tuple(lm.encode(BASE))
+    itself = Pair(BASE, BASE, ids, ids, None, None, ("others",) * len(ids), "prediction")
+    assert measure(lm, [itself], lambda n: places_of(lm, "ffn", n))[0].effect.eq(0).all()
 
 
 def test_stop_keeps_whole_pairs(bundled):

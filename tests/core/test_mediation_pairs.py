@@ -9,7 +9,7 @@ from core.arithmetic import compute
 from core.errors import UserError
 from core.mediation_draw import draw_pairs
 from core.mediation_pairs import typed_pair
-from core.mediation_prompts import PAIR_KINDS, Task, drafts_of
+from core.mediation_prompts import PAIR_KINDS, Draft, Task, drafts_of
 
 ARITHMETIC = ("other operands", "same result", "other operator")
 
@@ -38,6 +38,16 @@ def test_every_kind_is_checked_or_said_to_be_beyond_the_model(bundled, kind):
     check(bundled, kind, pairs)
     assert pairs == draw_pairs(bundled, kind, 4, seed=3)
     assert pairs != draw_pairs(bundled, kind, 4, seed=4)
+
+
+def test_drafts_that_the_model_reads_as_one_prompt_are_left_out(bundled, monkeypatch):
+    """Two texts with the same tokens are no pair, whatever their answers."""
+    draft = Draft("3 + 5 =", "8", ()), Draft("3 + 5  =", "9", ())
+    assert bundled.encode(draft[0].text) == bundled.encode(draft[1].text)
+    monkeypatch.setattr("core.mediation_draw.drafts_of", lambda task: lambda rng: draft)
+    monkeypatch.setattr("core.mediation_draw.are_right", lambda lm, questions: [True] * len(questions))
+    with pytest.raises(UserError, match="cannot do this"):
+        draw_pairs(bundled, count=1)
 
 
 @pytest.mark.parametrize("kind", ARITHMETIC)

@@ -1,5 +1,8 @@
 """The page Causal mediation, without a browser."""
 
+import json
+import re
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -92,7 +95,30 @@ def test_single_heads_and_neurons(app):
     wait(app)
     assert not app.exception and not app.error and "has the largest effect by itself" in texts(app)
     neurons = next(d.value for d in app.dataframe if "top tokens of its value" in d.value)
-    assert len(neurons) == 20 and neurons["effect"].is_monotonic_decreasing
+    assert len(neurons) == 20 and neurons["IE"].is_monotonic_decreasing
+
+
+def test_the_chosen_average_rules_the_whole_page(app):
+    """Maps, lines, heads, neurons, sentences and downloads; was: heads and neurons always by the mean."""
+    app.slider(key="pairs").set_value(10)
+    run_and_wait(app)
+    next(b for b in app.button if b.label == "Measure heads and neurons").click().run()
+    wait(app)
+    seen = {}
+    for average in ("mean", "geometric mean"):
+        app.button_group(key="flow_average").set_value(average).run()
+        assert not app.exception
+        neurons = next(d.value for d in app.dataframe if "top tokens of its value" in d.value)
+        best = re.search(r"Head \*\*(\S+)\*\* has the largest effect by itself: IE (\S+) \((.+?)\), and", texts(app))
+        assert best[3] == average and f"({average} of IE)" in texts(app)
+        charts = [json.loads(c.proto.spec) for c in app.get("vega_lite_chart")]
+        assert len(charts) == 4 and all(f"indirect effect ({average})" in json.dumps(chart) for chart in charts)
+        seen[average] = float(best[2]), neurons["IE"].tolist()
+    found = app.session_state["flow parts"][0].result
+    for average, (head, neurons) in seen.items():
+        assert head == pytest.approx(found.heads.to_frame()[average].max(), rel=0.01)
+        assert neurons == pytest.approx(sorted(found.neurons.to_frame()[average], reverse=True))
+    assert seen["mean"][0] > 2 * seen["geometric mean"][0]
 
 
 def test_own_prompts(app):
@@ -109,6 +135,7 @@ def test_own_prompts(app):
     "base,alternative,results,words",
     [
         ("3 + 5 =", "13 + 5 =", {}, "same number of tokens"),
+        ("3 + 5 =", "3+5=", {}, "the same for the model"),
         ("", "3 + 5 =", {}, "empty"),
         ("3 + zzyzx =", "3 + 5 =", {}, "zzyzx"),
         ("3 + 5 =", "2 + 7 =", {"base": "12"}, "2 tokens"),
