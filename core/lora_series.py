@@ -73,12 +73,14 @@ class Series:
         return max(there, key=lambda about: about.accuracy["all"])
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a layer and group: layer, group, accuracy, base (shares of 1), finished, seed."""
+        """One row per layer and group: layer, group, accuracy, base (shares of 1), n, steps, total, finished, seed."""
         rows = [
-            (about.layer, group, about.accuracy[group], about.base[group], about.finished, about.settings.seed)
+            (about.layer, group, about.accuracy[group], about.base[group], about.n_test[group], about.steps,
+             about.total, about.finished, about.settings.seed)
             for about in self.adapters for group in ("all", *GROUPS) if group in about.accuracy
         ]  # fmt: skip
-        return pd.DataFrame(rows, columns=["layer", "group", "accuracy", "base", "finished", "seed"])
+        columns = ["layer", "group", "accuracy", "base", "n", "steps", "total", "finished", "seed"]
+        return pd.DataFrame(rows, columns=columns)
 
 
 def place_of(folder: str | Path, layer: int) -> Path:

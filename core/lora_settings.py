@@ -15,7 +15,7 @@ import pandas as pd
 
 from core.adapter_files import ABOUT
 from core.errors import UserError
-from core.negative_data import N_TEST
+from core.negative_data import N_TEST, counts_of_test
 
 N_TRAIN = 15_000
 
@@ -91,6 +91,11 @@ class About:
     def finished(self) -> bool:
         """Whether the training ran to its end."""
         return self.steps >= self.total
+
+    @property
+    def n_test(self) -> dict[str, int]:
+        """How many test prompts each group has; "all" among them."""
+        return counts_of_test(self.settings.n_test, self.settings.seed)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""

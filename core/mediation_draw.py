@@ -95,7 +95,7 @@ def _correct(lm: "LoadedModel", kind: str, drawn: list[tuple[Draft, Draft]]) -> 
 
 def _fitting(lm: "LoadedModel", kind: str, base: Draft, other: Draft) -> tuple[Pair, list[Question]] | None:
     try:
-        questions = [_question(lm, base), _question(lm, other)]
+        questions = [question_of(lm, base), question_of(lm, other)]
     except UserError:  # a word that this model does not know
         return None
     first, second = questions
@@ -118,7 +118,12 @@ def _fitting(lm: "LoadedModel", kind: str, base: Draft, other: Draft) -> tuple[P
     return pair, questions
 
 
-def _question(lm: "LoadedModel", draft: Draft) -> Question:
+def question_of(lm: "LoadedModel", draft: Draft) -> Question:
+    """A draft as tokens, with those of its right answer.
+
+    Raises:
+        UserError: for a word that the model does not know, or too long a text.
+    """
     ids = lm.encode(draft.text)
     together = lm.encode(f"{draft.text} {draft.answer}", BOTH)
     answer = together[len(ids) :] if together[: len(ids)] == ids else lm.encode_answer(draft.answer)

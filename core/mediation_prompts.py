@@ -165,6 +165,25 @@ def _facts(rng: random.Random, task: Task) -> tuple[Draft, Draft] | None:
     )
 
 
+def every_fact() -> list[Draft]:
+    """Every fact there is, in a fixed order."""
+    return [
+        _filled(template, {"subject": (subject, SUBJECT)}, answer)
+        for template, ends in FACTS.items()
+        for subject, answer in ends.items()
+    ]
+
+
+def retrieval_drafts(count: int, seed: int = 0) -> list[Draft]:
+    """Different questions for one of two numbers that were told, the same for the same seed."""
+    rng, task = random.Random(seed), Task("number retrieval", (), (), ("digits",), ())
+    found: dict[str, Draft] = {}
+    while len(found) < count:
+        draft = _retrieval(rng, task)[0]
+        found[draft.text] = draft
+    return list(found.values())
+
+
 def _three(rng: random.Random, task: Task) -> tuple[Draft, Draft] | None:
     signs, sentence, operators, value = rng.choice(THREE)
     form = rng.choice(task.forms)

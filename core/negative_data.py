@@ -65,6 +65,13 @@ def cases(digits: int, operations: Sequence[Operation] = OPERATIONS) -> list[Pro
     return [Prompt(o, a, b, digits, "digits", LAST_TEMPLATE) for o in operations for a, b in _pairs(o, digits)]
 
 
+@lru_cache(maxsize=8)
+def counts_of_test(n_test: int, seed: int) -> dict[str, int]:
+    """How many test prompts each group has; "all" among them. They do not depend on how many are trained on."""
+    groups = [group_of(prompt) for prompt in negative_data(None, n_test, seed).test]
+    return {"all": len(groups), **{name: groups.count(name) for name in GROUPS}}
+
+
 def group_of(prompt: Prompt) -> str:
     """Which of `GROUPS` a prompt belongs to."""
     if prompt.operation != "-":

@@ -69,12 +69,20 @@ class Bystanders:
         cls,
         lm: "LoadedModel",
         digits: Sequence[int] = (1, 2),
-        count: int = 50,
+        count: int | None = 50,
         seed: int = 0,
         sentences: Sequence[str] = NEUTRAL,
         others: Sequence[str] = OTHER,
     ) -> "Bystanders":
         """Tokenises arithmetic, sentences and prompts; what the model cannot take is left out and named.
+
+        Args:
+            lm: the model.
+            digits: of the arithmetic.
+            count: prompts for each operation and number of digits; None: every one there is.
+            seed: order and choice.
+            sentences: plain ones.
+            others: prompts about other things.
 
         Raises:
             UserError: for digits or a count that make no prompts.
@@ -85,19 +93,19 @@ class Bystanders:
         texts: list[Continuation] = []
         ids: list[tuple[int, ...]] = []
         for prompt in prompts:
-            with _noting(left, prompt.text):
+            with noting(left, prompt.text):
                 kept.append((prompt.operation, question(lm, prompt)))
         for sentence in sentences:
-            with _noting(left, sentence):
+            with noting(left, sentence):
                 texts.append(whole_text(lm, sentence))
         for other in others:
-            with _noting(left, other):
+            with noting(left, other):
                 ids.append(tuple(lm.encode(other)))
         operations, questions = [o for o, _ in kept], [q for _, q in kept]
         return cls(tuple(operations), tuple(questions), tuple(texts), tuple(ids), tuple(left))
 
 
-class _noting:  # noqa: N801 - reads as a clause at the place of use
+class noting:  # noqa: N801 - reads as a clause at the place of use
     """Notes a text that the model cannot take, and goes on."""
 
     def __init__(self, into: list[str], text: str):
