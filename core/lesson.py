@@ -23,7 +23,6 @@ from core.taught import Rows
 if TYPE_CHECKING:
     from core.model import LoadedModel
 
-_SET_ASIDE = 300
 #: How often each group is drawn in training (*choice*): mostly what is new, enough of the rest that it is not lost.
 SHARES = {"+": 0.1, "- positive": 0.25, "- negative": 0.5, "*": 0.1, "/": 0.05}
 
@@ -43,7 +42,7 @@ class Lesson:
         if scaled is not None:
             scaled.check(lm)
         self.lm, self.settings, self.scaled = lm, settings, scaled
-        aside = min(_SET_ASIDE, max(1, len(data.train) // 10))
+        aside = settings.n_aside
         train = data.train[aside:] or data.train
         length = Rows.of(lm, data.train + data.test).ids.shape[1]
         self.groups = [group_of(p) for p in data.test]

@@ -58,7 +58,7 @@ class Series:
         return place_of(self.folder, layer)
 
     def best(self, up_to: int | None = None) -> About:
-        """The adapter with the highest accuracy; of equal ones the lowest layer.
+        """The adapter with the highest accuracy, of equal ones the lowest layer; a finished one where there is any.
 
         Args:
             up_to: only adapters on this layer and those below; None: all.
@@ -67,6 +67,7 @@ class Series:
             UserError: when there is none.
         """
         there = [about for about in self.adapters if up_to is None or about.layer <= up_to]
+        there = [about for about in there if about.finished] or there
         if not there:
             where = "" if up_to is None else f" on layers 0 to {up_to}"
             raise UserError(f"There is no adapter{where} in {self.folder}. Train one first.")

@@ -18,6 +18,7 @@ from core.errors import UserError
 from core.negative_data import N_TEST, counts_of_test
 
 N_TRAIN = 15_000
+_SET_ASIDE = 300
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class LoraSettings:
     n_train: int = N_TRAIN
     n_test: int = N_TEST
     seed: int = 0
+
+    @property
+    def n_aside(self) -> int:
+        """How many of the training prompts are set aside to choose the best state by."""
+        return min(_SET_ASIDE, max(1, self.n_train // 10))
 
     def check(self) -> None:
         """Raises `UserError` for settings that cannot be trained with."""

@@ -37,9 +37,11 @@ def choose_series(lm: LoadedModel) -> Series | None:
 def said(series: Series) -> str:
     """A series in words."""
     settings = series.adapters[0].settings
+    open_ = len(series.adapters) - len(series.finished)
     where = "shipped" if series.folder == SHIPPED else "trained here"
     return (f"{where}: {len(series.adapters)} layers, rank {settings.rank}, {settings.n_train:,} prompts, "
-            f"{settings.epochs} epochs, seed {settings.seed}")  # fmt: skip
+            f"{settings.epochs} epochs, seed {settings.seed}"
+            + (f", {open_} unfinished" if open_ else ""))  # fmt: skip
 
 
 def adapters_of(lm: LoadedModel, series: Series | None) -> dict[str, Path]:

@@ -13,14 +13,14 @@ from pages.shared.present import downloads, told
 from pages.shared.resources import board, model_key, session_id
 from pages.shared.theme import is_dark
 from pages.shared.waiting import outcome, wait_for
-from pages.shared.words import percent
+from pages.shared.words import moved, percent
 
 JOB = "lora bands job"
 
 
 def show(lm: LoadedModel, series: Series) -> None:
     """Mean coefficient increase over one-digit prompts."""
-    st.header("Do important neurons get louder?")
+    st.header("Do the coefficients of important neurons increase?")
     first, second = st.columns([3, 1], vertical_alignment="bottom")
     count = first.slider("One-digit prompts of each operation", 1, 50, 5, key="lora count")
     pressed = second.button("Measure", key="measure bands", icon=":material/play_arrow:", type="primary")
@@ -54,8 +54,14 @@ def _show(lm: LoadedModel, found: CoefficientIncrease, count: int) -> None:
     right.caption("Rows: the layers that carry the adapter, in the paper's proportions.")
     best = frame.loc[frame["increase"].idxmax()]
     prompts = int(found.points["prompts"].max())
-    st.markdown(
-        f"Over {prompts} prompts, the {best['top']} neurons rise most with an adapter on layers {best['band']}: "
-        f"their coefficients change by {percent(float(best['increase']))} on average."
-    )
+    st.markdown(f"Over {prompts} prompts, {_most(best)}.")
     downloads("lora-bands", lm, {"count": count}, frame, lambda dark: increase_by_band(frame, dark))
+
+
+def _most(best: pd.Series) -> str:
+    """The largest increase in words, which may be a fall."""
+    share = float(best["increase"])
+    where = f"with an adapter on layers {best['band']}"
+    if share > 0:
+        return f"the coefficients of the {best['top']} neurons increase most {where}: by {percent(share)} on average"
+    return f"no band's coefficients increase; those of the {best['top']} neurons {moved(share)} {where}, the least"

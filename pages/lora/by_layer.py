@@ -1,72 +1,168 @@
-"""Figure 2: what each layer's adapter reaches, with the base as a line."""
+"""Figure 2: what each layer's adapter reaches, with the base as a line, and what it makes the model forget."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from core import paper
+from core.lora_forgetting import ARITHMETIC, TASKS, Forgetting
 from core.lora_series import Series
 from core.model import LoadedModel
 from core.negative_data import GROUPS
 from pages.lora.charts import by_layer, learning
-from pages.shared.present import downloads
+from pages.lora.started import job_for
+from pages.lora.work import digest, what_is_forgotten
+from pages.shared.present import downloads, told
+from pages.shared.resources import model_key
 from pages.shared.theme import is_dark
-from pages.shared.words import percent
+from pages.shared.waiting import outcome, wait_for
+from pages.shared.words import listed, of_n, percent, three_digits
 
 ALL = "all"
+SCORE, NEUTRAL = "forgetting", "plain sentences"
 
 
 def show(lm: LoadedModel, series: Series) -> None:
-    """Accuracy by adapter layer, in a picture, a sentence and a table."""
+    """Accuracy and forgetting by adapter layer, in a picture, a sentence and a table."""
     st.header("Accuracy by layer")
     frame = series.to_frame()
     groups = [group for group in (ALL, *GROUPS) if group in set(frame["group"])]
-    group = st.segmented_control("Prompts", groups, default=ALL, key="lora group", required=True)
+    group = str(st.segmented_control("Prompts", groups, default=ALL, key="lora group", required=True))
     mine = frame[frame["group"] == group]
+    lost = _forgotten(lm, series)
+    drawn = _drawn(mine, lost)
     left, right = st.columns([3, 2])
     with left:
-        st.altair_chart(by_layer(mine, is_dark()), alt="Accuracy by the layer that carries the adapter")
+        st.altair_chart(by_layer(drawn, is_dark()), alt="Accuracy by the layer that carries the adapter")
     with right:
-        st.dataframe(_table(frame, groups), column_config={g: _percent(g) for g in groups})
-        st.caption("Test prompts, held out of training; greedy exact match of the whole answer.")
-    st.markdown(_sentence(mine, str(group)))
+        _table(frame, groups, lost)
+    st.markdown(_sentence(mine, group, lost))
     for about in series.adapters:
         if not about.finished:
-            st.caption(f":material/info: Layer {about.layer} was stopped after {about.steps} of {about.total} steps.")
+            st.caption(f":material/info: Layer {about.layer} was stopped after {about.steps} of {about.total} steps: "
+                       "its point is hollow, and it is not compared.")  # fmt: skip
     settings = asdict(series.adapters[0].settings)
-    downloads("lora-by-layer", lm, settings, frame, lambda dark: by_layer(mine, dark))
-    with st.expander("How each was trained"):
-        layer = st.selectbox("Layer", [about.layer for about in series.adapters], key="lora curve")
-        about = next(about for about in series.adapters if about.layer == layer)
-        st.altair_chart(learning(about.curve_frame(), is_dark()), width="content")
-        said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items())
-        st.caption(f"{said}. Accuracy here is that of prompts set aside from the training prompts, by which the best "
-                   "state of the adapter is chosen.")  # fmt: skip
+    tables = [frame.assign(of="two-digit test prompts")]
+    if lost is not None:
+        tables.append(lost.to_frame().rename(columns={"task": "group"}).assign(of="forgetting"))
+    downloads("lora-by-layer", lm, settings, pd.concat(tables), lambda dark: by_layer(drawn, dark))
+    _how_trained(series, settings)
     with st.expander("The same in the paper: Llama-7B"):
         st.caption(paper.SOURCE + ". Their numbers, not measured here.")
         st.markdown(paper.table(10)["note"])
 
 
-def _sentence(mine: pd.DataFrame, group: str) -> str:
-    best, worst = mine.loc[mine["accuracy"].idxmax()], mine.loc[mine["accuracy"].idxmin()]
-    what = "the test prompts" if group == ALL else f"the {group} prompts"
-    better = int((mine["accuracy"] > mine["base"]).sum())
-    return (
-        f"Without an adapter the model answers {percent(float(best['base']))} of {what} right. An adapter on layer "
-        f"**{best['layer']}** brings that to **{percent(float(best['accuracy']))}**, the most; one on layer "
-        f"{worst['layer']} to {percent(float(worst['accuracy']))}, the least. "
-        f"{better} of {len(mine)} are above the base."
+def _forgotten(lm: LoadedModel, series: Series) -> Forgetting | None:
+    """What each adapter makes the model forget, as far as it is measured."""
+    folders: dict[int, Path] = {about.layer: series.place(about.layer) for about in series.adapters}
+    with told():
+        key = ("lora forgetting", *model_key(lm), tuple((n, digest(f)) for n, f in folders.items()))
+        job = job_for(key, "Measuring what the adapters forget", lambda p: what_is_forgotten(lm, folders, p))
+        wait_for(job)
+        found = outcome(job)
+        return found if isinstance(found, Forgetting) else None
+    return None
+
+
+def _drawn(mine: pd.DataFrame, lost: Forgetting | None) -> pd.DataFrame:
+    """The chart's rows: layer, asked, accuracy, base, n, steps; what was trained, and what was not."""
+    steps = mine.set_index("layer").apply(lambda row: f"{row['steps']:,} of {row['total']:,}", axis=1)
+    trained = mine.assign(asked="trained on: 2-digit")
+    rows = [trained[["layer", "asked", "accuracy", "base", "n", "finished"]]]
+    if lost is not None:
+        other = lost.to_frame()
+        other = other[other["task"].isin(lost.known)]
+        done = mine.set_index("layer")["finished"]
+        other = other.assign(asked="not trained on: " + other["task"], finished=other["layer"].map(done))
+        rows.append(other[["layer", "asked", "accuracy", "base", "n", "finished"]])
+    out = pd.concat(rows, ignore_index=True)
+    return out.assign(steps=out["layer"].map(steps))
+
+
+def _sentence(mine: pd.DataFrame, group: str, lost: Forgetting | None) -> str:
+    done = mine[mine["finished"]]
+    n, base = int(mine["n"].iloc[0]), float(mine["base"].iloc[0])
+    what = "test prompts" if group == ALL else f"{group} prompts"
+    told = [f"Without an adapter the model answers {of_n(base, n)} {what} right."]
+    if done.empty:
+        return " ".join([*told, "No training has run to its end, so no layer is called the best."])
+    best, worst = done.loc[done["accuracy"].idxmax()], done.loc[done["accuracy"].idxmin()]
+    reached, how = float(best["accuracy"]), "brings that to"
+    if reached <= base:
+        how = "leaves it at" if reached == base else "lowers that least, to"
+    told.append(
+        f"An adapter on layer **{best['layer']}** {how} **{percent(reached)}**, the best on the task it is trained on"
+        + (f", {_but(lost, int(best['layer']))}." if lost is not None and best["layer"] in lost.adapted else ".")
     )
+    if len(done) > 1:
+        better = int((done["accuracy"] > base).sum())
+        told.append(f"One on layer {worst['layer']} reaches {percent(float(worst['accuracy']))}, the least. "
+                    f"{better} of {len(done)} are above the base.")  # fmt: skip
+    if lost is not None and lost.known and len(some := [n for n in done["layer"] if n in lost.adapted]) > 1:
+        least = min(some, key=lost.score)
+        told.append(f"The one on layer {least} forgets least: {percent(lost.score(least))} of what the base knew.")
+    return " ".join(told)
 
 
-def _table(frame: pd.DataFrame, groups: list[str]) -> pd.DataFrame:
+def _but(lost: Forgetting, layer: int) -> str:
+    """What an adapter makes the model forget, as a clause."""
+    if not lost.known:
+        return "and the base knows none of the other tasks, so nothing is forgotten"
+    there = lost.adapted[layer]
+    worse = [
+        f"{task} falls from {percent(lost.base.accuracy[task])} to "
+        f"{of_n(there.accuracy[task], lost.counts[task])}"
+        for task in lost.known if there.accuracy[task] < lost.base.accuracy[task]
+    ]  # fmt: skip
+    if not worse:
+        return f"and {listed([task for task in lost.known])} stay as they were"
+    return f"**but it forgets** ({percent(lost.score(layer))}): {listed(worse)}"
+
+
+def _table(frame: pd.DataFrame, groups: list[str], lost: Forgetting | None) -> None:
     wide = frame.pivot(index="layer", columns="group", values="accuracy")[groups]
     base = frame.drop_duplicates("group").set_index("group")["base"][groups].rename("none")
-    wide.index = [f"layer {layer}" for layer in wide.index]
-    return pd.concat([base.to_frame().T, wide])
+    table = pd.concat([base.to_frame().T, wide])
+    counts = frame.drop_duplicates("group").set_index("group")["n"]
+    columns: dict[str, Any] = {g: _percent(f"{g} (of {counts[g]:,})") for g in groups}
+    if lost is not None:
+        for task in TASKS:
+            shares: dict[Any, float] = {n: there.accuracy[task] for n, there in lost.adapted.items()}
+            table[task] = pd.Series({"none": lost.base.accuracy[task]} | shares)
+            columns[task] = _percent(f"{task} (of {lost.counts[task]:,})")
+        table[SCORE] = pd.Series({n: lost.score(n) for n in lost.adapted})
+        columns[SCORE] = _percent("forgetting", "Relative decrease of the three to the left, on average.")
+        nats: dict[Any, float] = {n: there.neutral for n, there in lost.adapted.items()}
+        table[NEUTRAL] = pd.Series({"none": lost.base.neutral} | nats)
+        columns[NEUTRAL] = st.column_config.NumberColumn("plain sentences (nats a token)", format="%.3g")
+        first = [ALL, SCORE, *TASKS, NEUTRAL] if ALL in groups else [SCORE, *TASKS, NEUTRAL]
+        table = table[[*first, *(g for g in groups if g != ALL)]]
+    table.index = pd.Index(["none" if n == "none" else f"layer {n}" for n in table.index])
+    st.dataframe(table, column_config=columns)
+    st.caption("Test prompts are held out of training, the tasks behind them are not trained on at all; greedy exact "
+               "match of the whole answer.")  # fmt: skip
+    if lost is not None:
+        parts = f"{three_digits(lost.base.neutral)} nats" if lost.base.neutral == lost.base.neutral else "–"
+        st.caption(f"{ARITHMETIC}: every case without a negative result. Plain sentences: log-probability of a token, "
+                   f"{parts} without an adapter." + (f" {len(lost.left_out)} texts that the model cannot take are left "
+                   "out." if lost.left_out else ""))  # fmt: skip
 
 
-def _percent(label: str) -> Any:
-    return st.column_config.NumberColumn(label, format="percent")
+def _how_trained(series: Series, settings: dict[str, Any]) -> None:
+    with st.expander("How each was trained"):
+        layer = st.selectbox("Layer", [about.layer for about in series.adapters], key="lora curve")
+        about = next(about for about in series.adapters if about.layer == layer)
+        if about.curve:
+            st.altair_chart(learning(about.curve_frame(), is_dark()), width="content")
+        else:
+            st.caption("It was stopped before the first measurement.")
+        said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items())
+        st.caption(f"{said}. Accuracy here is that of {about.settings.n_aside:,} validation prompts, taken from the "
+                   "training prompts, by which the best state of the adapter is chosen.")  # fmt: skip
+
+
+def _percent(label: str, about: str | None = None) -> Any:
+    return st.column_config.NumberColumn(label, format="percent", help=about)

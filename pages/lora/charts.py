@@ -6,25 +6,35 @@ import pandas as pd
 from pages.shared.theme import ATTENTION, EMBEDDING, FFN, ink
 
 _TEALS = ["#9CD0CF", "#5FB0B0", FFN, "#0D5F61"]
+_ASKED = [ATTENTION, FFN, "#5B4B8A", EMBEDDING]  # the trained task, then what may be forgotten
 _LOOKS = {"CNA": FFN, "random": EMBEDDING}
 
 
 def by_layer(frame: pd.DataFrame, dark: bool) -> alt.LayerChart:
-    """Accuracy by the adapter's layer, the base as a line (figure 2). Columns: layer, accuracy, base."""
-    layers = sorted(frame["layer"].unique())
+    """Accuracy by the adapter's layer, the base as lines (figure 2); points of unfinished trainings are hollow.
+
+    Columns: layer, asked (what was asked, the trained task first), accuracy, base, n, steps, finished.
+    """
+    layers, asked = sorted(frame["layer"].unique()), list(dict.fromkeys(frame["asked"]))
     x = alt.X("layer:Q", title="layer that carries the adapter", axis=alt.Axis(values=layers, format="d"),
               scale=alt.Scale(domain=[min(layers) - 0.3, max(layers) + 0.3], nice=False))  # fmt: skip
     y = alt.Y("accuracy:Q", title="accuracy", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
-    tip = [alt.Tooltip("layer:Q", format="d"), alt.Tooltip("accuracy:Q", format=".3~p"),
-           alt.Tooltip("base:Q", format=".3~p", title="without an adapter")]  # fmt: skip
-    adapters = alt.Chart(frame).encode(x=x, y=y, tooltip=tip)
-    base = alt.Chart(frame.head(1))
-    rule = base.mark_rule(color=ink(dark), strokeDash=[6, 4]).encode(y=alt.Y("base:Q"))
-    words = base.mark_text(align="left", dx=4, dy=10, color=ink(dark), text="without an adapter").encode(
-        x=alt.XDatum(min(layers) - 0.3), y=alt.Y("base:Q")
+    color = alt.Color("asked:N", scale=alt.Scale(domain=asked, range=_ASKED[: len(asked)]),
+                      legend=alt.Legend(title=None, orient="top", columns=2, labelLimit=260))  # fmt: skip
+    tip = [alt.Tooltip("layer:Q", format="d"), alt.Tooltip("asked:N"), alt.Tooltip("accuracy:Q", format=".3~p"),
+           alt.Tooltip("base:Q", format=".3~p", title="without an adapter"), alt.Tooltip("n:Q", title="of"),
+           alt.Tooltip("steps:N", title="steps trained")]  # fmt: skip
+    base = alt.Chart(frame).encode(x=x, color=color, tooltip=tip)
+    rules = (
+        alt.Chart(frame.drop_duplicates("asked"))
+        .mark_rule(strokeDash=[6, 4])
+        .encode(y="base:Q", color=color, tooltip=[tip[1], tip[3], tip[4]])
     )
-    lines = adapters.mark_line(color=ATTENTION) + adapters.mark_point(color=ATTENTION, filled=True, size=90)
-    return (lines + rule + words).properties(height=300)
+    lines = base.mark_line().encode(y=y)
+    fill = alt.Fill("asked:N", scale=alt.Scale(domain=asked, range=_ASKED[: len(asked)]), legend=None)
+    whole = alt.condition("datum.finished", alt.value(1), alt.value(0))
+    points = base.mark_point(filled=False, size=80, strokeWidth=2).encode(y=y, fill=fill, fillOpacity=whole)
+    return (lines + points + rules).properties(height=300)
 
 
 def learning(frame: pd.DataFrame, dark: bool) -> alt.HConcatChart:

@@ -10,14 +10,14 @@ import streamlit as st
 from core import paper
 from core.answers import BOTH
 from core.comparison import Comparison
-from core.jobs import Job
 from core.model import LoadedModel
 from pages.cna.card import card_here, pick
+from pages.lora.started import job_for
 from pages.lora.work import N_ANSWER, OnePrompt, answers, digest, one_prompt
 from pages.shared.present import told
-from pages.shared.resources import board, model_key, session_id
+from pages.shared.resources import model_key
 from pages.shared.waiting import outcome, wait_for
-from pages.shared.words import code, percent, three_digits, visible
+from pages.shared.words import code, moved, percent, three_digits, visible
 
 LESS, MORE = "lora less", "lora more"
 K = 10
@@ -39,25 +39,12 @@ def show(lm: LoadedModel, adapters: dict[str, Path], best: str) -> None:
     with told():
         ids = lm.encode(prompt)
         key = ("lora prompt", *model_key(lm), tuple(ids), chosen, tuple((n, digest(f)) for n, f in adapters.items()))
-        job = _job(key, f"Looking into {prompt}", lambda p: one_prompt(lm, adapters, chosen, prompt, K, p))
+        job = job_for(key, f"Looking into {prompt}", lambda p: one_prompt(lm, adapters, chosen, prompt, K, p))
         wait_for(job)
         found = outcome(job)
         if isinstance(found, OnePrompt):
             _coefficients(lm, found, prompt)
             _changed(lm, found, chosen)
-
-
-def _job(key: tuple, title: str, work: Any) -> Job:
-    """Starts a job by itself when what it is about changes; a stopped one only when asked."""
-    slot = f"{key[0]} job"
-    job = st.session_state.get(slot)
-    again = job is not None and job.state in ("stopped", "failed") and st.button(
-        "Compute again", icon=":material/refresh:", key=f"again {slot}"
-    )  # fmt: skip
-    if job is None or job.key != key or again:
-        job = board().submit(key, title, work, session_id())
-        st.session_state[slot] = job
-    return job
 
 
 def _answers(lm: LoadedModel, adapter: dict[str, Path], where: Any) -> None:
@@ -69,7 +56,7 @@ def _answers(lm: LoadedModel, adapter: dict[str, Path], where: Any) -> None:
         return
     ((name, folder),) = adapter.items()
     key = ("lora answers", *model_key(lm), name, digest(folder), tuple(prompts))
-    job = _job(key, "Asking both models", lambda p: answers(lm, adapter, prompts, p))
+    job = job_for(key, "Asking both models", lambda p: answers(lm, adapter, prompts, p))
     wait_for(job)
     table = outcome(job)
     if isinstance(table, pd.DataFrame):
@@ -85,7 +72,8 @@ def _said(found: OnePrompt, pair: tuple[int, int]) -> str:
 
 def _coefficients(lm: LoadedModel, found: OnePrompt, prompt: str) -> None:
     table = found.coefficients
-    st.markdown(f"**The {len(table.neurons)} most important neurons of `{prompt}` → {code(lm.token(table.target))}** "
+    target = code(lm.token(table.target))
+    st.markdown(f"**The {len(table.neurons)} most important neurons of {code(prompt)} → {target}** "
                 "without an adapter, and their coefficients with one on each layer (like table 9)")  # fmt: skip
     frame = table.to_frame().drop(columns=["layer", "neuron"])
     frame.insert(0, "neuron", [f"{layer}_{neuron}" for layer, neuron in table.neurons])
@@ -97,8 +85,8 @@ def _coefficients(lm: LoadedModel, found: OnePrompt, prompt: str) -> None:
     most, name = max(rises)
     least, other = min(rises)
     st.markdown(
-        f"Taken together, each by the sign it has without an adapter, their coefficients change by {percent(most)} "
-        f"with the adapter on {name}, the most upwards, and by {percent(least)} with that on {other}, the least."
+        f"Taken together, each by the sign it has without an adapter, their coefficients {moved(most)} with the "
+        f"adapter on {name}, the highest, and {moved(least)} with the one on {other}, the lowest of {len(rises)}."
     )
     left, _ = st.columns([3, 2])
     with left.expander("Table 9 of the paper: Llama-7B"):
@@ -125,8 +113,9 @@ def _changed(lm: LoadedModel, found: OnePrompt, chosen: str) -> None:
             column_config=three_significant(list(frame.columns[1:-1])),
         )  # fmt: skip
     top, of = found.more.pairs[0], found.more
+    how = "rises most, from" if float(of.change[0]) > 0 else "falls least (none rises), from"
     st.markdown(
-        f"The importance of **{top[0]}_{top[1]}** rises most, from {three_digits(float(of.importance_second[0]))} to "
+        f"The importance of **{top[0]}_{top[1]}** {how} {three_digits(float(of.importance_second[0]))} to "
         f"{three_digits(float(of.importance_first[0]))} nats, while p({code(lm.token(of.target))}) goes from "
         f"{percent(of.probability_second)} to {percent(of.probability_first)}."
     )
@@ -139,14 +128,15 @@ def three_significant(columns: list[str]) -> Any:
 
 
 def _change_frame(found: OnePrompt, of: Comparison, more: bool) -> pd.DataFrame:
-    """Columns: neuron, change, importance without / with, coefficient without / with, top tokens."""
+    """Columns: neuron, change (with - without), importance and coefficient without / with, top tokens."""
     order = ("second", "first") if more else ("first", "second")
-    frame = pd.DataFrame({"neuron": [f"{layer}_{n}" for layer, n in of.pairs], "change": of.change.numpy()})
+    change = of.change.numpy() if more else -of.change.numpy()
+    frame = pd.DataFrame({"neuron": [f"{layer}_{n}" for layer, n in of.pairs], "change": change})
     for what in ("importance", "coefficient"):
         for said, side in zip(("without", "with"), order, strict=True):
             frame[f"{what} {said}"] = getattr(of, f"{what}_{side}").numpy()
     frame["top tokens"] = [_said(found, pair) for pair in of.pairs]
-    return frame
+    return frame[frame["change"] > 0 if more else frame["change"] < 0].reset_index(drop=True)
 
 
 def _open(key: str, names: list[str]) -> None:

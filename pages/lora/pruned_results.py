@@ -21,12 +21,12 @@ from pages.shared.present import downloads, told
 from pages.shared.resources import board, model_key, session_id
 from pages.shared.theme import is_dark
 from pages.shared.waiting import outcome, wait_for
-from pages.shared.words import percent
+from pages.shared.words import of_n, percent
 
 JOB = "pruned training job"
 
 
-def curve(lm: LoadedModel, points: pd.DataFrame, most: float, found: Found, n: int) -> None:
+def curve(lm: LoadedModel, points: pd.DataFrame, most: float, n_test: int, found: Found, n: int) -> None:
     """Accuracy against the share kept, found and random neurons."""
     st.header("Accuracy by what is kept")
     st.altair_chart(by_share(points, is_dark(), most), alt="Accuracy by the share of deep neurons that is kept")
@@ -36,10 +36,11 @@ def curve(lm: LoadedModel, points: pd.DataFrame, most: float, found: Found, n: i
     union = len(found.by_cases(n))
     said = (f"The union of the top {n} of {found.measured} cases is {union} of {found.n_deep} "
             f"neurons in layers {found.from_layer} and up. With {percent(float(wide))} of them kept, "
-            f"the adapter's model answers {percent(float(row['CNA']))} right")  # fmt: skip
+            f"the adapter's model answers {of_n(float(row['CNA']), n_test)} test prompts right")  # fmt: skip
     if "random" in row and row["random"] == row["random"]:
-        said += f", with as many random ones {percent(float(row['random']))}: there the two are furthest apart"
-    st.markdown(said + f". Dashed: every neuron, {percent(most)}.")
+        said += f", with as many random ones {percent(float(row['random']))}"
+        said += ": there CNA is furthest ahead" if row["CNA"] > row["random"] else ": CNA is ahead nowhere"
+    st.markdown(said + f". Dashed: every neuron, {of_n(most, n_test)}.")
     settings = {"from_layer": found.from_layer, "n": n}
     downloads("pruning-curve", lm, settings, points, lambda dark: by_share(points, dark, most))
 
@@ -101,27 +102,51 @@ def _start(lm: LoadedModel, key: tuple, series: Series, about: About, from_layer
     return board().submit(key, "Training adapters on what is kept", work, session_id())
 
 
+def _unfinished(about: About) -> str:
+    """What is said of a training that was stopped."""
+    return "" if about.finished else f" (stopped after {about.steps:,} of {about.total:,} steps)"
+
+
+def _reached(about: About, pruned: Pruned, random: Pruned | None) -> str:
+    """What the trainings on kept and on random neurons reach, in words."""
+    n = about.n_test["all"]
+    lora, p = about.accuracy["all"], pruned.about.accuracy["all"]
+    base = f"Before training, the pruned base answers {of_n(pruned.about.base['all'], n)} test prompts right."
+    where = f"With {len(pruned.kept)} neurons in layers {pruned.from_layer} and up"
+    if not (pruned.about.finished and about.finished):
+        return f"{where}, the adapter on layer {about.layer}{_unfinished(pruned.about)} is at {of_n(p, n)}. {base}"
+    said = (f"{where}, the adapter on layer {about.layer} reaches {of_n(p, n)}, which is "
+            f"{percent(p / lora if lora else float('nan'))} of what it reaches with every neuron "
+            f"({percent(lora)})")  # fmt: skip
+    if random is not None:
+        verb = "reaches" if random.about.finished else "is at"
+        said += (f"; on as many random neurons it {verb} {percent(random.about.accuracy['all'])}"
+                 f"{_unfinished(random.about)}")  # fmt: skip
+    return f"{said}. {base}"
+
+
 def _columns(lm: LoadedModel, about: About, pruned: Pruned, random: Pruned | None) -> None:
     ours = four_columns(about, pruned.about, random.about if random else None)
-    theirs = paper.table(11)
-    names = ["base", "LoRA", "pruned, LoRA", "random, LoRA"]
-    rows = [(name, "here", value) for name, value in zip(names, ours["accuracy"], strict=False)]
-    rows += [(name, "paper", value / 100) for name, value in zip(names, theirs["rows"]["acc"], strict=True)]
+    abouts = [about, pruned.about, *([random.about] if random else [])]
+    finished = random is not None and all(one.finished for one in abouts)
+    names = ["base", *(f"{name}{_unfinished(one)}" for name, one in
+                       zip(("LoRA", "pruned, LoRA", "random, LoRA"), abouts, strict=False))]  # fmt: skip
+    rows = [(name, "here", value) for name, value in zip(names, ours["accuracy"], strict=True)]
+    if finished:  # half a training says nothing beside a whole one
+        theirs = paper.table(11)["rows"]["acc"]
+        rows += [(name, "paper", value / 100) for name, value in zip(names, theirs, strict=True)]
     frame = pd.DataFrame(rows, columns=["column", "whose", "accuracy"])
     st.altair_chart(columns_beside(frame, is_dark()), width="content", alt="The four columns of table 11")
-    lora, p = about.accuracy["all"], pruned.about.accuracy["all"]
-    retained = percent(p / lora if lora else float("nan"))
-    said = (f"With {len(pruned.kept)} neurons in layers {pruned.from_layer} and up, the adapter on layer {about.layer} "
-            f"reaches {percent(p)}, which is {retained} of the {percent(lora)} with every neuron")  # fmt: skip
-    if random is not None:
-        said += f"; on as many random neurons it reaches {percent(random.about.accuracy['all'])}"
-    st.markdown(said + f". Before training, the pruned base answers {percent(pruned.about.base['all'])} right. "
-                "*paper*: Llama-7B, theirs, not measured here.")  # fmt: skip
+    st.markdown(_reached(about, pruned, random) + (
+        " *paper*: Llama-7B, theirs, not measured here." if finished else
+        " An unfinished training is not put beside the paper's."
+    ))  # fmt: skip
     groups = pd.DataFrame({
         "base": about.base, f"LoRA{about.layer}": about.accuracy, f"LoRA{about.layer}-p": pruned.about.accuracy,
         **({f"LoRA{about.layer}-r": random.about.accuracy} if random else {}),
     })  # fmt: skip
-    st.dataframe(groups.T.map(percent))
-    if random is None:
+    counts = about.n_test
+    st.dataframe(groups.T.map(percent), column_config={g: f"{g} (of {counts[g]:,})" for g in groups.index})
+    if not finished:
         st.caption(":material/info: The training was stopped. Press **Train twice** to go on.")
     downloads("pruning-columns", lm, asdict(about.settings), frame, lambda dark: columns_beside(frame, dark))

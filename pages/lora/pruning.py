@@ -79,7 +79,7 @@ def _results(lm: LoadedModel, series: Series) -> None:
     wait_for(job)
     found = outcome(job)
     if isinstance(found, Pruning) and len(found.curve.points):
-        pruned_results.curve(lm, found.curve.points, found.most, found.found, asked.n)
+        pruned_results.curve(lm, found.curve.points, found.most, found.n_test, found.found, asked.n)
         pruned_results.chosen(lm, series, asked.about, found.found, asked.n, SHARE)
 
 

@@ -10,6 +10,7 @@ from core.adapters import attach
 from core.errors import UserError
 from core.jobs import Job
 from core.kept_curve import SHARES, KeptCurve, accuracy_of_kept
+from core.layer_inputs import LayerInputs, right_answers
 from core.lora_report import finding_cases
 from core.lora_settings import About
 from core.model import LoadedModel
@@ -25,11 +26,12 @@ TEST = 400
 
 @dataclass(frozen=True)
 class Pruning:
-    """What the page has found: the neurons by case, and the curve."""
+    """What the page has found: the neurons by case, the curve, and accuracy with every neuron on the same prompts."""
 
     found: Found
     curve: KeptCurve
     most: float
+    n_test: int
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ def _work(lm: LoadedModel, folder: Path, asked: Asked, progress: Progress) -> Pr
     curve = accuracy_of_kept(
         model, found, asked.n, test, SHARES, progress=lambda done, total: progress(2 * total + done, 3 * total)
     )
-    return Pruning(found, curve, about.accuracy["all"])
+    most = float(right_answers(model, LayerInputs(model, test)).float().mean())
+    return Pruning(found, curve, most, len(test))
 
 
 def start(lm: LoadedModel, folder: Path, asked: Asked) -> Job:

@@ -18,7 +18,7 @@ from pages.shared.present import told
 from pages.shared.resources import board, model_key, session_id
 from pages.shared.theme import is_dark
 from pages.shared.waiting import outcome, wait_for
-from pages.shared.words import percent
+from pages.shared.words import of_n
 
 JOB = "lora series job"
 
@@ -39,7 +39,7 @@ def train_here(lm: LoadedModel, open_it: bool) -> None:
             folder = st.session_state[JOB][1]
             wait_for(job)
             if not job.ended:
-                _curves(folder, job)
+                _curves(folder, job, st.session_state[JOB][3])
             elif outcome(job) is not None:
                 st.caption(f"Kept in `{folder}`. Train again with the same settings to go on where it stopped.")
 
@@ -77,18 +77,18 @@ def _start(lm: LoadedModel, layers: list[int], settings: LoraSettings) -> None:
     key = ("lora series", *model_key(lm), tuple(layers), *asdict(settings).items())
     title = f"Training adapters on {len(layers)} layers" if len(layers) != 1 else "Training an adapter"
     job = board().submit(key, title, lambda p: train_series(lm, folder, settings, layers, p), session_id())
-    st.session_state[JOB] = (job, folder, model_key(lm))
+    st.session_state[JOB] = (job, folder, model_key(lm), settings.n_aside)
     st.session_state[NEXT] = str(folder)  # shown as soon as it has an adapter
 
 
 def _job(lm: LoadedModel) -> Job | None:
     """The training that this session started on this model."""
-    job, _, key = st.session_state.get(JOB, (None, None, None))
+    job, _, key, _ = st.session_state.get(JOB, (None,) * 4)
     return job if key == model_key(lm) else None
 
 
 @st.fragment(run_every=2.0)
-def _curves(folder: Path, job: Job) -> None:
+def _curves(folder: Path, job: Job, n_aside: int) -> None:
     """Loss and accuracy of the layer that is trained now, as far as it is."""
     if job.ended:
         return
@@ -98,5 +98,7 @@ def _curves(folder: Path, job: Job) -> None:
         st.caption("The curves come with the first measurement.")
         return
     layer = kept[-1].parent.name.removeprefix("layer_")
-    st.markdown(f"**Layer {layer}**, step {points[-1].step}: {percent(points[-1].accuracy)} of the prompts set aside")
+    st.markdown(
+        f"**Layer {layer}**, step {points[-1].step}: {of_n(points[-1].accuracy, n_aside)} validation prompts right"
+    )
     st.altair_chart(learning(pd.DataFrame([asdict(point) for point in points]), is_dark()), width="content")

@@ -12,6 +12,7 @@ from core.answers import continue_greedily
 from core.arithmetic import make_prompts
 from core.comparison import Comparison
 from core.lora_coefficients import CoefficientIncrease, Coefficients, coefficient_increase, coefficients_with
+from core.lora_forgetting import Forgetting, forgetting
 from core.model import LoadedModel
 from core.model_comparison import compare_models
 from core.progress import Progress
@@ -78,6 +79,11 @@ def increase(lm: LoadedModel, adapters: Mapping[int, Path], count: int, progress
     prompts = [p.text for p in make_prompts(digits=[1], count=count)]
     return coefficient_increase(lm, {layer: attach(lm, folder) for layer, folder in adapters.items()}, prompts,
                                 progress=progress)  # fmt: skip
+
+
+def what_is_forgotten(lm: LoadedModel, adapters: Mapping[int, Path], progress: Progress) -> Forgetting:
+    """What each adapter of a series makes the model forget."""
+    return forgetting(lm, {layer: attach(lm, folder) for layer, folder in adapters.items()}, progress)
 
 
 def digest(folder: Path) -> str:

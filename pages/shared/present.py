@@ -13,6 +13,7 @@ import vl_convert
 from core.errors import UserError
 from core.model import LoadedModel
 from pages.shared.theme import PRINTED
+from pages.shared.words import plain
 
 ChartMaker = Callable[[bool], alt.TopLevelMixin]
 
@@ -23,7 +24,7 @@ def told() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(str(error)), icon=":material/error:")
 
 
 def heading(title: str, question: str) -> None:

@@ -1,6 +1,7 @@
 """How are numbers, tokens and heads written on a page?"""
 
 import math
+import re
 
 
 def three_digits(value: float) -> str:
@@ -53,3 +54,40 @@ def minutes(seconds: float | None) -> str:
 def listed(items: list[str]) -> str:
     """A list in words: a, b and c."""
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1] if items else ""
+
+
+def moved(share: float) -> str:
+    """A relative change in words, by its sign: rise by 12.3%, fall by 4%, do not change."""
+    if not math.isfinite(share) or share == 0:
+        return "do not change" if share == 0 else "cannot be compared"
+    return f"{'rise' if share > 0 else 'fall'} by {percent(abs(share))}"
+
+
+def of_n(share: float, n: int) -> str:
+    """A share with what it is a share of: 98% of 50."""
+    return f"{percent(share)} of {n:,}"
+
+
+#: Marks that Markdown (or Streamlit's dialect of it) reads anywhere in a line.
+_MARKS = re.compile(
+    r"[\\`$\[\]<~|]"  # code, formulas, links and directives, HTML, struck out, tables
+    r"|(?<=\S)[*]|[*](?=\S)"  # stars that touch something
+    r"|(?<![^\W_])_|_(?![^\W_])"  # underscores that do not stand within a word
+    r"|&(?=#?\w+;)"
+)
+#: Marks that count at the beginning of a line: headings, quotes, lists, rules.
+_LINE = re.compile(r"(?m)^[ \t]*(?:([#>+=-])|(\d+)([.)])(?=\s|$))")
+#: :name: and :material/name: become pictures, whatever stands before the colon.
+_PICTURE = re.compile(r":(?=[\w+/-]+(?::|\[))")
+_JOINER = "\u2060"  # has no width and breaks no line
+
+
+def plain(text: str) -> str:
+    """Text that a person typed, for a place that shows Markdown: it is shown as it was typed, on lines of its own.
+
+    Colons that would begin an emoji or icon are followed by a word joiner, because those are put in after escapes
+    are resolved.
+    """
+    escaped = _MARKS.sub(lambda found: "\\" + found[0], text)
+    escaped = _LINE.sub(lambda m: f"\\{m[1]}" if m[1] else f"{m[2]}\\{m[3]}", escaped)
+    return _PICTURE.sub(":" + _JOINER, escaped)

@@ -2,14 +2,21 @@
 
 import json
 import time
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.lora_series import own_folder, place_of, read_series, train_series
-from core.lora_settings import LoraSettings
+from core.adapters import attach
+from core.lora_forgetting import TASKS, forgetting
+from core.lora_series import SHIPPED, Series, own_folder, place_of, read_series, train_series
+from core.lora_settings import About, LoraSettings
 from core.model import load_model
+from core.pruned_training import Pruned
+from pages.lora import bands, by_layer, pruned_results
+from pages.lora.charts import by_layer as by_layer_chart
+from pages.shared.words import percent
 
 COMPARE, PRUNE = "pages/lora/lora_comparison.py", "pages/lora/pruning.py"
 SETTINGS = LoraSettings(rank=2, alpha=4, epochs=1, n_train=64)
@@ -73,7 +80,37 @@ def test_accuracy_by_layer(data, bundled):
     assert table.loc["none", "all"] == series.adapters[0].base["all"]
     assert f"An adapter on layer **{series.best().layer}**" in texts(app)
     app.button_group(key="lora group").set_value("- negative").run()
-    assert "of the - negative prompts right" in texts(app) and not app.exception
+    n = series.adapters[0].n_test["- negative"]
+    assert f"of {n} - negative prompts right" in texts(app) and not app.exception
+
+
+def test_forgetting_stands_beside_accuracy(data, bundled):
+    """In sentence, table and chart, by the measured numbers; this training of one step breaks nothing."""
+    app = with_series(opened(COMPARE), bundled)
+    assert not app.exception and not app.error
+    series = read_series(bundled, own_folder(bundled, SETTINGS))
+    found = forgetting(bundled, {n: attach(bundled, series.place(n)) for n in (6, 7)})
+    best = series.best().layer
+    told = next(m.value for m in app.markdown if "on the task it is trained on" in m.value)
+    assert ("stay as they were" in told) == (found.score(best) == 0) and "forgets least" in told
+    table = next(f for f in frames(app) if list(f.index) == ["none", "layer 6", "layer 7"])
+    for layer in (6, 7):
+        assert table.loc[f"layer {layer}", "forgetting"] == pytest.approx(found.score(layer))
+        for task in TASKS:
+            assert table.loc[f"layer {layer}", task] == found.adapted[layer].accuracy[task]
+    assert table.loc["none", "1-digit arithmetic"] == 1.0
+    assert any("not trained on: 1-digit" in str(c.proto) for c in app.get("vega_lite_chart"))
+
+
+def test_the_best_shipped_adapter_is_not_named_without_its_cost(bundled):
+    series = read_series(bundled, SHIPPED)
+    found = forgetting(bundled, {n: attach(bundled, series.place(n)) for n in (4, 5)})
+    said = by_layer._sentence(series.to_frame().query("group == 'all'"), "all", found)
+    assert "layer **5** brings that to **99.1%**, the best on the task it is trained on, **but it forgets** " in said
+    assert f"({percent(found.score(5))}): 1-digit arithmetic falls from 100% to " in said and "of 287" in said
+    drawn = by_layer._drawn(series.to_frame().query("group == 'all'"), found)
+    assert set(drawn["asked"]) == {"trained on: 2-digit", *(f"not trained on: {task}" for task in TASKS)}
+    assert by_layer_chart(drawn, False).to_dict()["layer"]
 
 
 def test_one_prompt_and_answers(data, bundled):
@@ -84,9 +121,11 @@ def test_one_prompt_and_answers(data, bundled):
     assert list(coefficients.columns) == ["neuron", "importance", "base", "layer 6", "layer 7", "top tokens"]
     assert len(coefficients) == 10 and coefficients["importance"].is_monotonic_decreasing
     more, less = (f for f in frames(app) if "change" in f)
-    assert more["change"].is_monotonic_decreasing and less["change"].is_monotonic_decreasing
+    assert more["change"].is_monotonic_decreasing and less["change"].is_monotonic_increasing
     with_minus = more["importance with"] - more["importance without"]
-    assert (abs(with_minus - more["change"]) < 1e-4).all()
+    assert (abs(with_minus - more["change"]) < 1e-4).all() and (more["change"] > 0).all()
+    with_minus = less["importance with"] - less["importance without"]  # a fall is a negative number
+    assert (abs(with_minus - less["change"]) < 1e-4).all() and (less["change"] < 0).all()
     theirs = next(f for f in frames(app) if "28_3696" in f.index)
     assert theirs.loc["28_3696", "ori"] == 6.2
     app.text_input(key="lora prompt").set_value("9-2=").run()
@@ -177,3 +216,37 @@ def test_deep_layers_below_the_adapter_are_refused(data, bundled):
     app.number_input(key="prune from").set_value(5)
     press(app, "Find")
     assert not app.exception and any("compute the same below layer 7" in e.value for e in app.error)
+
+
+def about(steps, accuracy):
+    """What is noted of a training of 920 steps."""
+    return About("f", 5, LoraSettings(), steps, 920, (), {"all": accuracy}, {"all": 0.7556}, "")
+
+
+def test_a_stopped_training_is_marked_and_not_compared(bundled):
+    model = attach(bundled, place_of(SHIPPED, 5))
+    whole, half = (Pruned(((6, 1),), 5, model, about(steps, share)) for steps, share in ((920, 0.95), (0, 0.609)))
+    said = pruned_results._reached(about(920, 0.99), half, None)
+    assert "(stopped after 0 of 920 steps) is at 60.9% of 1,735" in said and "reaches" not in said
+    said = pruned_results._reached(about(920, 0.99), whole, half)
+    assert "reaches 95.0% of 1,735" in said and "it is at 60.9% (stopped after 0 of 920 steps)" in said
+
+
+def test_an_unfinished_layer_is_never_the_best(tmp_path):
+    series = Series(tmp_path, (about(920, 0.8), replace(about(10, 0.9), layer=6)))
+    assert series.best().layer == 5
+    mine = series.to_frame()
+    said = by_layer._sentence(mine, "all", None)
+    assert "layer **5** brings that to **80.0%**" in said and "1 of 1 are above" not in said
+    drawn = by_layer._drawn(mine, None)
+    assert drawn["finished"].tolist() == [True, False] and drawn["steps"].tolist() == ["920 of 920", "10 of 920"]
+    only = Series(tmp_path, (about(10, 0.9),))
+    assert only.best().steps == 10 and "no layer is called the best" in by_layer._sentence(only.to_frame(), "all", None)
+    worse = Series(tmp_path, (about(920, 0.6),)).to_frame()
+    assert "lowers that least, to **60.0%**" in by_layer._sentence(worse, "all", None)
+
+
+@pytest.mark.parametrize(("increase", "words"), [(0.2, "increase most"), (-0.123, "fall by 12.3%"), (0.0, "do not")])
+def test_sentences_follow_the_sign(increase, words):
+    said = bands._most(pd.Series({"increase": increase, "band": "0-1", "top": "top 10"}))
+    assert words in said and "-12.3%" not in said and ("increase most" in said) == (increase > 0)
