@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from pages.shared.charts import PICK
+from pages.shared.charts import PICK, percent_tip, with_percent
 from pages.shared.theme import ATTENTION, EMBEDDING, FFN, RISE, ink
 
 
@@ -37,7 +37,7 @@ def neuron_dots(frame: pd.DataFrame, dark: bool) -> alt.LayerChart:
 def decrease_lines(frame: pd.DataFrame, dark: bool) -> alt.LayerChart:
     """Decreases by number of neurons. Columns: measure, k, decrease (share), cases."""
     measures = ["mask", "keep", "coefficient"]
-    base = alt.Chart(frame).encode(
+    base = alt.Chart(with_percent(frame, "decrease")).encode(
         x=alt.X("k:Q", title="top neurons", scale=alt.Scale(type="log"), axis=alt.Axis(values=sorted(set(frame["k"])))),
         y=alt.Y("decrease:Q", title="decrease", axis=alt.Axis(format="%")),
         color=alt.Color(
@@ -46,7 +46,7 @@ def decrease_lines(frame: pd.DataFrame, dark: bool) -> alt.LayerChart:
         ),
         tooltip=[
             alt.Tooltip("measure:N"), alt.Tooltip("k:Q", title="top neurons"),
-            alt.Tooltip("decrease:Q", format=".3~p"), alt.Tooltip("cases:Q"),
+            percent_tip("decrease"), alt.Tooltip("cases:Q"),
         ],
     )  # fmt: skip
     return (base.mark_line(strokeWidth=2.5) + base.mark_point(filled=True, size=70)).properties(height=280)
@@ -56,17 +56,18 @@ def shallow_bars(frame: pd.DataFrame, dark: bool) -> alt.Chart:
     """Accuracy lost without the filter's neurons, beside random ones. Columns: name, set, decrease."""
     sets = ["found by the filter", "as many random ones"]
     return (
-        alt.Chart(frame)
+        alt.Chart(with_percent(frame, "decrease"))
         .mark_bar()
         .encode(
-            x=alt.X("name:N", sort=None, title="more than M number or operator tokens", axis=alt.Axis(labelAngle=0)),
+            x=alt.X("name:N", sort=list(dict.fromkeys(frame["name"])), title="more than M number or operator tokens",
+                    axis=alt.Axis(labelAngle=0)),
             xOffset=alt.XOffset("set:N", sort=sets),
             y=alt.Y("decrease:Q", title="decrease of accuracy", axis=alt.Axis(format="%")),
             color=alt.Color(
                 "set:N", sort=sets, scale=alt.Scale(domain=sets, range=[FFN, EMBEDDING]),
                 legend=alt.Legend(title=None, orient="top"),
             ),
-            tooltip=["name:N", "set:N", alt.Tooltip("decrease:Q", format=".3~p"), alt.Tooltip("neurons:Q")],
+            tooltip=["name:N", "set:N", percent_tip("decrease"), alt.Tooltip("neurons:Q")],
         )
         .properties(height=280)
     )  # fmt: skip
