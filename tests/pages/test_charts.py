@@ -7,6 +7,8 @@ import pytest
 
 from pages.cna.charts import decrease_lines, shallow_bars
 from pages.edit.charts import tokens_after, tokens_before
+from pages.flow.charts import effect_map
+from pages.lora.charts import columns_beside, increase_by_band
 from pages.shared.charts import head_map, lens_strip, pattern_map, token_bars
 
 TOKENS = pd.DataFrame({"token": ["3", "1", '"\\', "1"], "probability": [0.99966, 3e-4, 3e-5, 1e-6]})
@@ -38,10 +40,18 @@ def parts(spec) -> Iterator[dict]:
             yield from parts(value)
 
 
-@pytest.mark.parametrize("name", CHARTS)
+PATCHED = pd.DataFrame({"layer": 0, "group": ["10", "9"], "value": 0.5, "shown": 0.5, "name": "-", "selected": False})
+ELSEWHERE = {
+    "effects": effect_map(PATCHED, False, "ffn", 1.0, True),
+    "band": increase_by_band(pd.DataFrame({"band": ["0 to 9", "10 to 12"], "top": "9", "increase": 0.5}), False),
+    "columns": columns_beside(pd.DataFrame({"column": "CNA", "whose": ["ours", "paper"], "accuracy": 0.5}), False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*CHARTS, *ELSEWHERE])
 def test_no_chart_leaves_its_order_to_the_data(name):
     """`sort: null` keeps the rows of the data that were drawn before when only the data change."""
-    channels = [part for part in parts(CHARTS[name].to_dict()) if "field" in part and "type" in part]
+    channels = [part for part in parts((CHARTS | ELSEWHERE)[name].to_dict()) if "field" in part and "type" in part]
     assert channels
     assert not [c for c in channels if "sort" in c and c["sort"] is None]
 
