@@ -15,6 +15,7 @@ from core.single_effects import single_effects
 from pages.cna.card import CARD, PLACE, card_here, pick
 from pages.cna.charts import agreement, neuron_dots
 from pages.shared.charts import PICK
+from pages.shared.neuron_words import readings_of
 from pages.shared.present import downloads, short_number, told
 from pages.shared.resources import board, model_key, session_id
 from pages.shared.theme import is_dark
@@ -56,7 +57,7 @@ def deep_neurons(lm: LoadedModel, case: LogicCase, settings: dict[str, Any]) -> 
     st.session_state["neuron table names"] = frame["name"].tolist()
     st.text_input("Neuron", key=CARD, bind="query-params", placeholder="click a dot or a row, or type 7_129",
                   help="Opens a neuron's card: layer_neuron, both from 0.", on_change=_typed)  # fmt: skip
-    card_here(lm, "deep", first=True)
+    card_here(lm, "deep", readings_of(lm, case), first=True)
     downloads("cna-neurons", lm, settings, frame[COLUMNS], lambda dark: neuron_dots(frame, dark))
     with st.expander("The same in the paper: Llama-7B"):
         _paper_table()

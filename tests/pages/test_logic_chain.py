@@ -9,8 +9,10 @@ from streamlit.testing.v1 import AppTest
 from core.chain_files import from_graphml, from_json, to_graphml, to_json
 from core.logic_case import logic_case
 from core.neurons import compare_heads
+from core.record import record
 from pages.cna.chain_chart import chain_chart, edge_frame, node_frame
 from pages.cna.graph import drawn
+from pages.shared.words import code, three_digits
 
 CHAIN, FIND = "pages/cna/logic_chain.py", "pages/cna/find_neurons.py"
 
@@ -86,7 +88,8 @@ def test_bad_prompts(app):
 
 def test_a_neurons_card(app):
     app.text_input(key="neuron").set_value("7_12").run()
-    assert "#### Neuron 7_12" in texts(app) and "coefficient > 0:" in texts(app) and "gate key, with" in texts(app)
+    assert "#### Neuron 7_12" in texts(app) and "promotes: `" in texts(app) and "suppresses: `" in texts(app)
+    assert "gate key, with" in texts(app)
     assert app.selectbox(key="through 7_12").options == ["as it is"]
     app.button(key="edit 7_12").click().run()
     assert [(e.layer, e.neuron, e.factor) for e in app.session_state["edits to add"]] == [(7, 12, 0.0)]
@@ -101,9 +104,29 @@ def test_through_an_attention_layer(app, bundled):
 
     app.text_input(key="neuron").set_value("1_12").run()
     app.selectbox(key="through 1_12").set_value(4).run()
-    expected = top_tokens(bundled, 1, 12, 1.0, 10, 4)
-    line = next(m.value for m in app.markdown if m.value.startswith("coefficient > 0"))
-    assert all(t.strip() in line for t in expected) and not app.exception
+    sign = float(record(bundled, bundled.encode("3+5=")).coefficient[1, -1, 12])
+    for side, coefficient in (("promotes", sign), ("suppresses", -sign)):
+        expected = " ".join(code(t) for t in top_tokens(bundled, 1, 12, coefficient, 10, 4))
+        assert f"{side}: {expected}" in [m.value for m in app.markdown]
+    assert not app.exception
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_neurons_card_and_the_bench_read_it_by_its_sign_in_the_run(app, bundled, sign):
+    shown = table(app, "importance_first")
+    row = shown[shown["coefficient_first"] * sign > 0].iloc[0]
+    app.text_input(key="neuron").set_value(row["name"]).run()
+    assert f"coefficient {three_digits(row['coefficient_first'])} after `3+5=`" in captions(app)
+    line = next(m.value for m in app.markdown if m.value.startswith("promotes: "))
+    assert [t for t in line.replace("␣", "").replace("`", "").split()[1:] if t] == row["tokens"].replace(
+        "␣", ""
+    ).split()
+    app.button(key=f"edit {row['name']}").click().run()
+    wait(app.switch_page("pages/edit/what_if.py").run())
+    wanted = (
+        f"promotes {' '.join(line.split()[1:7])} (coefficient {three_digits(row['coefficient_first'])} after `3+5=`)"
+    )
+    assert wanted in [c.value for c in app.caption]
 
 
 def test_graph_controls(app):

@@ -7,8 +7,12 @@ from streamlit.testing.v1 import AppTest
 
 from core.edit_set import EditSet
 from core.hooks import ScaleHead, ScaleNeuron
+from core.promoters import promoters
 from core.recipe import Recipe
 from core.recipe_link import to_link
+from core.vocabulary import top_tokens
+from pages.edit.adding import SHOWN
+from pages.shared.words import code
 from tests.pages.test_arithmetic_heads import wait
 
 APP, PAGE = "../../app.py", "pages/edit/what_if.py"
@@ -165,9 +169,34 @@ def test_neurons_of_a_word_are_added(app):
     press(app, "Add these neurons")
     layer, neuron = map(int, chosen[0].split("_"))
     assert on_bench(app).active == (ScaleNeuron(layer, neuron, 0.0),)
+    assert any(c.value.startswith("promotes `") and "as found by `eight`" in c.value for c in app.caption)
     app.text_input(key="add word").set_value("zzyzx")
     press(app, "Search")
     assert any("zzyzx" in e.value for e in app.error) and not app.exception
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_neuron_of_a_word_is_named_by_the_sign_it_was_found_with(app, bundled, sign):
+    """7_470 promotes "eight" by a negative coefficient; by a positive one it says other numbers."""
+    found = promoters(bundled, "eight", SHOWN).found
+    best = next(p for p in found if p.sign == sign and (p.layer, p.neuron, -sign) not in
+                {(q.layer, q.neuron, q.sign) for q in found})  # fmt: skip
+    app.button_group(key="add by").set_value("Neurons of a word").run()
+    app.text_input(key="add word").set_value("eight")
+    press(app, "Search")
+    app.multiselect(key="add found").set_value([f"{best.layer}_{best.neuron}"])
+    press(app, "Add these neurons")
+    tokens = " ".join(code(token) for token in best.top_tokens[:6])
+    side = "< 0" if sign < 0 else "> 0"
+    assert f"promotes {tokens} (coefficient {side}, as found by `eight`)" in [c.value for c in app.caption]
+
+
+def test_a_neuron_of_no_run_is_shown_with_both_signs(app, bundled):
+    by_hand(app, "7_470")
+    sides = [" ".join(code(t) for t in top_tokens(bundled, 7, 470, sign, 6)) for sign in (1.0, -1.0)]
+    assert f"promotes {sides[0]}; suppresses {sides[1]} (a negative coefficient swaps the two)" in [
+        c.value for c in app.caption
+    ]
 
 
 def test_edits_of_other_pages_are_taken_over():
