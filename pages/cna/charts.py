@@ -3,15 +3,16 @@
 import altair as alt
 import pandas as pd
 
+from pages.cna.roles import ROLES
 from pages.shared.charts import PICK, percent_tip, with_percent
 from pages.shared.theme import ATTENTION, EMBEDDING, FFN, RISE, ink
 
 
 def neuron_dots(frame: pd.DataFrame, dark: bool) -> alt.LayerChart:
-    """Change of importance by layer, a dot a neuron; a click picks one.
+    """Change of importance by layer, a dot a neuron, coloured by role; a click picks one.
 
-    Columns: name, layer, change, importance_first, importance_second, coefficient_first,
-    coefficient_second, tokens, selected.
+    Columns: name, layer, place, change, role, importance_first, importance_second, coefficient_first,
+    coefficient_second, tokens, short, tops (whether it is labelled), selected.
     """
     pick = alt.selection_point(name=PICK, fields=["name"], on="click", clear="dblclick")
     base = alt.Chart(frame).encode(
@@ -20,6 +21,7 @@ def neuron_dots(frame: pd.DataFrame, dark: bool) -> alt.LayerChart:
         y=alt.Y("change:Q", title="change of importance (nats)"),
         tooltip=[
             alt.Tooltip("name:N", title="neuron"),
+            alt.Tooltip("role:N"),
             alt.Tooltip("change:Q", format=".3~r", title="change (nats)"),
             alt.Tooltip("importance_first:Q", format=".3~r", title="importance, heads on"),
             alt.Tooltip("importance_second:Q", format=".3~r", title="importance, heads off"),
@@ -28,9 +30,13 @@ def neuron_dots(frame: pd.DataFrame, dark: bool) -> alt.LayerChart:
             alt.Tooltip("tokens:N", title="promotes"),
         ],
     )
-    dots = base.mark_circle(size=90, color=FFN, opacity=0.75, cursor="pointer").add_params(pick)
+    color = alt.Color(
+        "role:N", sort=list(ROLES), scale=alt.Scale(domain=list(ROLES), range=[FFN, RISE, EMBEDDING]),
+        legend=alt.Legend(title=None, orient="top"),
+    )  # fmt: skip
+    dots = base.mark_circle(size=90, opacity=0.75, cursor="pointer").encode(color=color).add_params(pick)
     ring = base.transform_filter("datum.selected").mark_point(size=220, stroke=ink(dark), strokeWidth=2.5)
-    names = base.transform_filter("datum.rank <= 6").mark_text(align="left", dx=8, color=ink(dark), fontSize=12)
+    names = base.transform_filter("datum.tops").mark_text(align="left", dx=8, color=ink(dark), fontSize=12)
     return (dots + ring + names.encode(text="short:N")).properties(height=330)
 
 

@@ -14,6 +14,7 @@ from core.progress import Progress
 from core.single_effects import single_effects
 from pages.cna.card import CARD, PLACE, card_here, pick
 from pages.cna.charts import agreement, neuron_dots
+from pages.cna.roles import AGAINST, CARRIES, ORDERS, Order, in_order, role_of
 from pages.shared.charts import PICK
 from pages.shared.neuron_words import readings_of
 from pages.shared.present import downloads, short_number, told
@@ -22,8 +23,11 @@ from pages.shared.theme import is_dark
 from pages.shared.waiting import outcome, wait_for
 from pages.shared.words import code, head_name, listed, percent, three_digits
 
+LABELLED = 6
 COLUMNS = [
+    "rank",
     "name",
+    "role",
     "change",
     "importance_first",
     "importance_second",
@@ -32,6 +36,8 @@ COLUMNS = [
     "tokens",
 ]
 SHOWN = {
+    "rank": st.column_config.NumberColumn("rank", help="By change, largest first: the order of the paper's CNA."),
+    "role": st.column_config.TextColumn("role", help="By importance with all heads on, and change."),
     "name": "neuron", "tokens": st.column_config.TextColumn("promotes", width="large"),
     "change": short_number("change", "Importance with the heads on minus with them off, nats."),
     "importance_first": short_number("imp. on", "Importance with all heads on, nats."),
@@ -44,12 +50,15 @@ SHOWN = {
 def deep_neurons(lm: LoadedModel, case: LogicCase, settings: dict[str, Any]) -> None:
     """Dot plot, sentence, table like table 4, the picked neuron's card."""
     st.header("2 · Which neurons carry it?")
-    frame = table_of(case)
+    order = st.segmented_control("Order", ORDERS, default=ORDERS[0], key="neuron_order", bind="query-params",
+                                 required=True)  # fmt: skip
+    frame = table_of(case, order)
     st.altair_chart(
         neuron_dots(frame, is_dark()), key="neuron dots", on_select=_dot, selection_mode=PICK,
         alt="Change of importance of the top neurons by layer",
     )  # fmt: skip
-    _sentence(lm, case, frame)
+    st.markdown(_sentence(lm, case, frame))
+    _exact(case)
     st.dataframe(
         frame[COLUMNS], hide_index=True, key="neuron table", on_select=_row, selection_mode="single-row", height=320,
         column_config=SHOWN,
@@ -66,8 +75,8 @@ def deep_neurons(lm: LoadedModel, case: LogicCase, settings: dict[str, Any]) -> 
             _first_order(lm, case)
 
 
-def table_of(case: LogicCase) -> pd.DataFrame:
-    """The ranked neurons as the chart and the table show them."""
+def table_of(case: LogicCase, order: Order) -> pd.DataFrame:
+    """The ranked neurons as the chart and the table show them; `tops` marks the first rows, which are labelled."""
     frame = case.neurons.to_frame()
     frame["name"] = [f"{layer}_{neuron}" for layer, neuron in case.neurons.pairs]
     frame["tokens"] = [" ".join(t.strip() or "␣" for t in tokens) for tokens in case.tokens]
@@ -76,6 +85,9 @@ def table_of(case: LogicCase) -> pd.DataFrame:
     sizes = frame.groupby("layer")["layer"].transform("size")
     frame["place"] = (frame.groupby("layer").cumcount() + 0.5) / sizes
     frame["selected"] = frame["name"] == st.session_state.get(CARD)
+    frame["role"] = [role_of(*pair) for pair in zip(frame["importance_first"], frame["change"], strict=True)]
+    frame = in_order(frame, order)
+    frame["tops"] = frame.index < LABELLED
     return frame
 
 
@@ -95,15 +107,44 @@ def _typed() -> None:
     st.session_state[PLACE] = "deep"
 
 
-def _sentence(lm: LoadedModel, case: LogicCase, frame: pd.DataFrame) -> None:
+def _sentence(lm: LoadedModel, case: LogicCase, frame: pd.DataFrame) -> str:
     c, names = case.neurons, listed([head_name(*h) for h in case.heads])
-    best = frame.iloc[0]
     total, after = float(c.importance_first.clamp_min(0).sum()), float(c.importance_second.clamp_min(0).sum())
-    st.markdown(
-        f"Without {names}, the importance of these {len(frame)} neurons for {code(lm.token(c.target))} falls from "
-        f"{three_digits(total)} to {three_digits(after)} nats (positive ones summed). The first is **{best['name']}**, "
-        f"which promotes {' '.join(code(t) for t in case.tokens[0][:5])}."
+    by_rank = frame.sort_values("rank")
+    return (
+        f"Without {names}, the importance of these {len(frame)} neurons for {code(lm.token(c.target))} goes from "
+        f"{three_digits(total)} to {three_digits(after)} nats (positive ones summed). "
+        + _carriers(case, by_rank[by_rank["role"] == CARRIES])
+        + _against(by_rank[by_rank["role"] == AGAINST])
     )
+
+
+def _carriers(case: LogicCase, carriers: pd.DataFrame) -> str:
+    if carriers.empty:
+        return "None of them carries the answer: none has a positive importance that is smaller without the heads."
+    best = carriers.iloc[0]
+    tokens = " ".join(code(t) for t in case.tokens[int(best["rank"]) - 1][:5])
+    return (
+        f"{len(carriers)} of them carry the answer. **{best['name']}** leads: its importance goes from "
+        f"{three_digits(best['importance_first'])} to {three_digits(best['importance_second'])} nats, and it promotes "
+        f"{tokens}."
+    )
+
+
+def _against(against: pd.DataFrame) -> str:
+    if against.empty:
+        return ""
+    first = against.iloc[0]
+    many = f"{len(against)} work" if len(against) > 1 else "One works"
+    return (
+        f" {many} against the answer; the first of them is **{first['name']}** (rank {first['rank']} by change, "
+        f"importance {three_digits(first['importance_first'])} nats with the heads on and "
+        f"{three_digits(first['importance_second'])} without)."
+    )
+
+
+def _exact(case: LogicCase) -> None:
+    c = case.neurons
     st.caption(
         f"Exact: of {c.compared:,} neurons, {c.by_full_vocabulary} needed the full vocabulary; bounds decided the "
         "others. Layers below the heads are the same in both runs."

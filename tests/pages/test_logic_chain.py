@@ -12,6 +12,7 @@ from core.neurons import compare_heads
 from core.record import record
 from pages.cna.chain_chart import chain_chart, edge_frame, node_frame
 from pages.cna.graph import drawn
+from pages.cna.roles import role_of
 from pages.shared.words import code, three_digits
 
 CHAIN, FIND = "pages/cna/logic_chain.py", "pages/cna/find_neurons.py"
@@ -65,10 +66,40 @@ def test_neurons_are_those_of_the_comparison(app, bundled):
     app.session_state["heads"] = ["5_2", "4_6"]
     wait(app.run())
     assert "picked in the sidebar" in captions(app)
+    app.button_group(key="neuron_order").set_value("by change (CNA)").run()
     shown = table(app, "importance_first")
     expected = compare_heads(bundled, "3+5=", [(5, 2), (4, 6)], 99)
+    assert shown["rank"].tolist() == list(range(1, 100))
     assert shown["name"].tolist() == [f"{layer}_{n}" for layer, n in expected.pairs]
     assert shown["change"].tolist() == pytest.approx(expected.change.tolist())
+
+
+def test_a_neuron_that_works_against_the_answer_is_no_carrier(app, bundled):
+    """8/2=: the largest change is that of a neuron with negative importance in the original run."""
+    app.text_input(key="chain_prompt").set_value("8/2=")
+    press(app, "Look inside")
+    shown = table(app, "importance_first")
+    top = shown[shown["rank"] == 1].iloc[0]
+    assert top["importance_first"] < 0 and top["role"] == "works against it"
+    lead = shown.iloc[0]
+    assert lead["importance_first"] > 0 and lead["change"] > 0 and lead["role"] == "carries the answer"
+    text = texts(app)
+    assert f"**{lead['name']}** leads" in text and f"the first of them is **{top['name']}** (rank 1 by change" in text
+    assert f"{(shown['role'] == 'carries the answer').sum()} of them carry the answer" in text
+    for role, rows in shown.groupby("role"):
+        assert rows["change"].is_monotonic_decreasing, role
+    app.button_group(key="neuron_order").set_value("by change (CNA)").run()
+    again = table(app, "importance_first")
+    assert again["change"].is_monotonic_decreasing and set(again["name"]) == set(shown["name"])
+    assert again["name"].iloc[0] == top["name"] and "leads: its importance" in texts(app) and not app.exception
+
+
+@pytest.mark.parametrize("importance,change,role", [
+    (-1.88, 15.7, "works against it"), (-1.0, -0.5, "works against it"), (2.0, 1.0, "carries the answer"),
+    (2.0, -1.0, "neither"), (0.0, 1.0, "neither"),
+])  # fmt: skip
+def test_roles(importance, change, role):
+    assert role_of(importance, change) == role
 
 
 def test_another_prompt_and_k(app):
