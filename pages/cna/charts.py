@@ -5,13 +5,13 @@ import pandas as pd
 
 from pages.cna.roles import ROLES
 from pages.shared.charts import PICK, percent_tip, with_percent
-from pages.shared.theme import ATTENTION, EMBEDDING, FFN, RISE, ink
+from pages.shared.theme import ATTENTION, EMBEDDING, FFN, RISE, RISE_PALE, ink
 
 
 def neuron_dots(frame: pd.DataFrame, dark: bool) -> alt.LayerChart:
     """Change of importance by layer, a dot a neuron, coloured by role; a click picks one.
 
-    Columns: name, layer, place, change, role, importance_first, importance_second, coefficient_first,
+    Columns: name, layer, place, change, role, carried, importance_first, importance_second, coefficient_first,
     coefficient_second, tokens, short, tops (whether it is labelled), selected.
     """
     pick = alt.selection_point(name=PICK, fields=["name"], on="click", clear="dblclick")
@@ -22,6 +22,7 @@ def neuron_dots(frame: pd.DataFrame, dark: bool) -> alt.LayerChart:
         tooltip=[
             alt.Tooltip("name:N", title="neuron"),
             alt.Tooltip("role:N"),
+            alt.Tooltip("carried:Q", format=".3~r", title="carried (nats)"),
             alt.Tooltip("change:Q", format=".3~r", title="change (nats)"),
             alt.Tooltip("importance_first:Q", format=".3~r", title="importance, heads on"),
             alt.Tooltip("importance_second:Q", format=".3~r", title="importance, heads off"),
@@ -31,7 +32,7 @@ def neuron_dots(frame: pd.DataFrame, dark: bool) -> alt.LayerChart:
         ],
     )
     color = alt.Color(
-        "role:N", sort=list(ROLES), scale=alt.Scale(domain=list(ROLES), range=[FFN, RISE, EMBEDDING]),
+        "role:N", sort=list(ROLES), scale=alt.Scale(domain=list(ROLES), range=[FFN, RISE_PALE, RISE, EMBEDDING]),
         legend=alt.Legend(title=None, orient="top"),
     )  # fmt: skip
     dots = base.mark_circle(size=90, opacity=0.75, cursor="pointer").encode(color=color).add_params(pick)

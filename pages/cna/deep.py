@@ -14,7 +14,7 @@ from core.progress import Progress
 from core.single_effects import single_effects
 from pages.cna.card import CARD, PLACE, card_here, pick
 from pages.cna.charts import agreement, neuron_dots
-from pages.cna.roles import AGAINST, CARRIES, ORDERS, Order, in_order, role_of
+from pages.cna.roles import AGAINST, CARRIES, ORDERS, TURNS, Order, carried, in_order, role_of
 from pages.shared.charts import PICK
 from pages.shared.neuron_words import readings_of
 from pages.shared.present import downloads, short_number, told
@@ -28,6 +28,7 @@ COLUMNS = [
     "rank",
     "name",
     "role",
+    "carried",
     "change",
     "importance_first",
     "importance_second",
@@ -39,6 +40,8 @@ SHOWN = {
     "rank": st.column_config.NumberColumn("rank", help="By change, largest first: the order of the paper's CNA."),
     "role": st.column_config.TextColumn("role", help="By importance with all heads on, and change."),
     "name": "neuron", "tokens": st.column_config.TextColumn("promotes", width="large"),
+    "carried": short_number("carried", "The part of the change that is lost support: importance with the heads on "
+                            "minus that with them off, where below 0 counts as 0; nats."),
     "change": short_number("change", "Importance with the heads on minus with them off, nats."),
     "importance_first": short_number("imp. on", "Importance with all heads on, nats."),
     "importance_second": short_number("imp. off", "Importance with the heads off, nats."),
@@ -85,7 +88,8 @@ def table_of(case: LogicCase, order: Order) -> pd.DataFrame:
     sizes = frame.groupby("layer")["layer"].transform("size")
     frame["place"] = (frame.groupby("layer").cumcount() + 0.5) / sizes
     frame["selected"] = frame["name"] == st.session_state.get(CARD)
-    frame["role"] = [role_of(*pair) for pair in zip(frame["importance_first"], frame["change"], strict=True)]
+    both = list(zip(frame["importance_first"].tolist(), frame["importance_second"].tolist(), strict=True))
+    frame["role"], frame["carried"] = [role_of(*pair) for pair in both], [carried(*pair) for pair in both]
     frame = in_order(frame, order)
     frame["tops"] = frame.index < LABELLED
     return frame
@@ -114,14 +118,15 @@ def _sentence(lm: LoadedModel, case: LogicCase, frame: pd.DataFrame) -> str:
     return (
         f"Without {names}, the importance of these {len(frame)} neurons for {code(lm.token(c.target))} goes from "
         f"{three_digits(total)} to {three_digits(after)} nats (positive ones summed). "
-        + _carriers(case, by_rank[by_rank["role"] == CARRIES])
+        + _carriers(case, frame[frame["role"] == CARRIES].sort_values("carried", ascending=False, kind="stable"))
+        + _turning(int((frame["role"] == TURNS).sum()))
         + _against(by_rank[by_rank["role"] == AGAINST])
     )
 
 
 def _carriers(case: LogicCase, carriers: pd.DataFrame) -> str:
     if carriers.empty:
-        return "None of them carries the answer: none has a positive importance that is smaller without the heads."
+        return "None of them carries the answer: what they add with the heads on is little, or stays without the heads."
     best = carriers.iloc[0]
     tokens = " ".join(code(t) for t in case.tokens[int(best["rank"]) - 1][:5])
     return (
@@ -129,6 +134,10 @@ def _carriers(case: LogicCase, carriers: pd.DataFrame) -> str:
         f"{three_digits(best['importance_first'])} to {three_digits(best['importance_second'])} nats, and it promotes "
         f"{tokens}."
     )
+
+
+def _turning(n: int) -> str:
+    return f" {n} turn{'s' if n == 1 else ''} against it once the heads are off." if n else ""
 
 
 def _against(against: pd.DataFrame) -> str:

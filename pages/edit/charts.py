@@ -60,14 +60,16 @@ def tokens_beside(frame: pd.DataFrame, dark: bool) -> alt.TopLevelMixin:
 
 def effect_bars(frame: pd.DataFrame, dark: bool) -> alt.Chart:
     """What each edit does alone, and how much less the set does without it. Columns: edit, measure, kl."""
-    order = list(dict.fromkeys(frame["edit"]))
+    order, most = list(dict.fromkeys(frame["edit"])), float(frame["kl"].max())
+    end = most if most >= 1e-6 else 1.0  # where nothing moves, an axis of rounding errors would look like an effect
     return (
         alt.Chart(frame)
         .mark_bar()
         .encode(
             y=alt.Y("edit:N", sort=order, title=None, axis=alt.Axis(labelOverlap=False)),
             yOffset=alt.YOffset("measure:N", sort=["alone", "set without it"]),
-            x=alt.X("kl:Q", title="distance of the next token from the original's (KL, nats)"),
+            x=alt.X("kl:Q", title="distance of the next token from the original's (KL, nats)",
+                    scale=alt.Scale(domain=[0, end], nice=True)),
             color=alt.Color("measure:N", legend=alt.Legend(title=None, orient="top"),
                             scale=alt.Scale(domain=["alone", "set without it"], range=[FFN, EMBEDDING])),
             tooltip=["edit:N", "measure:N", alt.Tooltip("kl:Q", format=".3~r")],

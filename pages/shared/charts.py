@@ -132,7 +132,7 @@ def pattern_map(frame: pd.DataFrame, dark: bool) -> alt.Chart:
 def head_map(frame: pd.DataFrame, dark: bool, title: str) -> alt.Chart:
     """Relative decrease by layer and head; a click picks a head.
 
-    Columns: layer, head, name, decrease (a share), original, intervened, selected, paper.
+    Columns: layer, head, name, decrease (a share), original, intervened, prompts (how many), selected, paper.
     """
     limit = float(frame["decrease"].abs().max())
     n_heads, n_layers = frame["head"].nunique(), frame["layer"].nunique()
@@ -152,6 +152,7 @@ def head_map(frame: pd.DataFrame, dark: bool, title: str) -> alt.Chart:
             percent_tip("decrease", "relative decrease"),
             percent_tip("original", "nothing off"),
             percent_tip("intervened", "head off"),
+            alt.Tooltip("prompts:Q"),
             alt.Tooltip("paper:N", title="this head in Llama-7B (paper)"),
         ],
     )

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from pages.cna.charts import decrease_lines, shallow_bars
-from pages.edit.charts import tokens_after, tokens_before
+from pages.edit.charts import effect_bars, tokens_after, tokens_before
 from pages.flow.charts import effect_map
 from pages.lora.charts import columns_beside, increase_by_band
 from pages.shared.charts import head_map, lens_strip, pattern_map, token_bars
@@ -17,7 +17,8 @@ EDITED = pd.DataFrame(
 )
 LENS = pd.DataFrame({"after": ["input", *map(str, range(12))], "token": ["3"] * 13, "probability": [0.9998] * 13})
 HEADS = pd.DataFrame({"layer": [0, 0], "head": [0, 1], "name": ["0_0", "0_1"], "decrease": [0.9998, 0.0],
-                      "original": 0.9999, "intervened": [0.0002, 0.9999], "selected": False, "paper": "-"})  # fmt: skip
+                      "original": 0.9999, "intervened": [0.0002, 0.9999], "prompts": 9,
+                      "selected": False, "paper": "-"})  # fmt: skip
 CHARTS = {
     "token bars": token_bars(TOKENS, False), "lens": lens_strip(LENS, False),
     "original": tokens_before(EDITED, False), "edited": tokens_after(EDITED, False),
@@ -63,6 +64,12 @@ def test_shares_are_written_in_words(name):
     assert not [part for part in parts(spec) if str(part.get("format", "")).endswith("~p")]
     texts = [str(v) for rows in spec["datasets"].values() for row in rows for k, v in row.items() if "_text" in k]
     assert texts and "100%" not in texts
+
+
+@pytest.mark.parametrize("kl,end", [(1e-13, 1.0), (0.0, 1.0), (0.25, 0.25)])
+def test_an_axis_shows_no_rounding_errors_as_effects(kl, end):
+    spec = effect_bars(pd.DataFrame({"edit": ["head 3_0"], "measure": ["alone"], "kl": [kl]}), False).to_dict()
+    assert spec["encoding"]["x"]["scale"]["domain"] == [0, end]
 
 
 @pytest.mark.parametrize("name,n", [("token bars", 4), ("original", 3), ("edited", 3)])

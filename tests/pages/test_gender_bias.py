@@ -74,7 +74,10 @@ def test_edit_before_and_after(app):
     assert list(table.index) == ["original", "edited", "change"]
     assert list(table.columns) == ["total", "woman bias", "man bias", "mean size"]
     assert float(table.loc["edited", "total"]) < float(table.loc["original", "total"])
-    assert "2 draws of 18 random neurons" in texts(app) and "Arithmetic accuracy over 40 prompts" in texts(app)
+    assert "2 draws of 18 random neurons" in texts(app) and "Arithmetic accuracy goes from" in texts(app)
+    assert "% of 40 prompts to" in texts(app)
+    accuracy = next(d.value for d in app.dataframe if "all" in d.value.columns)
+    assert accuracy.loc["edited", "all"].endswith("% of 40") and accuracy.loc["original", "+"].endswith("% of 10")
     app.number_input(key="bias_n").set_value(1).run()
     assert "choice has changed" in captions(wait(app))
     press(app, "Edit these neurons")
@@ -96,7 +99,7 @@ def test_curve(app):
     press(wait(app), "Draw the curve")
     assert not app.exception and not app.error
     table = next(d.value for d in app.dataframe if "neutral" in d.value.columns)
-    assert table["neurons"].tolist() == [0, 1, 2, 3, 4, 5]
+    assert table["neurons"].tolist() == [0, 1, 2, 3, 4, 5] and set(table["prompts"]) == {40}
     assert "smallest in mean size" in texts(app) or "No number of neurons" in texts(app)
 
 

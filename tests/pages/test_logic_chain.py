@@ -12,7 +12,7 @@ from core.neurons import compare_heads
 from core.record import record
 from pages.cna.chain_chart import chain_chart, edge_frame, node_frame
 from pages.cna.graph import drawn
-from pages.cna.roles import role_of
+from pages.cna.roles import carried, role_of
 from pages.shared.words import code, three_digits
 
 CHAIN, FIND = "pages/cna/logic_chain.py", "pages/cna/find_neurons.py"
@@ -82,24 +82,28 @@ def test_a_neuron_that_works_against_the_answer_is_no_carrier(app, bundled):
     top = shown[shown["rank"] == 1].iloc[0]
     assert top["importance_first"] < 0 and top["role"] == "works against it"
     lead = shown.iloc[0]
-    assert lead["importance_first"] > 0 and lead["change"] > 0 and lead["role"] == "carries the answer"
+    assert lead["role"] == "carries the answer" and lead["importance_first"] == shown["importance_first"].max()
+    assert lead["carried"] > 0.9 * lead["change"] > 0  # and not one that adds little and then turns against it
     text = texts(app)
     assert f"**{lead['name']}** leads" in text and f"the first of them is **{top['name']}** (rank 1 by change" in text
     assert f"{(shown['role'] == 'carries the answer').sum()} of them carry the answer" in text
-    for role, rows in shown.groupby("role"):
-        assert rows["change"].is_monotonic_decreasing, role
+    groups = dict(list(shown.groupby("role")))
+    assert len(groups) >= 2 and groups.pop("carries the answer")["carried"].is_monotonic_decreasing
+    assert all(rows["rank"].is_monotonic_increasing for rows in groups.values())
     app.button_group(key="neuron_order").set_value("by change (CNA)").run()
     again = table(app, "importance_first")
     assert again["change"].is_monotonic_decreasing and set(again["name"]) == set(shown["name"])
     assert again["name"].iloc[0] == top["name"] and "leads: its importance" in texts(app) and not app.exception
 
 
-@pytest.mark.parametrize("importance,change,role", [
-    (-1.88, 15.7, "works against it"), (-1.0, -0.5, "works against it"), (2.0, 1.0, "carries the answer"),
-    (2.0, -1.0, "neither"), (0.0, 1.0, "neither"),
+@pytest.mark.parametrize("on,off,role,lost", [
+    (-1.88, -17.6, "works against it", 0.0), (-1.0, -0.5, "works against it", 0.0),
+    (2.0, 1.0, "carries the answer", 1.0), (2.0, -1.5, "carries the answer", 2.0), (2.0, 3.0, "neither", -1.0),
+    (0.004, -11.0, "turns against it without the heads", 0.004), (0.0, -1.0, "turns against it without the heads", 0.0),
+    (0.0, 0.0, "neither", 0.0),
 ])  # fmt: skip
-def test_roles(importance, change, role):
-    assert role_of(importance, change) == role
+def test_roles(on, off, role, lost):
+    assert role_of(on, off) == role and carried(on, off) == lost
 
 
 def test_another_prompt_and_k(app):
@@ -199,7 +203,8 @@ def test_the_shallow_filter(app):
     wait(app)
     assert not app.exception and not app.error
     shown = table(app, "control_decrease")
-    assert len(shown) == 4 and shown["neurons"].is_monotonic_decreasing
+    assert len(shown) == 4 and shown["neurons"].is_monotonic_decreasing and (shown["prompts"] > 50).all()
+    assert f"% of {shown['prompts'].iloc[0]} prompts right" in texts(app)
     app.text_input(key="shallow_M").set_value("none")
     [b for b in app.button if b.label == "Measure"][1].click().run()
     assert "whole numbers for M" in app.error[0].value

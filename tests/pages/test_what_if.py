@@ -86,6 +86,9 @@ def test_edits_by_hand_change_the_answers(app):
     assert changed > 0 and f"{changed} of 2 greedy continuations change" in texts(app)
     accuracy = next(d.value for d in app.dataframe if "1D+" in d.value.columns)
     assert list(accuracy.index) == ["original", "edited", "change"] and len(accuracy.columns) == 9
+    asked = accuracy.loc["original"].str.extract(r"% of (\d+)$")[0].astype(int)
+    assert asked["all"] == asked.drop("all").sum() > 0 and set(asked.drop("all")) == {5}
+    assert "accuracy goes from" in texts(app) and f"% of {asked['all']} to" in texts(app)
     assert "edit" in app.query_params
 
 
@@ -94,6 +97,21 @@ def test_factor_one_does_nothing(app):
     assert "The edits do nothing here" in told(app) and "No probability changes" in texts(app)
     frame = answers(app)
     assert (frame["original"] == frame["edited"]).all()
+
+
+def test_single_edits_that_do_nothing_are_said_to(app):
+    """Not "moves it most (0.000000000)" on an axis of rounding errors."""
+    by_hand(app, "3_0 3_1", "head", 1.0)
+    press(app, "Measure each edit")
+    assert "Nothing changes: neither the whole set nor any edit" in texts(app) and "moves it most" not in texts(app)
+
+
+def test_the_sentence_never_says_from_a_share_to_the_same(app):
+    by_hand(app, "3_7", "head", 0.5)  # 99.966% to 99.984%
+    sentence = next((m.value for m in app.markdown if "changes most: from" in m.value), "")
+    assert sentence
+    before, after = sentence.rstrip(".").split("from ")[1].split(" to ")
+    assert before != after
 
 
 def test_switch_factor_remove_undo_redo(app):
