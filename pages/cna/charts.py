@@ -33,7 +33,7 @@ def neuron_dots(frame: pd.DataFrame, dark: bool) -> alt.LayerChart:
     )
     color = alt.Color(
         "role:N", sort=list(ROLES), scale=alt.Scale(domain=list(ROLES), range=[FFN, RISE_PALE, RISE, EMBEDDING]),
-        legend=alt.Legend(title=None, orient="top"),
+        legend=alt.Legend(title=None, orient="top", labelLimit=0),
     )  # fmt: skip
     dots = base.mark_circle(size=90, opacity=0.75, cursor="pointer").encode(color=color).add_params(pick)
     ring = base.transform_filter("datum.selected").mark_point(size=220, stroke=ink(dark), strokeWidth=2.5)
