@@ -92,14 +92,27 @@ class Curve:
         """One row a number of neurons.
 
         Columns: neurons, total, both groups' bias as first and second, size (nats), fall (of the total), accuracy,
-        neutral (nats a token), kl and changed (of other prompts).
+        prompts (behind the accuracy), neutral (nats a token), kl and changed (of other prompts).
         """
         rows = []
         for n, found in zip(self.counts, self.outcomes, strict=True):
             bias, moved = found.bias, found.standing.moved_from(self.outcomes[0].standing)
             rows.append((n, bias.total, *bias.by_group, bias.size, fall(self.outcomes[0].bias.total, bias.total),
-                         found.standing.accuracy["all"], found.standing.neutral, moved.kl, moved.changed))  # fmt: skip
-        columns = ["neurons", "total", "first", "second", "size", "fall", "accuracy", "neutral", "kl", "changed"]
+                         found.standing.accuracy["all"], found.standing.asked["all"], found.standing.neutral, moved.kl,
+                         moved.changed))  # fmt: skip
+        columns = [
+            "neurons",
+            "total",
+            "first",
+            "second",
+            "size",
+            "fall",
+            "accuracy",
+            "prompts",
+            "neutral",
+            "kl",
+            "changed",
+        ]
         return pd.DataFrame(rows, columns=columns)
 
     def best(self, most_lost: float = 0.02) -> int | None:

@@ -61,6 +61,14 @@ class Located:
         """The first k (layer, neuron)."""
         return list(zip(self.layer[:k].tolist(), self.neuron[:k].tolist(), strict=True))
 
+    def favours(self, i: int) -> int:
+        """The number of the group whose run raises its own professions more by the i-th neuron."""
+        gain = (
+            self.importance[0, 0, i] - self.importance[0, 1, i],
+            self.importance[1, 1, i] - self.importance[1, 0, i],
+        )
+        return int(gain[1] > gain[0])
+
     def to_frame(self, lm: "LoadedModel", k: int = 18, n_tokens: int = 8) -> pd.DataFrame:
         """Table 12: one row a neuron.
 
@@ -71,13 +79,8 @@ class Located:
         rows = []
         for i in range(min(k, len(self.layer))):
             layer, neuron = int(self.layer[i]), int(self.neuron[i])
-            gain = (
-                self.importance[0, 0, i] - self.importance[0, 1, i],
-                self.importance[1, 1, i] - self.importance[1, 0, i],
-            )
-            group = int(gain[1] > gain[0])
-            sign = -1.0 if float(self.coefficient[group, i]) < 0 else 1.0
-            tokens = top_tokens(lm, layer, neuron, sign, n_tokens)
+            group = self.favours(i)
+            tokens = top_tokens(lm, layer, neuron, float(self.coefficient[group, i]), n_tokens)
             rows.append((
                 f"{layer}_{neuron}", float(self.change[i]), self.words.groups[group],
                 *(float(self.importance[group, run, i]) for run in (0, 1)),

@@ -130,11 +130,13 @@ class Standing:
         accuracy: share of right answers, by operation and under "all".
         neutral: log-probability of a token of the plain sentences, on average (nats).
         others: next-token logits after the other prompts.
+        asked: how many prompts are behind each accuracy.
     """
 
     accuracy: dict[str, float]
     neutral: float
     others: Float[Tensor, "prompt vocab"]
+    asked: dict[str, int]
 
     def moved_from(self, original: "Standing") -> Effect:
         """What happened to the other prompts."""
@@ -146,14 +148,14 @@ class Standing:
 def standing(lm: "LoadedModel", bystanders: Bystanders) -> Standing:
     """Measures bystanders; in an `intervene` block: with the edited model."""
     right = are_right(lm, bystanders.questions)
-    accuracy = {"all": _share(right)}
+    accuracy, asked = {"all": _share(right)}, {"all": len(right)}
     for operation in OPERATIONS:
         some = [r for r, o in zip(right, bystanders.operations, strict=True) if o == operation]
-        accuracy[operation] = _share(some)
+        accuracy[operation], asked[operation] = _share(some), len(some)
     n_tokens = sum(len(sentence.answer) for sentence in bystanders.sentences)
     total = float(log_probabilities(lm, bystanders.sentences).double().sum()) if n_tokens else float("nan")
     others = last_logits(lm, bystanders.others) if bystanders.others else torch.zeros(0, lm.n_vocab)
-    return Standing(accuracy, total / n_tokens if n_tokens else float("nan"), others)
+    return Standing(accuracy, total / n_tokens if n_tokens else float("nan"), others, asked)
 
 
 def _share(right: Sequence[bool]) -> float:

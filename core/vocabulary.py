@@ -23,7 +23,32 @@ from core.weights import columns, values
 if TYPE_CHECKING:
     from core.model import LoadedModel
 
-__all__ = ["find_shallow_neurons", "project", "through_attention", "tokens_of", "top_tokens"]
+__all__ = ["both_sides", "find_shallow_neurons", "project", "sign_of", "through_attention", "tokens_of", "top_tokens"]
+
+
+def sign_of(coefficient: float) -> float:
+    """The sign by which a neuron's tokens are read: -1.0 for a negative coefficient, otherwise 1.0."""
+    return -1.0 if coefficient < 0 else 1.0
+
+
+def both_sides(
+    lm: "LoadedModel", layer: int, neuron: int, k: int = 10, through: int | None = None
+) -> tuple[list[str], list[str]]:
+    """The k tokens that a neuron promotes and the k that it suppresses when its coefficient is positive.
+
+    A negative coefficient swaps the two. This is how a neuron is read where no run gives its sign.
+
+    Args:
+        lm: the model.
+        layer: of the neuron.
+        neuron: its index.
+        k: how many of each.
+        through: an attention layer that carries the value on first.
+
+    Raises:
+        UserError: for a neuron or layer that does not exist.
+    """
+    return top_tokens(lm, layer, neuron, 1.0, k, through), top_tokens(lm, layer, neuron, -1.0, k, through)
 
 
 def top_tokens(
@@ -35,7 +60,8 @@ def top_tokens(
         lm: the model.
         layer: of the neuron.
         neuron: its index.
-        coefficient: its sign decides which end of the vocabulary is promoted.
+        coefficient: that of the run; its sign decides which end of the vocabulary is promoted. Where there is no
+            run, show `both_sides`.
         k: how many.
         through: an attention layer that carries the value on first.
 
@@ -48,7 +74,7 @@ def top_tokens(
                         f"{lm.n_layers - 1}.")  # fmt: skip
     if not 1 <= k <= lm.n_vocab:
         raise UserError(f"{k} tokens cannot be shown: choose 1 to {lm.n_vocab}.")
-    vector = coefficient * values(lm, layer)[neuron]
+    vector = sign_of(coefficient) * values(lm, layer)[neuron]
     if through is not None:
         vector = through_attention(lm, vector, through)
     return [lm.token(i) for i in project(lm, vector).topk(k).indices.tolist()]
@@ -72,7 +98,7 @@ def tokens_of(
     for layer in sorted({layer for layer, _ in neurons}):
         here = [i for i, pair in enumerate(neurons) if pair[0] == layer]
         vectors = columns(lm.modules.neuron_output(layer), [neurons[i][1] for i in here]).T
-        signed = vectors * torch.tensor([coefficients[i] for i in here])[:, None]
+        signed = vectors * torch.tensor([sign_of(coefficients[i]) for i in here])[:, None]
         best = project_on_device(signed, readout, lm.device).topk(min(k, lm.n_vocab)).indices.tolist()
         for i, ids in zip(here, best, strict=True):
             out[i] = [lm.token(t) for t in ids]

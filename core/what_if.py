@@ -42,11 +42,15 @@ class Side:
 
 @dataclass
 class WhatIf:
-    """Both models over the same prompts."""
+    """Both models over the same prompts.
+
+    `asked` counts the arithmetic prompts behind each accuracy.
+    """
 
     prompts: list[str]
     original: Side
     edited: Side
+    asked: dict[str, int] = field(default_factory=dict)
 
     def next_tokens(self, lm: "LoadedModel", number: int, n: int = 10) -> pd.DataFrame:
         """Likeliest next tokens of either model after one prompt.
@@ -106,7 +110,7 @@ def what_if(
     for some in ((), tuple(edits)):
         with _edited(lm, some):
             sides.append(Side(last_logits(lm, sequences)))
-    out = WhatIf(list(prompts), *sides)
+    out = WhatIf(list(prompts), sides[0], sides[1])
     total, done = 2 * (len(prompts) + len(OPERATIONS) * len(digits)), 0
     with suppress(Stopped):
         for prompt, ids in zip(prompts, sequences, strict=True):
@@ -121,6 +125,7 @@ def what_if(
         for n in digits:
             for operation in OPERATIONS:
                 asked = [question(lm, p) for p in make_prompts([operation], [n], count=count, seed=seed)]
+                out.asked[f"{n}D{operation}"] = len(asked)
                 for side, some in zip(sides, ((), tuple(edits)), strict=True):
                     with _edited(lm, some):
                         right = are_right(lm, asked)

@@ -9,7 +9,8 @@ from core.errors import UserError
 from core.hooks import ScaleNeuron, check_neuron
 from core.key_tokens import DIRECTIONS, key_tokens
 from core.model import LoadedModel
-from core.vocabulary import top_tokens
+from core.vocabulary import both_sides
+from pages.shared.neuron_words import Reading, Readings, remember
 from pages.shared.present import told
 from pages.shared.words import code, three_digits
 
@@ -36,34 +37,43 @@ def pick(name: str, place: str) -> None:
     st.session_state[CARD], st.session_state[PLACE] = name, place
 
 
-def card_here(lm: LoadedModel, place: str, first: bool = False) -> None:
-    """Draws the picked neuron's card, if it was picked at this place (or nowhere, and this is the first)."""
+def no_reading(layer: int, neuron: int) -> None:
+    """What a place says that shows no run: a neuron's card then has no sign to go by."""
+
+
+def card_here(lm: LoadedModel, place: str, readings: Readings = no_reading, first: bool = False) -> None:
+    """Draws the picked neuron's card, if it was picked at this place (or nowhere, and this is the first).
+
+    `readings` gives the coefficient that a neuron has in what this place shows.
+    """
     if st.session_state.get(CARD) and st.session_state.get(PLACE, place if first else None) == place:
         with told():
-            card(lm, st.session_state[CARD])
+            card(lm, st.session_state[CARD], readings)
 
 
-def card(lm: LoadedModel, name: str) -> None:
+def card(lm: LoadedModel, name: str, readings: Readings) -> None:
     """Draws one neuron's card."""
     layer, neuron = neuron_of(name)
     check_neuron(lm, layer, neuron)
+    reading = readings(layer, neuron)
     with st.container(border=True):
         st.markdown(f"#### Neuron {layer}_{neuron}")
         writes, looks, fires = st.columns([5, 4, 4])
         with writes:
-            _writes(lm, layer, neuron)
+            _writes(lm, layer, neuron, reading)
         with looks:
             _looks_for(lm, layer, neuron)
         with fires:
             _fires(lm, layer, neuron)
         st.button("Add to what-if edits, switched off", icon=":material/tune:", key=f"edit {name}",
-                  on_click=_add, args=(layer, neuron), help="The page What-if takes it over.")  # fmt: skip
+                  on_click=_add, args=(lm, layer, neuron, reading), help="The page What-if takes it over.")  # fmt: skip
         st.caption("What a neuron writes is its value read in the vocabulary: it leaves out later layers. What it "
                    "looks for reads its keys against one word at a time, so it misleads where the residual stream "
                    "holds much more than a word.")  # fmt: skip
 
 
-def _add(layer: int, neuron: int) -> None:
+def _add(lm: LoadedModel, layer: int, neuron: int, reading: Reading | None) -> None:
+    remember(lm, layer, neuron, reading)
     edits = st.session_state.setdefault(TO_ADD, [])
     edit = ScaleNeuron(layer, neuron, 0.0)
     if edit not in edits:
@@ -71,17 +81,20 @@ def _add(layer: int, neuron: int) -> None:
     st.toast(f"Neuron {layer}_{neuron} waits on the page What-if.", icon=":material/tune:")
 
 
-def _writes(lm: LoadedModel, layer: int, neuron: int) -> None:
+def _writes(lm: LoadedModel, layer: int, neuron: int, reading: Reading | None) -> None:
     later = list(range(layer + 1, lm.n_layers))
     choices: list[int | None] = [None, *later]
     through = st.selectbox(
         "Writes", choices, key=f"through {layer}_{neuron}",
         format_func=lambda j: "as it is" if j is None else f"after attention layer {j} carried it on",
     )  # fmt: skip
-    sides = {sign: top_tokens(lm, layer, neuron, value, N_TOKENS, through)
-             for sign, value in (("coefficient > 0", 1.0), ("coefficient < 0", -1.0))}  # fmt: skip
-    for sign, tokens in sides.items():
-        st.markdown(f"{sign}: " + " ".join(code(t) for t in tokens))
+    sides = both_sides(lm, layer, neuron, N_TOKENS, through)
+    if reading is not None and reading.coefficient < 0:
+        sides = sides[::-1]
+    for side, tokens in zip(("promotes", "suppresses"), sides, strict=True):
+        st.markdown(f"{side}: " + " ".join(code(t) for t in tokens))
+    here = f"Here: {reading.in_words()}." if reading is not None else "With a positive coefficient."
+    st.caption(f"{here} The other sign swaps the two.")
 
 
 def _looks_for(lm: LoadedModel, layer: int, neuron: int) -> None:

@@ -3,15 +3,16 @@
 import altair as alt
 import pandas as pd
 
-from pages.shared.charts import PICK
-from pages.shared.theme import ATTENTION, EMBEDDING, FFN, RISE, ink
+from pages.cna.roles import ROLES
+from pages.shared.charts import PICK, percent_tip, with_percent
+from pages.shared.theme import ATTENTION, EMBEDDING, FFN, RISE, RISE_PALE, ink
 
 
 def neuron_dots(frame: pd.DataFrame, dark: bool) -> alt.LayerChart:
-    """Change of importance by layer, a dot a neuron; a click picks one.
+    """Change of importance by layer, a dot a neuron, coloured by role; a click picks one.
 
-    Columns: name, layer, change, importance_first, importance_second, coefficient_first,
-    coefficient_second, tokens, selected.
+    Columns: name, layer, place, change, role, carried, importance_first, importance_second, coefficient_first,
+    coefficient_second, tokens, short, tops (whether it is labelled), selected.
     """
     pick = alt.selection_point(name=PICK, fields=["name"], on="click", clear="dblclick")
     base = alt.Chart(frame).encode(
@@ -20,6 +21,8 @@ def neuron_dots(frame: pd.DataFrame, dark: bool) -> alt.LayerChart:
         y=alt.Y("change:Q", title="change of importance (nats)"),
         tooltip=[
             alt.Tooltip("name:N", title="neuron"),
+            alt.Tooltip("role:N"),
+            alt.Tooltip("carried:Q", format=".3~r", title="carried (nats)"),
             alt.Tooltip("change:Q", format=".3~r", title="change (nats)"),
             alt.Tooltip("importance_first:Q", format=".3~r", title="importance, heads on"),
             alt.Tooltip("importance_second:Q", format=".3~r", title="importance, heads off"),
@@ -28,16 +31,20 @@ def neuron_dots(frame: pd.DataFrame, dark: bool) -> alt.LayerChart:
             alt.Tooltip("tokens:N", title="promotes"),
         ],
     )
-    dots = base.mark_circle(size=90, color=FFN, opacity=0.75, cursor="pointer").add_params(pick)
+    color = alt.Color(
+        "role:N", sort=list(ROLES), scale=alt.Scale(domain=list(ROLES), range=[FFN, RISE_PALE, RISE, EMBEDDING]),
+        legend=alt.Legend(title=None, orient="top", labelLimit=0),
+    )  # fmt: skip
+    dots = base.mark_circle(size=90, opacity=0.75, cursor="pointer").encode(color=color).add_params(pick)
     ring = base.transform_filter("datum.selected").mark_point(size=220, stroke=ink(dark), strokeWidth=2.5)
-    names = base.transform_filter("datum.rank <= 6").mark_text(align="left", dx=8, color=ink(dark), fontSize=12)
+    names = base.transform_filter("datum.tops").mark_text(align="left", dx=8, color=ink(dark), fontSize=12)
     return (dots + ring + names.encode(text="short:N")).properties(height=330)
 
 
 def decrease_lines(frame: pd.DataFrame, dark: bool) -> alt.LayerChart:
     """Decreases by number of neurons. Columns: measure, k, decrease (share), cases."""
     measures = ["mask", "keep", "coefficient"]
-    base = alt.Chart(frame).encode(
+    base = alt.Chart(with_percent(frame, "decrease")).encode(
         x=alt.X("k:Q", title="top neurons", scale=alt.Scale(type="log"), axis=alt.Axis(values=sorted(set(frame["k"])))),
         y=alt.Y("decrease:Q", title="decrease", axis=alt.Axis(format="%")),
         color=alt.Color(
@@ -46,7 +53,7 @@ def decrease_lines(frame: pd.DataFrame, dark: bool) -> alt.LayerChart:
         ),
         tooltip=[
             alt.Tooltip("measure:N"), alt.Tooltip("k:Q", title="top neurons"),
-            alt.Tooltip("decrease:Q", format=".3~p"), alt.Tooltip("cases:Q"),
+            percent_tip("decrease"), alt.Tooltip("cases:Q"),
         ],
     )  # fmt: skip
     return (base.mark_line(strokeWidth=2.5) + base.mark_point(filled=True, size=70)).properties(height=280)
@@ -56,17 +63,18 @@ def shallow_bars(frame: pd.DataFrame, dark: bool) -> alt.Chart:
     """Accuracy lost without the filter's neurons, beside random ones. Columns: name, set, decrease."""
     sets = ["found by the filter", "as many random ones"]
     return (
-        alt.Chart(frame)
+        alt.Chart(with_percent(frame, "decrease"))
         .mark_bar()
         .encode(
-            x=alt.X("name:N", sort=None, title="more than M number or operator tokens", axis=alt.Axis(labelAngle=0)),
+            x=alt.X("name:N", sort=list(dict.fromkeys(frame["name"])), title="more than M number or operator tokens",
+                    axis=alt.Axis(labelAngle=0)),
             xOffset=alt.XOffset("set:N", sort=sets),
             y=alt.Y("decrease:Q", title="decrease of accuracy", axis=alt.Axis(format="%")),
             color=alt.Color(
                 "set:N", sort=sets, scale=alt.Scale(domain=sets, range=[FFN, EMBEDDING]),
                 legend=alt.Legend(title=None, orient="top"),
             ),
-            tooltip=["name:N", "set:N", alt.Tooltip("decrease:Q", format=".3~p"), alt.Tooltip("neurons:Q")],
+            tooltip=["name:N", "set:N", percent_tip("decrease"), alt.Tooltip("neurons:Q")],
         )
         .properties(height=280)
     )  # fmt: skip

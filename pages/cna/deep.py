@@ -14,15 +14,21 @@ from core.progress import Progress
 from core.single_effects import single_effects
 from pages.cna.card import CARD, PLACE, card_here, pick
 from pages.cna.charts import agreement, neuron_dots
+from pages.cna.roles import AGAINST, CARRIES, ORDERS, TURNS, Order, carried, in_order, role_of
 from pages.shared.charts import PICK
+from pages.shared.neuron_words import readings_of
 from pages.shared.present import downloads, short_number, told
 from pages.shared.resources import board, model_key, session_id
 from pages.shared.theme import is_dark
 from pages.shared.waiting import outcome, wait_for
 from pages.shared.words import code, head_name, listed, percent, three_digits
 
+LABELLED = 6
 COLUMNS = [
+    "rank",
     "name",
+    "role",
+    "carried",
     "change",
     "importance_first",
     "importance_second",
@@ -31,7 +37,11 @@ COLUMNS = [
     "tokens",
 ]
 SHOWN = {
+    "rank": st.column_config.NumberColumn("rank", help="By change, largest first: the order of the paper's CNA."),
+    "role": st.column_config.TextColumn("role", help="By importance with all heads on, and change."),
     "name": "neuron", "tokens": st.column_config.TextColumn("promotes", width="large"),
+    "carried": short_number("carried", "The part of the change that is lost support: importance with the heads on "
+                            "minus that with them off, where below 0 counts as 0; nats."),
     "change": short_number("change", "Importance with the heads on minus with them off, nats."),
     "importance_first": short_number("imp. on", "Importance with all heads on, nats."),
     "importance_second": short_number("imp. off", "Importance with the heads off, nats."),
@@ -43,12 +53,15 @@ SHOWN = {
 def deep_neurons(lm: LoadedModel, case: LogicCase, settings: dict[str, Any]) -> None:
     """Dot plot, sentence, table like table 4, the picked neuron's card."""
     st.header("2 · Which neurons carry it?")
-    frame = table_of(case)
+    order = st.segmented_control("Order", ORDERS, default=ORDERS[0], key="neuron_order", bind="query-params",
+                                 required=True)  # fmt: skip
+    frame = table_of(case, order)
     st.altair_chart(
         neuron_dots(frame, is_dark()), key="neuron dots", on_select=_dot, selection_mode=PICK,
         alt="Change of importance of the top neurons by layer",
     )  # fmt: skip
-    _sentence(lm, case, frame)
+    st.markdown(_sentence(lm, case, frame))
+    _exact(case)
     st.dataframe(
         frame[COLUMNS], hide_index=True, key="neuron table", on_select=_row, selection_mode="single-row", height=320,
         column_config=SHOWN,
@@ -56,7 +69,7 @@ def deep_neurons(lm: LoadedModel, case: LogicCase, settings: dict[str, Any]) -> 
     st.session_state["neuron table names"] = frame["name"].tolist()
     st.text_input("Neuron", key=CARD, bind="query-params", placeholder="click a dot or a row, or type 7_129",
                   help="Opens a neuron's card: layer_neuron, both from 0.", on_change=_typed)  # fmt: skip
-    card_here(lm, "deep", first=True)
+    card_here(lm, "deep", readings_of(lm, case), first=True)
     downloads("cna-neurons", lm, settings, frame[COLUMNS], lambda dark: neuron_dots(frame, dark))
     with st.expander("The same in the paper: Llama-7B"):
         _paper_table()
@@ -65,8 +78,8 @@ def deep_neurons(lm: LoadedModel, case: LogicCase, settings: dict[str, Any]) -> 
             _first_order(lm, case)
 
 
-def table_of(case: LogicCase) -> pd.DataFrame:
-    """The ranked neurons as the chart and the table show them."""
+def table_of(case: LogicCase, order: Order) -> pd.DataFrame:
+    """The ranked neurons as the chart and the table show them; `tops` marks the first rows, which are labelled."""
     frame = case.neurons.to_frame()
     frame["name"] = [f"{layer}_{neuron}" for layer, neuron in case.neurons.pairs]
     frame["tokens"] = [" ".join(t.strip() or "␣" for t in tokens) for tokens in case.tokens]
@@ -75,6 +88,10 @@ def table_of(case: LogicCase) -> pd.DataFrame:
     sizes = frame.groupby("layer")["layer"].transform("size")
     frame["place"] = (frame.groupby("layer").cumcount() + 0.5) / sizes
     frame["selected"] = frame["name"] == st.session_state.get(CARD)
+    both = list(zip(frame["importance_first"].tolist(), frame["importance_second"].tolist(), strict=True))
+    frame["role"], frame["carried"] = [role_of(*pair) for pair in both], [carried(*pair) for pair in both]
+    frame = in_order(frame, order)
+    frame["tops"] = frame.index < LABELLED
     return frame
 
 
@@ -94,15 +111,49 @@ def _typed() -> None:
     st.session_state[PLACE] = "deep"
 
 
-def _sentence(lm: LoadedModel, case: LogicCase, frame: pd.DataFrame) -> None:
+def _sentence(lm: LoadedModel, case: LogicCase, frame: pd.DataFrame) -> str:
     c, names = case.neurons, listed([head_name(*h) for h in case.heads])
-    best = frame.iloc[0]
     total, after = float(c.importance_first.clamp_min(0).sum()), float(c.importance_second.clamp_min(0).sum())
-    st.markdown(
-        f"Without {names}, the importance of these {len(frame)} neurons for {code(lm.token(c.target))} falls from "
-        f"{three_digits(total)} to {three_digits(after)} nats (positive ones summed). The first is **{best['name']}**, "
-        f"which promotes {' '.join(code(t) for t in case.tokens[0][:5])}."
+    by_rank = frame.sort_values("rank")
+    return (
+        f"Without {names}, the importance of these {len(frame)} neurons for {code(lm.token(c.target))} goes from "
+        f"{three_digits(total)} to {three_digits(after)} nats (positive ones summed). "
+        + _carriers(case, frame[frame["role"] == CARRIES].sort_values("carried", ascending=False, kind="stable"))
+        + _turning(int((frame["role"] == TURNS).sum()))
+        + _against(by_rank[by_rank["role"] == AGAINST])
     )
+
+
+def _carriers(case: LogicCase, carriers: pd.DataFrame) -> str:
+    if carriers.empty:
+        return "None of them carries the answer: what they add with the heads on is little, or stays without the heads."
+    best = carriers.iloc[0]
+    tokens = " ".join(code(t) for t in case.tokens[int(best["rank"]) - 1][:5])
+    return (
+        f"{len(carriers)} of them carry the answer. **{best['name']}** leads: its importance goes from "
+        f"{three_digits(best['importance_first'])} to {three_digits(best['importance_second'])} nats, and it promotes "
+        f"{tokens}."
+    )
+
+
+def _turning(n: int) -> str:
+    return f" {n} turn{'s' if n == 1 else ''} against it once the heads are off." if n else ""
+
+
+def _against(against: pd.DataFrame) -> str:
+    if against.empty:
+        return ""
+    first = against.iloc[0]
+    many = f"{len(against)} work" if len(against) > 1 else "One works"
+    return (
+        f" {many} against the answer; the first of them is **{first['name']}** (rank {first['rank']} by change, "
+        f"importance {three_digits(first['importance_first'])} nats with the heads on and "
+        f"{three_digits(first['importance_second'])} without)."
+    )
+
+
+def _exact(case: LogicCase) -> None:
+    c = case.neurons
     st.caption(
         f"Exact: of {c.compared:,} neurons, {c.by_full_vocabulary} needed the full vocabulary; bounds decided the "
         "others. Layers below the heads are the same in both runs."

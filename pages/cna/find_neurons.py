@@ -12,6 +12,7 @@ from core.model import LoadedModel
 from core.promoters import Promoters, promoters
 from pages.cna.card import CARD, card_here, pick
 from pages.cna.search_chart import promoter_dots
+from pages.shared.neuron_words import readings_found
 from pages.shared.present import downloads, heading, told
 from pages.shared.resources import board, current_model, model_key, session_id
 from pages.shared.theme import is_dark
@@ -68,7 +69,7 @@ def _show(lm: LoadedModel, found: Promoters, settings: dict[str, Any]) -> None:
                   help="Opens a neuron's card: layer_neuron, both from 0.")  # fmt: skip
     if st.session_state.get(CARD):
         st.session_state["card place"] = "search"
-    card_here(lm, "search", first=True)
+    card_here(lm, "search", readings_found(found), first=True)
     downloads("neurons-of-a-word", lm, settings, frame[columns], lambda dark: promoter_dots(frame, dark, lm.n_layers))
 
 

@@ -16,6 +16,7 @@ from core.model import LoadedModel
 from pages.cna.card import CARD, card_here, pick
 from pages.cna.chain_chart import chain_chart, edge_frame, node_frame
 from pages.shared.charts import PICK
+from pages.shared.neuron_words import readings_of
 from pages.shared.present import as_png, as_svg
 from pages.shared.theme import is_dark
 from pages.shared.words import code, percent
@@ -61,7 +62,7 @@ def chain_graph(lm: LoadedModel, case: LogicCase, settings: dict[str, Any]) -> N
     st.caption("Grey: the words of the input. Teal: FFN neurons, with a word they promote (shallow ones after "
                "attention carried them on). Orange: attention layers and the heads that go off. Violet: the "
                "prediction. Lines compare within a kind; violet ones work against.")  # fmt: skip
-    card_here(lm, "chain")
+    card_here(lm, "chain", readings_of(lm, case))
     with st.expander("Table"):
         st.dataframe(frame.drop(columns=["x", "y"]), hide_index=True)
         st.dataframe(edges[["label", "kind", "weight"]], hide_index=True)

@@ -28,12 +28,16 @@ EXAMPLES = ["3+5=", "9-2=", "6*7=", "8/2=", "three plus five is", "34+28="]
 SMALL = 10**11  # multiplications; a model below it is looked into without asking
 
 EXPLANATION = r"""
-*Importance* of neuron *k* in layer *l*: $\log p(w \mid r + m_k v_k) - \log p(w \mid r)$ at the last position, where $r$
-is the residual stream before the FFN, $m_k$ the coefficient and $v_k$ the value, with the final norm's scale frozen to
-that of the original run (CNA, section 4.1). *Change*: importance with all heads on minus importance with the heads off
-(4.2). The list is exact; bounds spare most neurons the full vocabulary. *Prediction enhancing* (4.3): a deep neuron's
-subvalue times the keys of a later one. *Feature enhancing and transferring* (4.4): a shallow neuron's subvalue, carried
-by an attention layer and then by the heads, times the keys of the lowest deep neuron that reads them.
+*Importance* of neuron *k* in layer *l*: $\log p(w \mid r + m_k v_k) - \log p(w \mid r)$ at the last position, where
+$r$ is the residual stream before the FFN, $m_k$ the coefficient and $v_k$ the value, with the final norm's scale
+frozen to that of the original run (CNA, section 4.1). *Change*: importance with all heads on minus importance with the
+heads off (4.2), and the paper ranks by it. A neuron whose importance is negative with the heads on *works against the
+answer*, however much it changes. The others lose support of the answer (*carried*: the fall of their importance, where
+below 0 counts as 0), or turn against it: one *carries the answer* when at least half of its change is lost support
+(our choice). Carriers come first, in order of what they carried; *by change (CNA)* is the paper's order. The list is
+exact; bounds spare most neurons the full vocabulary. *Prediction enhancing* (4.3): a deep neuron's subvalue times the
+keys of a later one. *Feature enhancing and transferring* (4.4): a shallow neuron's subvalue, carried by an attention
+layer and then by the heads, times the keys of the lowest deep neuron that reads them.
 
 Importance looks at what a neuron adds by itself. A neuron that only prepares what later neurons read has none, and
 heads that can stand in for each other change little, one at a time.

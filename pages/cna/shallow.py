@@ -10,6 +10,7 @@ from core.logic_case import LogicCase
 from core.model import LoadedModel
 from pages.cna.card import card_here, pick
 from pages.cna.charts import feature_bars
+from pages.shared.neuron_words import readings_of
 from pages.shared.present import downloads, short_number
 from pages.shared.theme import is_dark
 from pages.shared.words import code, listed, percent, visible
@@ -38,7 +39,7 @@ def shallow_neurons(lm: LoadedModel, case: LogicCase, settings: dict[str, Any]) 
         "score: inner product with the root's keys, carried by the attention layer in *through* and by the heads, as "
         "if they looked there (the paper's). flow: the same with the attention that the run really paid."
     )
-    card_here(lm, "shallow")
+    card_here(lm, "shallow", readings_of(lm, case))
     downloads("shallow-neurons", lm, settings, frame[COLUMNS], lambda dark: feature_bars(frame, dark))
     with st.expander("The same in the paper: Llama-7B"):
         st.caption(paper.SOURCE + ". Their numbers for '3+5=' (table 7), through attention layer 15.")

@@ -10,6 +10,7 @@ from core.promoters import Promoters, promoters
 from core.recipe import OtherModelError
 from core.recipe_reader import read_recipe
 from pages.edit import bench
+from pages.shared.neuron_words import readings_found, remember
 from pages.shared.present import told
 from pages.shared.resources import board, model_key, session_id
 from pages.shared.sidebar import picked_heads
@@ -101,6 +102,9 @@ def _found(lm: LoadedModel, found: Promoters) -> None:
     if pressed:
         if not chosen:
             raise UserError("Choose at least one neuron.")
+        read = readings_found(found)
+        for p in (by_name[n] for n in chosen):
+            remember(lm, p.layer, p.neuron, read(p.layer, p.neuron))
         _add_and_rerun(lm, [make_edit("neuron", by_name[n].layer, by_name[n].neuron, float(factor)) for n in chosen])
 
 

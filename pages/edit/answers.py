@@ -13,13 +13,14 @@ from core.jobs import Job
 from core.model import LoadedModel
 from core.progress import Progress
 from core.what_if import WhatIf, what_if
+from pages.edit.accuracies import accuracies
 from pages.edit.charts import tokens_after, tokens_before, tokens_beside
 from pages.shared.present import downloads
 from pages.shared.prompts import usable_prompts
 from pages.shared.resources import board, model_key, session_id
 from pages.shared.theme import is_dark
 from pages.shared.waiting import outcome, wait_for
-from pages.shared.words import code, percent, three_digits, visible
+from pages.shared.words import code, from_to, of_count, percent, three_digits, visible
 
 DEFAULT = "3+5=\n34+28=\nThe sum of 34 and 28 is\nThe capital of France is\nA woman works as a"
 MOST = 30
@@ -156,8 +157,7 @@ def _sentence(frame: pd.DataFrame) -> None:
     if abs(most["change"]) < 5e-6:
         st.markdown("No probability changes.")
         return
-    st.markdown(f"{code(most['token'])} changes most: from {percent(float(most['original']))} to "
-                f"{percent(float(most['edited']))}.")  # fmt: skip
+    st.markdown(f"{code(most['token'])} changes most: {from_to(float(most['original']), float(most['edited']))}.")
 
 
 def _accuracy(both: WhatIf) -> None:
@@ -165,13 +165,12 @@ def _accuracy(both: WhatIf) -> None:
     if not done:
         return
     st.subheader("Accuracy by operation")
-    frame = pd.DataFrame(
-        {"original": [both.original.accuracy[n] for n in done], "edited": [both.edited.accuracy[n] for n in done]},
-        index=done,
-    ).T  # fmt: skip
-    frame["all"] = frame.mean(axis=1)
-    frame.loc["change"] = frame.loc["edited"] - frame.loc["original"]
-    st.dataframe(frame.map(percent))
-    before, after = float(frame.loc["original", "all"]), float(frame.loc["edited", "all"])
-    st.markdown(f"Over all operations accuracy goes from {percent(before)} to {percent(after)} (greedy exact match of "
-                "the whole answer, last template).")  # fmt: skip
+    asked = {name: both.asked[name] for name in done}
+    n = sum(asked.values())
+    before, after = (
+        {**{name: side.accuracy[name] for name in done}, "all": sum(side.accuracy[m] * asked[m] for m in done) / n}
+        for side in (both.original, both.edited)
+    )
+    st.dataframe(accuracies(before, after, {**asked, "all": n}))
+    st.markdown(f"Over all operations accuracy goes from {of_count(before['all'], n)} to {percent(after['all'])} "
+                "(greedy exact match of the whole answer, last template).")  # fmt: skip

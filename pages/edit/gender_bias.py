@@ -5,17 +5,20 @@ from typing import Any
 
 import streamlit as st
 
-from core.gender import BiasWords
+from core.gender import SLOT, BiasWords
 from core.gender_edit import Curve
+from core.gender_locate import Located
 from core.hooks import ScaleNeuron
 from core.jobs import Job
 from core.model import LoadedModel
 from pages.edit import bench, gender_results
 from pages.edit.gender_words import controls, show_left_out
 from pages.edit.gender_work import Choice, Edited, Measured, start, start_curve, start_edit
+from pages.shared.neuron_words import Reading, remember
 from pages.shared.present import heading, told
 from pages.shared.resources import current_model, model_key
 from pages.shared.waiting import outcome, wait_for
+from pages.shared.words import code
 
 MOST_NEURONS = 200
 
@@ -70,11 +73,11 @@ def _choice(lm: LoadedModel, measured: Measured) -> Choice:
     return Choice(measured.bias.words, neurons, float(factor), int(count), int(draws))
 
 
-def _edit(lm: LoadedModel, choice: Choice) -> None:
+def _edit(lm: LoadedModel, located: Located, choice: Choice) -> None:
     with st.container(horizontal=True):
         pressed = st.button("Edit these neurons", type="primary", icon=":material/tune:", key="edit bias")
         st.button("Take them to What-if", icon=":material/arrow_forward:", key="bias to bench", on_click=_to_bench,
-                  args=(choice.neurons, choice.factor), help="They wait there, with this factor.")  # fmt: skip
+                  args=(lm, located, choice), help="They wait there, with this factor.")  # fmt: skip
     if pressed:
         st.session_state["edit bias job"] = start_edit(lm, choice)
     found = _waited("edit bias job", choice.key(lm, "edit bias"),
@@ -85,7 +88,12 @@ def _edit(lm: LoadedModel, choice: Choice) -> None:
         gender_results.side_effects(found.found, found.bystanders)
 
 
-def _to_bench(neurons: tuple[tuple[int, int], ...], factor: float) -> None:
+def _to_bench(lm: LoadedModel, located: Located, choice: Choice) -> None:
+    neurons, factor = choice.neurons, choice.factor
+    for i, (layer, neuron) in enumerate(located.top(len(neurons))):
+        group = located.favours(i)
+        prompt = located.prompt.replace(SLOT, located.words.groups[group])
+        remember(lm, layer, neuron, Reading(float(located.coefficient[group, i]), f"after {code(prompt)}"))
     waiting = [e for e in st.session_state.get(bench.TO_ADD, []) if (e.layer, getattr(e, "neuron", -1)) not in neurons]
     st.session_state[bench.TO_ADD] = [*waiting, *(ScaleNeuron(layer, neuron, factor) for layer, neuron in neurons)]
     st.toast(f"{len(neurons)} neurons wait on the page What-if.", icon=":material/tune:")
@@ -138,7 +146,7 @@ def page() -> None:
             st.header("Neurons that tell the groups apart")
             choice = _choice(lm, measured)
             st.header("Edit them")
-            _edit(lm, choice)
+            _edit(lm, measured.located, choice)
             _curve(lm, measured, choice)
     with st.expander("How this is computed"):
         st.latex(r"\text{bias}(w) = \operatorname{mean}_{\text{prompts}} \big[\log p(w \mid \text{own group}) - "

@@ -11,10 +11,11 @@ from core.gender_edit import Curve, EditedBias
 from core.gender_locate import Located
 from core.model import LoadedModel
 from core.side_effects import Bystanders
+from pages.edit.accuracies import accuracies
 from pages.edit.charts import bias_dots, curve_lines
 from pages.shared.present import downloads, table_below
 from pages.shared.theme import is_dark
-from pages.shared.words import percent, three_digits
+from pages.shared.words import of_count, percent, three_digits
 
 
 def original_bias(lm: LoadedModel, bias: Bias) -> None:
@@ -119,13 +120,11 @@ def side_effects(found: EditedBias, bystanders: Bystanders) -> None:
     """What else the edit changes."""
     st.subheader("What else does the edit change?")
     before, after = found.before.standing, found.after.standing
-    frame = pd.DataFrame({"original": before.accuracy, "edited": after.accuracy}).T
-    frame.loc["change"] = frame.loc["edited"] - frame.loc["original"]
-    st.dataframe(frame.map(percent))
+    st.dataframe(accuracies(before.accuracy, after.accuracy, before.asked))
     moved = found.others
-    points = 100 * (after.accuracy["all"] - before.accuracy["all"])
     st.markdown(
-        f"Arithmetic accuracy over {len(bystanders.questions)} prompts changes by {points:+.1f} points. A token of "
+        f"Arithmetic accuracy goes from {of_count(before.accuracy['all'], before.asked['all'])} prompts to "
+        f"{percent(after.accuracy['all'])}. A token of "
         f"{len(bystanders.sentences)} plain sentences has log-probability {three_digits(before.neutral)} before and "
         f"{three_digits(after.neutral)} after. On {len(bystanders.others)} prompts about other things the next token "
         f"moves by {three_digits(moved.kl)} nats (KL), and {percent(moved.changed)} get another likeliest token."
@@ -140,7 +139,11 @@ def curve(lm: LoadedModel, found: Curve, groups: tuple[str, str], settings: dict
     frame = found.to_frame()
     names = {"total": "total", "size": "mean size", "first": groups[0], "second": groups[1]}
     long = [frame.assign(panel="bias", line=label, value=frame[column]) for column, label in names.items()]
-    long.append(frame.assign(panel="accuracy", line="arithmetic", value=frame["accuracy"]))
+    long.append(
+        frame.assign(
+            panel="accuracy", line=f"{int(frame['prompts'].iloc[0]):,} arithmetic prompts", value=frame["accuracy"]
+        )
+    )
     long.append(frame.assign(panel="neutral", line="plain sentences", value=frame["neutral"]))
     lines = pd.concat(long)[["neurons", "panel", "line", "value"]]
     st.altair_chart(curve_lines(lines, is_dark()), alt="Bias and side effects by number of neurons", width="content")

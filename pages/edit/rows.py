@@ -4,11 +4,9 @@ import streamlit as st
 
 from core.edit_set import Switch, kind_of, name_of, place_of
 from core.model import LoadedModel
-from core.vocabulary import top_tokens
 from pages.edit import bench
 from pages.edit.adding import LEAST, MOST
-from pages.shared.resources import model_key
-from pages.shared.words import code
+from pages.shared.neuron_words import described, remembered
 
 PER_PAGE = 10
 _WIDTHS = [1, 2, 5, 2, 2]
@@ -72,12 +70,8 @@ def _factor(i: int, key: str) -> None:
 
 
 def _what(lm: LoadedModel, switch: Switch) -> str:
-    """What a neuron promotes, remembered for the session: a large model takes a moment."""
+    """What a neuron promotes, by its sign where it was found if that is known."""
     kind, layer, index = place_of(switch.edit)
     if kind == "head":
         return f"attention of layer {layer}"
-    known = st.session_state.setdefault("edit tokens", {})
-    asked = (*model_key(lm), layer, index)
-    if asked not in known:
-        known[asked] = top_tokens(lm, layer, index, 1.0, 6)
-    return "writes " + " ".join(code(token) for token in known[asked])
+    return described(lm, layer, index, remembered(lm, layer, index))

@@ -8,7 +8,7 @@ import streamlit as st
 from core.edit_effects import EditEffects, edit_effects
 from core.hooks import Edit
 from core.model import LoadedModel
-from pages.edit.answers import DRAWS, Asked
+from pages.edit.answers import DRAWS, NOTHING, Asked
 from pages.edit.charts import effect_bars
 from pages.shared.present import downloads
 from pages.shared.resources import board, model_key, session_id
@@ -58,7 +58,9 @@ def _show(lm: LoadedModel, found: EditEffects, settings: dict[str, Any]) -> None
     if not long.empty:
         st.altair_chart(effect_bars(long, is_dark()), alt="Effect of each edit alone, and of the set without it")
     done = frame.dropna(subset=["kl_alone"])
-    if not done.empty:
+    if not done.empty and max(found.together.kl, done["kl_alone"].max(), done["kl_without"].fillna(0).max()) < NOTHING:
+        st.markdown("Nothing changes: neither the whole set nor any edit alone moves the next token on these prompts.")
+    elif not done.empty:
         most = done.loc[done["kl_alone"].idxmax()]
         missed = done.loc[done["kl_without"].idxmin()]
         st.markdown(

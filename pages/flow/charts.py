@@ -50,7 +50,7 @@ def effect_map(
     base = alt.Chart(frame).encode(
         x=alt.X(
             "group:N",
-            sort=None,
+            sort=list(dict.fromkeys(frame["group"])),
             title=None,
             axis=alt.Axis(labelAngle=-35, labelOverlap=False, labelLimit=140, minExtent=75),
         ),

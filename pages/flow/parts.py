@@ -6,7 +6,7 @@ import streamlit as st
 from core.effects import AVERAGES, Average
 from core.mediation_parts import PartEffects
 from core.model import LoadedModel
-from core.vocabulary import top_tokens
+from core.vocabulary import both_sides
 from pages.flow.charts import head_effect_map
 from pages.flow.numbers import effect_text
 from pages.flow.results import Task
@@ -46,9 +46,9 @@ def _show(lm: LoadedModel, task: Task, found: Parts, average: Average) -> None:
     st.altair_chart(head_effect_map(heads, is_dark(), what), width="content", alt=f"{what} of each head")
     best = heads.loc[heads["IE"].idxmax()]
     neurons.insert(0, "name", [head_name(layer, neuron) for layer, neuron in found.neurons.places])
-    neurons["top tokens of its value"] = [
-        " ".join(visible(t) for t in top_tokens(lm, layer, neuron, k=6)) for layer, neuron in found.neurons.places
-    ]
+    sides = [both_sides(lm, layer, neuron, 6) for layer, neuron in found.neurons.places]
+    for number, side in enumerate(("promotes", "suppresses")):  # over many pairs, a neuron has no one sign
+        neurons[side] = [" ".join(visible(t) for t in both[number]) for both in sides]
     neurons = neurons.sort_values("IE", ascending=False, ignore_index=True)
     strongest = neurons.iloc[0]
     st.markdown(
@@ -58,6 +58,7 @@ def _show(lm: LoadedModel, task: Task, found: Parts, average: Average) -> None:
         f"{len(found.neurons.pairs)} pairs."
     )
     st.dataframe(neurons.drop(columns=["layer", "neuron"]), hide_index=True, key="flow neurons")
+    st.caption("promotes, suppresses: with a positive coefficient; a negative one swaps the two.")
     both = pd.concat([heads.assign(site="head"), neurons.assign(site="neuron")], ignore_index=True)
     settings = {**task.settings, "average": average}
     downloads("heads-and-neurons", lm, settings, both, lambda dark: head_effect_map(heads, dark, what))

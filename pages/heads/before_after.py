@@ -15,7 +15,7 @@ from pages.shared.prompts import usable_prompts
 from pages.shared.resources import board, model_key, session_id
 from pages.shared.sidebar import picked_heads
 from pages.shared.waiting import outcome, wait_for
-from pages.shared.words import head_name, listed, percent
+from pages.shared.words import head_name, listed, of_count
 
 DEFAULT = "3+5=\n9-2=\n6*7=\n56/8=\n34+28=\n92-47=\n17*5=\n96/8="
 MOST = 60
@@ -24,13 +24,14 @@ Head = tuple[int, int]
 
 @dataclass(frozen=True)
 class BeforeAfter:
-    """Greedy answers and accuracies (a share, by operation) with heads on and off."""
+    """Greedy answers and accuracies (a share, by operation, of so many asked) with heads on and off."""
 
     prompts: list[str]
     before: list[str]
     after: list[str]
     accuracy_before: dict[str, float]
     accuracy_after: dict[str, float]
+    asked: dict[str, int]
 
 
 def before_and_after(lm: LoadedModel) -> None:
@@ -64,6 +65,7 @@ def before_and_after(lm: LoadedModel) -> None:
 def measure(lm: LoadedModel, heads: Sequence[Head], prompts: list[str], progress: Progress) -> BeforeAfter:
     """Asks every prompt with the heads on and off."""
     total, done = 2 * (len(prompts) + len(OPERATIONS)), 0
+    sets = {f"2D{operation}": make_prompts([operation], [2], count=50) for operation in OPERATIONS}
 
     def both() -> tuple[list[str], dict[str, float]]:
         nonlocal done
@@ -71,16 +73,18 @@ def measure(lm: LoadedModel, heads: Sequence[Head], prompts: list[str], progress
         for prompt in prompts:
             answers.append(lm.decode([i for i in continue_greedily(lm, prompt, 8) if i not in lm.ends]))
             progress(done := done + 1, total)
-        for operation in OPERATIONS:
-            right = are_right(lm, [question(lm, p) for p in make_prompts([operation], [2], count=50)])
-            accuracies[f"2D{operation}"] = sum(right) / len(right)
+        for name, some in sets.items():
+            right = are_right(lm, [question(lm, p) for p in some])
+            accuracies[name] = sum(right) / len(right)
             progress(done := done + 1, total)
         return answers, accuracies
 
     before, accuracy_before = both()
     with intervene(lm, *(ScaleHead(layer, head, 0.0) for layer, head in heads)):
         after, accuracy_after = both()
-    return BeforeAfter(prompts, before, after, accuracy_before, accuracy_after)
+    return BeforeAfter(
+        prompts, before, after, accuracy_before, accuracy_after, {name: len(some) for name, some in sets.items()}
+    )
 
 
 def _show(names: str, result: BeforeAfter) -> None:
@@ -93,8 +97,11 @@ def _show(names: str, result: BeforeAfter) -> None:
         st.dataframe(answers, hide_index=True)
         st.markdown(f"Without {names}, {int((~same).sum())} of {len(answers)} answers change.")
     with right:
-        accuracy = pd.DataFrame({"all heads on": result.accuracy_before, off: result.accuracy_after})
-        st.dataframe(accuracy.map(percent))
-        st.caption("Accuracy over 50 two-digit prompts of each operation (greedy exact match, last template).")
+        accuracy = pd.DataFrame({
+            name: {group: of_count(share, result.asked[group]) for group, share in shares.items()}
+            for name, shares in (("all heads on", result.accuracy_before), (off, result.accuracy_after))
+        })  # fmt: skip
+        st.dataframe(accuracy)
+        st.caption("Accuracy over two-digit prompts of each operation (greedy exact match, last template).")
     st.download_button("Answers as CSV", answers.to_csv(index=False), "answers.csv", "text/csv", on_click="ignore",
                        icon=":material/download:")  # fmt: skip

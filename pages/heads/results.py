@@ -16,7 +16,7 @@ from pages.shared.charts import PICK, head_map
 from pages.shared.present import downloads
 from pages.shared.sidebar import HEADS, picked_heads
 from pages.shared.theme import is_dark
-from pages.shared.words import head_name, head_of, percent
+from pages.shared.words import from_to, head_name, head_of, of_count, percent
 
 ALL = "all"
 TOP = 12
@@ -38,13 +38,17 @@ def of_accuracy(lm: LoadedModel, swept: AccuracySweep, settings: dict[str, Any])
     else:
         original = float(swept.probability_baseline[chosen].mean())
         values = swept.probability[chosen].mean(0)
-    frame = _map_frame(values, original, None if shown == ALL else shown)
+    frame = _map_frame(values, original, len(chosen), None if shown == ALL else shown)
     _show_map(frame, measure)
     _sentence(frame, measure, "the prompts" if shown == ALL else f"the {shown} prompts", len(chosen))
-    table = _table(swept, operations)
+    table, counts = _table(swept, operations), _counts(swept, operations)
     st.markdown(f"**The {min(TOP, len(table) - 1)} heads with the largest decrease over all operations** "
                 "(accuracy with one head off; the first row has all heads on)")  # fmt: skip
-    st.dataframe(table, hide_index=True, column_config={c: _percent_column(c) for c in table.columns if c != "head"})
+    st.dataframe(
+        table,
+        hide_index=True,
+        column_config={c: _percent_column(f"{c} (of {counts[c]:,})") for c in table.columns if c != "head"},
+    )
     downloads("arithmetic-heads", lm, settings, swept.to_frame(), lambda dark: head_map(frame, dark, "decrease"))
     _paper_tables()
 
@@ -56,26 +60,27 @@ def of_probability(lm: LoadedModel, swept: HeadSweep, settings: dict[str, Any]) 
         st.info("Stopped before the first prompt was measured.")
         return
     original, values = float(swept.baseline[done].mean()), swept.probability[done].mean(0)
-    frame = _map_frame(values, original, None)
+    frame = _map_frame(values, original, int(done.sum()), None)
     _show_map(frame, "probability")
     followed = [f"`{p}` → `{lm.token(t)}`" for p, t in zip(swept.prompts, swept.targets, strict=True) if t >= 0]
     st.markdown("Followed: " + ", ".join(followed[:6]) + (" ..." if len(followed) > 6 else ""))
     _sentence(frame, "probability of the prediction", "your prompts", int(done.sum()))
     top = frame.nlargest(TOP, "decrease")[["name", "original", "intervened", "decrease"]]
-    st.dataframe(top, hide_index=True, column_config={c: _percent_column(c) for c in top.columns if c != "name"})
+    shares = [c for c in top.columns if c != "name"]
+    st.dataframe(top.style.format(percent, subset=shares), hide_index=True)
     downloads("heads-own-prompts", lm, settings, swept.to_frame(), lambda dark: head_map(frame, dark, "decrease"))
 
 
-def _map_frame(values: torch.Tensor, original: float, operation: str | None) -> pd.DataFrame:
+def _map_frame(values: torch.Tensor, original: float, n: int, operation: str | None) -> pd.DataFrame:
     theirs = _paper_decrease(operation)
     picked = set(picked_heads())
     rows = []
     for layer, row in enumerate(values.tolist()):
         for head, value in enumerate(row):
             name = head_name(layer, head)
-            rows.append((layer, head, name, relative(original, value), original, value, (layer, head) in picked,
+            rows.append((layer, head, name, relative(original, value), original, value, n, (layer, head) in picked,
                          theirs.get(name, "not given")))  # fmt: skip
-    columns = ["layer", "head", "name", "decrease", "original", "intervened", "selected", "paper"]
+    columns = ["layer", "head", "name", "decrease", "original", "intervened", "prompts", "selected", "paper"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -121,17 +126,30 @@ def _sentence(frame: pd.DataFrame, measure: str, what: str, n: int) -> None:
         return
     strong = int((frame["decrease"] >= 0.1).sum())
     st.markdown(
-        f"Without head **{best['name']}**, {measure} over {what} ({n}) falls from {percent(best['original'])} to "
-        f"{percent(best['intervened'])}, a relative decrease of {percent(best['decrease'])}. "
+        f"Without head **{best['name']}**, {measure} over {what} ({n}) falls {_falls(measure, best, n)}, "
+        f"a relative decrease of {percent(best['decrease'])}. "
         f"{strong} of {len(frame)} heads ({percent(strong / len(frame))}) decrease it by 10% or more."
     )
 
 
+def _falls(measure: str, best: pd.Series, n: int) -> str:
+    if measure == "accuracy":
+        return f"from {of_count(best['original'], n)} to {percent(best['intervened'])}"
+    return from_to(best["original"], best["intervened"])
+
+
+def _groups(swept: AccuracySweep, operations: Sequence[str]) -> dict[str, list[int]]:
+    """The measured prompts, all of them and by operation."""
+    measured = [i for i in range(len(swept.prompts)) if swept.measured[i]]
+    return {ALL: measured, **{o: [i for i in measured if swept.prompts[i].operation == o] for o in operations}}
+
+
+def _counts(swept: AccuracySweep, operations: Sequence[str]) -> dict[str, int]:
+    return {group: len(members) for group, members in _groups(swept, operations).items()}
+
+
 def _table(swept: AccuracySweep, operations: Sequence[str]) -> pd.DataFrame:
-    groups = {ALL: [i for i in range(len(swept.prompts))]}
-    groups |= {o: [i for i, p in enumerate(swept.prompts) if p.operation == o] for o in operations}
-    groups = {k: [i for i in v if swept.measured[i]] for k, v in groups.items()}
-    measured = {k: swept.accuracy(v) for k, v in groups.items() if v}
+    measured = {k: swept.accuracy(v) for k, v in _groups(swept, operations).items() if v}
     overall = measured[ALL][1]
     order = torch.argsort(overall.flatten(), stable=True)[:TOP].tolist()
     rows: list[dict[str, Any]] = [{"head": "none off", **{k: o for k, (o, _) in measured.items()}}]

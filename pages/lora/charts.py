@@ -59,7 +59,8 @@ def increase_by_band(frame: pd.DataFrame, dark: bool) -> alt.Chart:
         alt.Chart(frame)
         .mark_bar()
         .encode(
-            x=alt.X("band:N", sort=None, title="layers that carry the adapter", axis=alt.Axis(labelAngle=0)),
+            x=alt.X("band:N", sort=list(dict.fromkeys(frame["band"])), title="layers that carry the adapter",
+                    axis=alt.Axis(labelAngle=0)),
             xOffset=alt.XOffset("top:N", sort=tops),
             y=alt.Y("increase:Q", title="coefficient increase", axis=alt.Axis(format="%")),
             color=alt.Color("top:O", sort=tops, title=None, scale=alt.Scale(range=_TEALS),
@@ -91,15 +92,15 @@ def by_share(frame: pd.DataFrame, dark: bool, most: float) -> alt.LayerChart:
 
 def columns_beside(frame: pd.DataFrame, dark: bool) -> alt.FacetChart:
     """The four columns of table 11, ours and the paper's. Columns: column, whose, accuracy."""
-    order = list(dict.fromkeys(frame["column"]))
+    order, whose = list(dict.fromkeys(frame["column"])), list(dict.fromkeys(frame["whose"]))
     base = alt.Chart(frame).encode(
-        x=alt.X("whose:N", title=None, axis=alt.Axis(labelAngle=0), sort=None),
+        x=alt.X("whose:N", title=None, axis=alt.Axis(labelAngle=0), sort=whose),
         y=alt.Y("accuracy:Q", title="accuracy", scale=alt.Scale(domain=[0, 1.08]),
                 axis=alt.Axis(format="%", values=[0, 0.25, 0.5, 0.75, 1])),
         tooltip=["column:N", "whose:N", alt.Tooltip("accuracy:Q", format=".3~p")],
     )  # fmt: skip
     bars = base.mark_bar().encode(
-        color=alt.Color("whose:N", sort=None, legend=None, scale=alt.Scale(range=[ATTENTION, EMBEDDING]))
+        color=alt.Color("whose:N", sort=whose, legend=None, scale=alt.Scale(range=[ATTENTION, EMBEDDING]))
     )
     text = base.mark_text(dy=-7, color=ink(dark)).encode(text=alt.Text("accuracy:Q", format=".3~p"))
     return (

@@ -3,10 +3,13 @@
 Every function takes a DataFrame and whether the page is dark, and returns a chart.
 """
 
+import json
+
 import altair as alt
 import pandas as pd
 
 from pages.shared.theme import ATTENTION, EMBEDDING, MODULE_COLORS, diverging, ink, sequential
+from pages.shared.words import percent
 
 CELL = 30
 PAGE = 820  # pixels of a chart beside the sidebar at 1280
@@ -14,21 +17,46 @@ alt.data_transformers.enable("default", max_rows=None)  # a head map of a large 
 PICK = "pick"
 
 
-def token_bars(frame: pd.DataFrame, dark: bool) -> alt.Chart:
-    """Bars of next-token probabilities. Columns: token, probability."""
-    base = alt.Chart(frame).encode(
-        y=alt.Y(
-            "token:N", sort=None, title=None, axis=alt.Axis(labelFont="monospace", labelFontSize=13, labelOverlap=False)
-        ),
+def with_percent(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """A table with shares also in words, in columns `<name>_text`.
+
+    Vega's own percent format rounds 99.97% to 100%; these are what tooltips and labels show.
+    """
+    return frame.assign(**{f"{name}_text": [percent(float(value)) for value in frame[name]] for name in columns})
+
+
+def percent_tip(column: str, title: str | None = None) -> alt.Tooltip:
+    """A tooltip of a share in words, for a table `with_percent`."""
+    return alt.Tooltip(f"{column}_text:N", title=title or column)
+
+
+def ranked_tokens(tokens: list[str]) -> alt.Y:
+    """A place for each row from top to bottom, by column `rank` (0, 1, ...), named by its token.
+
+    Tokens themselves are no places: Vega keeps the order of the tokens it has drawn before when only a chart's data
+    change, and draws two tokens with the same text in one row.
+    """
+    axis = alt.Axis(
+        labelExpr=f"{json.dumps(tokens)}[datum.value]", labelFont="monospace", labelFontSize=13, labelOverlap=False,
+        labelLimit=160,
+    )  # fmt: skip
+    return alt.Y("rank:O", title=None, axis=axis)
+
+
+def token_bars(frame: pd.DataFrame, dark: bool) -> alt.LayerChart:
+    """Bars of next-token probabilities from top to bottom. Columns: token, probability."""
+    rows = with_percent(frame.assign(rank=range(len(frame))), "probability")
+    base = alt.Chart(rows).encode(
+        y=ranked_tokens(list(frame["token"])),
         x=alt.X(
             "probability:Q",
             title="probability",
             scale=alt.Scale(domain=[0, 1.12]),
             axis=alt.Axis(format="%", values=[0, 0.25, 0.5, 0.75, 1]),
-        ),  # fmt: skip
-        tooltip=[alt.Tooltip("token:N"), alt.Tooltip("probability:Q", format=".3~p")],
+        ),
+        tooltip=[alt.Tooltip("token:N"), percent_tip("probability")],
     )
-    text = base.mark_text(align="left", dx=4, color=ink(dark)).encode(text=alt.Text("probability:Q", format=".3~p"))
+    text = base.mark_text(align="left", dx=4, color=ink(dark)).encode(text="probability_text:N")
     return (base.mark_bar(color=EMBEDDING, height={"band": 0.75}) + text).properties(height=26 * len(frame) + 50)
 
 
@@ -61,10 +89,10 @@ def increase_bars(frame: pd.DataFrame, dark: bool) -> alt.Chart:
 
 def lens_strip(frame: pd.DataFrame, dark: bool) -> alt.Chart:
     """The likeliest token after each layer. Columns: after, token, probability."""
-    base = alt.Chart(frame.assign(row="")).encode(
-        x=alt.X("after:N", sort=None, title="after", axis=alt.Axis(labelAngle=0)),
+    base = alt.Chart(with_percent(frame.assign(row=""), "probability")).encode(
+        x=alt.X("after:N", sort=list(frame["after"]), title="after", axis=alt.Axis(labelAngle=0)),
         y=alt.Y("row:N", title=None, axis=None, scale=alt.Scale(type="band")),
-        tooltip=["after:N", "token:N", alt.Tooltip("probability:Q", format=".3~p")],
+        tooltip=["after:N", "token:N", percent_tip("probability")],
     )
     many = len(frame) > 14  # then tokens stand upright
     boxes = base.mark_rect(cornerRadius=4).encode(
@@ -87,7 +115,7 @@ def pattern_map(frame: pd.DataFrame, dark: bool) -> alt.Chart:
     size = min(max(38 * len(order) + 110, 260), 760)
     axis = alt.Axis(labelFont="monospace", labelAngle=-40, labelOverlap=False)
     return (
-        alt.Chart(frame)
+        alt.Chart(with_percent(frame, "weight"))
         .mark_rect()
         .encode(
             x=alt.X("key:N", sort=order, title="looks at", axis=axis),
@@ -95,7 +123,7 @@ def pattern_map(frame: pd.DataFrame, dark: bool) -> alt.Chart:
             color=alt.Color(
                 "weight:Q", scale=sequential(ATTENTION, dark), legend=alt.Legend(title="attention", format="%")
             ),
-            tooltip=["query:N", "key:N", alt.Tooltip("weight:Q", format=".3~p", title="attention")],
+            tooltip=["query:N", "key:N", percent_tip("weight", "attention")],
         )
         .properties(width=size + 100, height=size)
     )
@@ -104,12 +132,12 @@ def pattern_map(frame: pd.DataFrame, dark: bool) -> alt.Chart:
 def head_map(frame: pd.DataFrame, dark: bool, title: str) -> alt.Chart:
     """Relative decrease by layer and head; a click picks a head.
 
-    Columns: layer, head, name, decrease (a share), original, intervened, selected, paper.
+    Columns: layer, head, name, decrease (a share), original, intervened, prompts (how many), selected, paper.
     """
     limit = float(frame["decrease"].abs().max())
     n_heads, n_layers = frame["head"].nunique(), frame["layer"].nunique()
     pick = alt.selection_point(name=PICK, fields=["name"], on="click", toggle="true")
-    base = alt.Chart(frame).encode(
+    base = alt.Chart(with_percent(frame, "decrease", "original", "intervened")).encode(
         x=alt.X("head:O", title="head", axis=alt.Axis(labelAngle=0)),
         y=alt.Y("layer:O", title="layer", sort="descending"),
     )
@@ -121,9 +149,10 @@ def head_map(frame: pd.DataFrame, dark: bool, title: str) -> alt.Chart:
         ),
         tooltip=[
             alt.Tooltip("name:N", title="head"),
-            alt.Tooltip("decrease:Q", format=".3~p", title="relative decrease"),
-            alt.Tooltip("original:Q", format=".3~p", title="nothing off"),
-            alt.Tooltip("intervened:Q", format=".3~p", title="head off"),
+            percent_tip("decrease", "relative decrease"),
+            percent_tip("original", "nothing off"),
+            percent_tip("intervened", "head off"),
+            alt.Tooltip("prompts:Q"),
             alt.Tooltip("paper:N", title="this head in Llama-7B (paper)"),
         ],
     )

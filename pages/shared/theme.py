@@ -8,6 +8,7 @@ FFN = "#178A8C"
 EMBEDDING = "#8A8F98"
 FALL = ATTENTION  # a fall is what a head or neuron was worth
 RISE = "#6B5CA5"
+RISE_PALE = "#B9AEDD"
 MODULE_COLORS = {"attention": ATTENTION, "FFN": FFN}
 
 _MIDDLE = {False: "#F7F5F2", True: "#262B32"}

@@ -3,22 +3,64 @@
 import math
 import re
 
+_ROUNDING = 1e-10  # percent; what a computer's arithmetic does to a share
+
 
 def three_digits(value: float) -> str:
-    """Three significant digits."""
+    """Three significant digits; below a millionth with a power of ten, as in 1.20e-9."""
     if not math.isfinite(value):
         return "–"
     if value == 0:
         return "0"
+    if abs(value) < 1e-6:
+        return f"{value:.2e}"
     decimals = max(0, 2 - math.floor(math.log10(abs(value))))
     return f"{value:.{min(decimals, 9)}f}"
 
 
-def percent(value: float) -> str:
-    """A share as a percentage with up to three significant digits: 0.4786 is 47.9%."""
+def percent(value: float, digits: int = 3) -> str:
+    """A share as a percentage with three significant digits: 0.4786 is 47.9%.
+
+    Only 1 is 100% and only 0 is 0%: near 1 as many decimals are shown as it takes to tell (99.97%, 100.02%), and
+    what lies nearer than 0.001% to either is ">99.999%" or "<0.001%".
+
+    Args:
+        value: a share, or a change of one, which may be negative.
+        digits: significant digits, and decimals of the smallest percentage that is written out.
+    """
     if not math.isfinite(value):
         return "–"
-    return f"{value * 100:.0f}%" if abs(value) >= 0.9995 or value == 0 else f"{three_digits(value * 100)}%"
+    sign, size = ("-" if value < 0 else ""), abs(value) * 100
+    below, above = ("<", ">") if value > 0 else (">", "<")
+    least = 10.0**-digits  # in percent
+    if size < _ROUNDING:
+        return "0%"
+    if abs(size - 100) < _ROUNDING:
+        return f"{sign}100%"
+    if size < least:
+        return f"{below}{sign}{least:.{digits}f}%"
+    if abs(size - 100) < least:
+        return f"{above}{sign}100%" if size > 100 else f"{above}{sign}{100 - least:.{digits}f}%"
+    decimals = max(0, digits - 1 - math.floor(math.log10(size)))
+    if round(size, decimals) == 100:
+        decimals = max(decimals, math.ceil(-math.log10(abs(size - 100))))
+    if round(size, decimals) == 100:  # 99.996 with one decimal more than its distance to 100 has
+        decimals += 1
+    return f"{sign}{size:.{min(decimals, 9)}f}%"
+
+
+def from_to(before: float, after: float) -> str:
+    """Two shares in words, with as many digits as it takes to tell them apart."""
+    for digits in range(3, 10):
+        first, second = percent(before, digits), percent(after, digits)
+        if first != second:
+            return f"from {first} to {second}"
+    return f"from {percent(before)} to {percent(after)}"
+
+
+def of_count(share: float, n: int) -> str:
+    """An accuracy with the number of prompts that it is about: 98% of 50."""
+    return f"{percent(share)} of {n:,}"
 
 
 def visible(token: str) -> str:

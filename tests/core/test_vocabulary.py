@@ -9,7 +9,7 @@ from core.hooks import ScaleHead, intervene
 from core.model import load_model
 from core.readout import Readout
 from core.record import record
-from core.vocabulary import find_shallow_neurons, project, through_attention, top_tokens
+from core.vocabulary import both_sides, find_shallow_neurons, project, through_attention, tokens_of, top_tokens
 from core.weights import matrix, value_output, values
 from tests.core.test_reference import CASES
 from tests.plain import importances
@@ -108,6 +108,20 @@ def test_filter_equals_a_plain_loop(bundled):
             assert ((layer, neuron) in counts) == (best[0] > 12)
             if best[0] > 12:
                 assert counts[layer, neuron] == (best[1], best[0])
+
+
+def test_both_sides_are_the_two_signs_and_size_does_not_matter(any_model):
+    promotes, suppresses = both_sides(any_model, 1, 5, 4)
+    assert promotes == top_tokens(any_model, 1, 5, 0.3, 4) and suppresses == top_tokens(any_model, 1, 5, -2.0, 4)
+    assert promotes != suppresses
+    later = both_sides(any_model, 0, 5, 4, through=2)
+    assert later == tuple(top_tokens(any_model, 0, 5, sign, 4, 2) for sign in (1.0, -1.0))
+
+
+def test_a_coefficient_of_zero_is_read_as_a_positive_one(bundled):
+    """Zero times a value would name the first tokens of the vocabulary."""
+    expected = top_tokens(bundled, 2, 5, 1.0, 6)
+    assert top_tokens(bundled, 2, 5, 0.0, 6) == expected == tokens_of(bundled, [(2, 5)], [0.0], 6)[0]
 
 
 def test_top_tokens_signs_and_errors(bundled):

@@ -1,5 +1,6 @@
 """The page Arithmetic heads, without a browser."""
 
+import json
 import time
 
 import pytest
@@ -42,7 +43,9 @@ def test_a_sweep(app):
     app.slider(key="count").set_value(5)
     run_and_wait(app)
     assert not app.exception and not app.error
-    assert "Without head" in texts(app) and "(40)" in texts(app)
+    assert "Without head" in texts(app) and "(40)" in texts(app) and "% of 40 to " in texts(app)
+    labels = json.loads(app.dataframe[0].proto.columns)
+    assert [labels[c]["label"] for c in ("all", "+")] == ["all (of 40)", "+ (of 10)"]
     table = app.dataframe[0].value
     assert list(table.columns) == ["head", "all", "+", "-", "*", "/"]
     assert table["head"].iloc[0] == "none off" and len(table) == 13
@@ -88,6 +91,9 @@ def test_heads_off_before_and_after(app):
     answers = app.dataframe[0].value
     assert list(answers.columns) == ["prompt", "all heads on", "without 3_0 and 4_1", "the answer"]
     assert answers["all heads on"].iloc[0] == "8"
+    accuracy = app.dataframe[1].value
+    assert list(accuracy.index) == ["2D+", "2D-", "2D*", "2D/"]
+    assert all(cell.endswith("% of 50") for cell in accuracy.to_numpy().flatten())
     changed = (answers["all heads on"] != answers["without 3_0 and 4_1"]).sum()
     assert f"{changed} of {len(answers)} answers change" in texts(app)
 
@@ -120,6 +126,7 @@ def test_one_head_by_digits_and_kinds(app):
     next(b for b in app.button if b.label == "Measure this head").click().run()
     wait(app)
     assert not app.exception and not app.error
+    assert "% of 100 to " in next(m.value for m in app.markdown if "matters most for" in m.value)
     frames = [d.value for d in app.dataframe]
     assert any(list(f.index) == ["1D", "2D", "3D"] and list(f.columns) == ["+", "-", "*", "/"] for f in frames)
     kinds = [f for f in frames if set(f.index) == {"memorize", "change-one"}]

@@ -6,6 +6,8 @@ import re
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.vocabulary import both_sides
+from pages.shared.words import visible
 from tests.pages.test_arithmetic_heads import run_and_wait, texts, wait
 
 APP, PAGE = "../../app.py", "pages/flow/causal_mediation.py"
@@ -88,14 +90,18 @@ def test_changes_of_the_prediction(app, measure):
     assert not app.exception and f"Most {measure} at the last position: FFN of layer" in texts(app)
 
 
-def test_single_heads_and_neurons(app):
+def test_single_heads_and_neurons(app, bundled):
     app.slider(key="pairs").set_value(5)
     run_and_wait(app)
     next(b for b in app.button if b.label == "Measure heads and neurons").click().run()
     wait(app)
     assert not app.exception and not app.error and "has the largest effect by itself" in texts(app)
-    neurons = next(d.value for d in app.dataframe if "top tokens of its value" in d.value)
+    neurons = next(d.value for d in app.dataframe if "suppresses" in d.value)
     assert len(neurons) == 20 and neurons["IE"].is_monotonic_decreasing
+    first = [int(part) for part in neurons["name"].iloc[0].split("_")]
+    assert [neurons[side].iloc[0].split() for side in ("promotes", "suppresses")] == [
+        [visible(token) for token in side] for side in both_sides(bundled, *first, 6)
+    ]
 
 
 def test_the_chosen_average_rules_the_whole_page(app):
@@ -108,7 +114,7 @@ def test_the_chosen_average_rules_the_whole_page(app):
     for average in ("mean", "geometric mean"):
         app.button_group(key="flow_average").set_value(average).run()
         assert not app.exception
-        neurons = next(d.value for d in app.dataframe if "top tokens of its value" in d.value)
+        neurons = next(d.value for d in app.dataframe if "suppresses" in d.value)
         best = re.search(r"Head \*\*(\S+)\*\* has the largest effect by itself: IE (\S+) \((.+?)\), and", texts(app))
         assert best[3] == average and f"({average} of IE)" in texts(app)
         charts = [json.loads(c.proto.spec) for c in app.get("vega_lite_chart")]

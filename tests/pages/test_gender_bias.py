@@ -4,6 +4,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.gender import measure_bias, paper_words
+from pages.shared.words import code, three_digits
 from tests.pages.test_arithmetic_heads import wait
 
 APP, PAGE = "../../app.py", "pages/edit/gender_bias.py"
@@ -73,7 +74,10 @@ def test_edit_before_and_after(app):
     assert list(table.index) == ["original", "edited", "change"]
     assert list(table.columns) == ["total", "woman bias", "man bias", "mean size"]
     assert float(table.loc["edited", "total"]) < float(table.loc["original", "total"])
-    assert "2 draws of 18 random neurons" in texts(app) and "Arithmetic accuracy over 40 prompts" in texts(app)
+    assert "2 draws of 18 random neurons" in texts(app) and "Arithmetic accuracy goes from" in texts(app)
+    assert "% of 40 prompts to" in texts(app)
+    accuracy = next(d.value for d in app.dataframe if "all" in d.value.columns)
+    assert accuracy.loc["edited", "all"].endswith("% of 40") and accuracy.loc["original", "+"].endswith("% of 10")
     app.number_input(key="bias_n").set_value(1).run()
     assert "choice has changed" in captions(wait(app))
     press(app, "Edit these neurons")
@@ -95,7 +99,7 @@ def test_curve(app):
     press(wait(app), "Draw the curve")
     assert not app.exception and not app.error
     table = next(d.value for d in app.dataframe if "neutral" in d.value.columns)
-    assert table["neurons"].tolist() == [0, 1, 2, 3, 4, 5]
+    assert table["neurons"].tolist() == [0, 1, 2, 3, 4, 5] and set(table["prompts"]) == {40}
     assert "smallest in mean size" in texts(app) or "No number of neurons" in texts(app)
 
 
@@ -129,8 +133,15 @@ def test_neurons_go_to_the_bench(app):
     app.number_input(key="bias_n").set_value(2).run()
     app.slider(key="bias_factor").set_value(-1.0).run()
     press(wait(app), "Take them to What-if")
-    names = next(d.value for d in app.dataframe if "imp_woman" in d.value.columns)["neuron"].tolist()
+    table = next(d.value for d in app.dataframe if "imp_woman" in d.value.columns)
+    names = table["neuron"].tolist()
     wait(app.switch_page("pages/edit/what_if.py").run())
+    for tokens, group, *both in zip(table["top_tokens"], table["favours"], table["coef_woman"], table["coef_man"],
+                                    strict=True):  # fmt: skip
+        named = " ".join(code(token) for token in tokens.split()[:6])
+        value = three_digits(both[group == "man"])
+        assert any(named == c.value.removeprefix("promotes ").split(" (")[0].replace("␣", "")
+                   and f"(coefficient {value} after `A␣{group}" in c.value for c in app.caption)  # fmt: skip
     active = app.session_state["edit history"].now.active
     assert [f"{e.layer}_{e.neuron}" for e in active] == names and {e.factor for e in active} == {-1.0}
 

@@ -9,8 +9,11 @@ from streamlit.testing.v1 import AppTest
 from core.chain_files import from_graphml, from_json, to_graphml, to_json
 from core.logic_case import logic_case
 from core.neurons import compare_heads
+from core.record import record
 from pages.cna.chain_chart import chain_chart, edge_frame, node_frame
 from pages.cna.graph import drawn
+from pages.cna.roles import carried, role_of
+from pages.shared.words import code, three_digits
 
 CHAIN, FIND = "pages/cna/logic_chain.py", "pages/cna/find_neurons.py"
 
@@ -63,10 +66,44 @@ def test_neurons_are_those_of_the_comparison(app, bundled):
     app.session_state["heads"] = ["5_2", "4_6"]
     wait(app.run())
     assert "picked in the sidebar" in captions(app)
+    app.button_group(key="neuron_order").set_value("by change (CNA)").run()
     shown = table(app, "importance_first")
     expected = compare_heads(bundled, "3+5=", [(5, 2), (4, 6)], 99)
+    assert shown["rank"].tolist() == list(range(1, 100))
     assert shown["name"].tolist() == [f"{layer}_{n}" for layer, n in expected.pairs]
     assert shown["change"].tolist() == pytest.approx(expected.change.tolist())
+
+
+def test_a_neuron_that_works_against_the_answer_is_no_carrier(app, bundled):
+    """8/2=: the largest change is that of a neuron with negative importance in the original run."""
+    app.text_input(key="chain_prompt").set_value("8/2=")
+    press(app, "Look inside")
+    shown = table(app, "importance_first")
+    top = shown[shown["rank"] == 1].iloc[0]
+    assert top["importance_first"] < 0 and top["role"] == "works against it"
+    lead = shown.iloc[0]
+    assert lead["role"] == "carries the answer" and lead["importance_first"] == shown["importance_first"].max()
+    assert lead["carried"] > 0.9 * lead["change"] > 0  # and not one that adds little and then turns against it
+    text = texts(app)
+    assert f"**{lead['name']}** leads" in text and f"the first of them is **{top['name']}** (rank 1 by change" in text
+    assert f"{(shown['role'] == 'carries the answer').sum()} of them carry the answer" in text
+    groups = dict(list(shown.groupby("role")))
+    assert len(groups) >= 2 and groups.pop("carries the answer")["carried"].is_monotonic_decreasing
+    assert all(rows["rank"].is_monotonic_increasing for rows in groups.values())
+    app.button_group(key="neuron_order").set_value("by change (CNA)").run()
+    again = table(app, "importance_first")
+    assert again["change"].is_monotonic_decreasing and set(again["name"]) == set(shown["name"])
+    assert again["name"].iloc[0] == top["name"] and "leads: its importance" in texts(app) and not app.exception
+
+
+@pytest.mark.parametrize("on,off,role,lost", [
+    (-1.88, -17.6, "works against it", 0.0), (-1.0, -0.5, "works against it", 0.0),
+    (2.0, 1.0, "carries the answer", 1.0), (2.0, -1.5, "carries the answer", 2.0), (2.0, 3.0, "neither", -1.0),
+    (0.004, -11.0, "turns against it without the heads", 0.004), (0.0, -1.0, "turns against it without the heads", 0.0),
+    (0.0, 0.0, "neither", 0.0),
+])  # fmt: skip
+def test_roles(on, off, role, lost):
+    assert role_of(on, off) == role and carried(on, off) == lost
 
 
 def test_another_prompt_and_k(app):
@@ -86,7 +123,8 @@ def test_bad_prompts(app):
 
 def test_a_neurons_card(app):
     app.text_input(key="neuron").set_value("7_12").run()
-    assert "#### Neuron 7_12" in texts(app) and "coefficient > 0:" in texts(app) and "gate key, with" in texts(app)
+    assert "#### Neuron 7_12" in texts(app) and "promotes: `" in texts(app) and "suppresses: `" in texts(app)
+    assert "gate key, with" in texts(app)
     assert app.selectbox(key="through 7_12").options == ["as it is"]
     app.button(key="edit 7_12").click().run()
     assert [(e.layer, e.neuron, e.factor) for e in app.session_state["edits to add"]] == [(7, 12, 0.0)]
@@ -101,9 +139,29 @@ def test_through_an_attention_layer(app, bundled):
 
     app.text_input(key="neuron").set_value("1_12").run()
     app.selectbox(key="through 1_12").set_value(4).run()
-    expected = top_tokens(bundled, 1, 12, 1.0, 10, 4)
-    line = next(m.value for m in app.markdown if m.value.startswith("coefficient > 0"))
-    assert all(t.strip() in line for t in expected) and not app.exception
+    sign = float(record(bundled, bundled.encode("3+5=")).coefficient[1, -1, 12])
+    for side, coefficient in (("promotes", sign), ("suppresses", -sign)):
+        expected = " ".join(code(t) for t in top_tokens(bundled, 1, 12, coefficient, 10, 4))
+        assert f"{side}: {expected}" in [m.value for m in app.markdown]
+    assert not app.exception
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_neurons_card_and_the_bench_read_it_by_its_sign_in_the_run(app, bundled, sign):
+    shown = table(app, "importance_first")
+    row = shown[shown["coefficient_first"] * sign > 0].iloc[0]
+    app.text_input(key="neuron").set_value(row["name"]).run()
+    assert f"coefficient {three_digits(row['coefficient_first'])} after `3+5=`" in captions(app)
+    line = next(m.value for m in app.markdown if m.value.startswith("promotes: "))
+    assert [t for t in line.replace("␣", "").replace("`", "").split()[1:] if t] == row["tokens"].replace(
+        "␣", ""
+    ).split()
+    app.button(key=f"edit {row['name']}").click().run()
+    wait(app.switch_page("pages/edit/what_if.py").run())
+    wanted = (
+        f"promotes {' '.join(line.split()[1:7])} (coefficient {three_digits(row['coefficient_first'])} after `3+5=`)"
+    )
+    assert wanted in [c.value for c in app.caption]
 
 
 def test_graph_controls(app):
@@ -145,7 +203,8 @@ def test_the_shallow_filter(app):
     wait(app)
     assert not app.exception and not app.error
     shown = table(app, "control_decrease")
-    assert len(shown) == 4 and shown["neurons"].is_monotonic_decreasing
+    assert len(shown) == 4 and shown["neurons"].is_monotonic_decreasing and (shown["prompts"] > 50).all()
+    assert f"% of {shown['prompts'].iloc[0]} prompts right" in texts(app)
     app.text_input(key="shallow_M").set_value("none")
     [b for b in app.button if b.label == "Measure"][1].click().run()
     assert "whole numbers for M" in app.error[0].value

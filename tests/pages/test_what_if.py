@@ -7,8 +7,12 @@ from streamlit.testing.v1 import AppTest
 
 from core.edit_set import EditSet
 from core.hooks import ScaleHead, ScaleNeuron
+from core.promoters import promoters
 from core.recipe import Recipe
 from core.recipe_link import to_link
+from core.vocabulary import top_tokens
+from pages.edit.adding import SHOWN
+from pages.shared.words import code
 from tests.pages.test_arithmetic_heads import wait
 
 APP, PAGE = "../../app.py", "pages/edit/what_if.py"
@@ -82,6 +86,9 @@ def test_edits_by_hand_change_the_answers(app):
     assert changed > 0 and f"{changed} of 2 greedy continuations change" in texts(app)
     accuracy = next(d.value for d in app.dataframe if "1D+" in d.value.columns)
     assert list(accuracy.index) == ["original", "edited", "change"] and len(accuracy.columns) == 9
+    asked = accuracy.loc["original"].str.extract(r"% of (\d+)$")[0].astype(int)
+    assert asked["all"] == asked.drop("all").sum() > 0 and set(asked.drop("all")) == {5}
+    assert "accuracy goes from" in texts(app) and f"% of {asked['all']} to" in texts(app)
     assert "edit" in app.query_params
 
 
@@ -90,6 +97,21 @@ def test_factor_one_does_nothing(app):
     assert "The edits do nothing here" in told(app) and "No probability changes" in texts(app)
     frame = answers(app)
     assert (frame["original"] == frame["edited"]).all()
+
+
+def test_single_edits_that_do_nothing_are_said_to(app):
+    """Not "moves it most (0.000000000)" on an axis of rounding errors."""
+    by_hand(app, "3_0 3_1", "head", 1.0)
+    press(app, "Measure each edit")
+    assert "Nothing changes: neither the whole set nor any edit" in texts(app) and "moves it most" not in texts(app)
+
+
+def test_the_sentence_never_says_from_a_share_to_the_same(app):
+    by_hand(app, "3_7", "head", 0.5)  # 99.966% to 99.984%
+    sentence = next((m.value for m in app.markdown if "changes most: from" in m.value), "")
+    assert sentence
+    before, after = sentence.rstrip(".").split("from ")[1].split(" to ")
+    assert before != after
 
 
 def test_switch_factor_remove_undo_redo(app):
@@ -165,9 +187,34 @@ def test_neurons_of_a_word_are_added(app):
     press(app, "Add these neurons")
     layer, neuron = map(int, chosen[0].split("_"))
     assert on_bench(app).active == (ScaleNeuron(layer, neuron, 0.0),)
+    assert any(c.value.startswith("promotes `") and "as found by `eight`" in c.value for c in app.caption)
     app.text_input(key="add word").set_value("zzyzx")
     press(app, "Search")
     assert any("zzyzx" in e.value for e in app.error) and not app.exception
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_neuron_of_a_word_is_named_by_the_sign_it_was_found_with(app, bundled, sign):
+    """7_470 promotes "eight" by a negative coefficient; by a positive one it says other numbers."""
+    found = promoters(bundled, "eight", SHOWN).found
+    best = next(p for p in found if p.sign == sign and (p.layer, p.neuron, -sign) not in
+                {(q.layer, q.neuron, q.sign) for q in found})  # fmt: skip
+    app.button_group(key="add by").set_value("Neurons of a word").run()
+    app.text_input(key="add word").set_value("eight")
+    press(app, "Search")
+    app.multiselect(key="add found").set_value([f"{best.layer}_{best.neuron}"])
+    press(app, "Add these neurons")
+    tokens = " ".join(code(token) for token in best.top_tokens[:6])
+    side = "< 0" if sign < 0 else "> 0"
+    assert f"promotes {tokens} (coefficient {side}, as found by `eight`)" in [c.value for c in app.caption]
+
+
+def test_a_neuron_of_no_run_is_shown_with_both_signs(app, bundled):
+    by_hand(app, "7_470")
+    sides = [" ".join(code(t) for t in top_tokens(bundled, 7, 470, sign, 6)) for sign in (1.0, -1.0)]
+    assert f"promotes {sides[0]}; suppresses {sides[1]} (a negative coefficient swaps the two)" in [
+        c.value for c in app.caption
+    ]
 
 
 def test_edits_of_other_pages_are_taken_over():

@@ -1,0 +1,81 @@
+"""What a chart's specification says, without drawing it."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+import pytest
+
+from pages.cna.charts import decrease_lines, shallow_bars
+from pages.edit.charts import effect_bars, tokens_after, tokens_before
+from pages.flow.charts import effect_map
+from pages.lora.charts import columns_beside, increase_by_band
+from pages.shared.charts import head_map, lens_strip, pattern_map, token_bars
+
+TOKENS = pd.DataFrame({"token": ["3", "1", '"\\', "1"], "probability": [0.99966, 3e-4, 3e-5, 1e-6]})
+EDITED = pd.DataFrame(
+    {"token": ["3", "1", "7"], "original": [0.9996, 4e-4, 0.0], "edited": [0.1, 0.2, 0.7], "change": [-0.9, 0.2, 0.7]}
+)
+LENS = pd.DataFrame({"after": ["input", *map(str, range(12))], "token": ["3"] * 13, "probability": [0.9998] * 13})
+HEADS = pd.DataFrame({"layer": [0, 0], "head": [0, 1], "name": ["0_0", "0_1"], "decrease": [0.9998, 0.0],
+                      "original": 0.9999, "intervened": [0.0002, 0.9999], "prompts": 9,
+                      "selected": False, "paper": "-"})  # fmt: skip
+CHARTS = {
+    "token bars": token_bars(TOKENS, False), "lens": lens_strip(LENS, False),
+    "original": tokens_before(EDITED, False), "edited": tokens_after(EDITED, False),
+    "pattern": pattern_map(pd.DataFrame({"query": ["0 3"], "key": ["0 3"], "weight": [0.9998]}), False),
+    "heads": head_map(HEADS, False, "decrease"),
+    "mask": decrease_lines(pd.DataFrame({"measure": ["mask"], "k": [9], "decrease": [0.9998], "cases": [5]}), False),
+    "shallow": shallow_bars(pd.DataFrame({"name": ["M = 9", "M = 10"], "set": "found by the filter",
+                                          "decrease": [0.9998, 0.5], "neurons": [4, 3]}), False),
+}  # fmt: skip
+
+
+def parts(spec) -> Iterator[dict]:
+    """Every object inside a specification."""
+    if isinstance(spec, dict):
+        yield spec
+        for value in spec.values():
+            yield from parts(value)
+    elif isinstance(spec, list):
+        for value in spec:
+            yield from parts(value)
+
+
+PATCHED = pd.DataFrame({"layer": 0, "group": ["10", "9"], "value": 0.5, "shown": 0.5, "name": "-", "selected": False})
+ELSEWHERE = {
+    "effects": effect_map(PATCHED, False, "ffn", 1.0, True),
+    "band": increase_by_band(pd.DataFrame({"band": ["0 to 9", "10 to 12"], "top": "9", "increase": 0.5}), False),
+    "columns": columns_beside(pd.DataFrame({"column": "CNA", "whose": ["ours", "paper"], "accuracy": 0.5}), False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*CHARTS, *ELSEWHERE])
+def test_no_chart_leaves_its_order_to_the_data(name):
+    """`sort: null` keeps the rows of the data that were drawn before when only the data change."""
+    channels = [part for part in parts((CHARTS | ELSEWHERE)[name].to_dict()) if "field" in part and "type" in part]
+    assert channels
+    assert not [c for c in channels if "sort" in c and c["sort"] is None]
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_shares_are_written_in_words(name):
+    """Vega's percent format with three digits says 100% of 99.98%."""
+    spec = CHARTS[name].to_dict()
+    assert not [part for part in parts(spec) if str(part.get("format", "")).endswith("~p")]
+    texts = [str(v) for rows in spec["datasets"].values() for row in rows for k, v in row.items() if "_text" in k]
+    assert texts and "100%" not in texts
+
+
+@pytest.mark.parametrize("kl,end", [(1e-13, 1.0), (0.0, 1.0), (0.25, 0.25)])
+def test_an_axis_shows_no_rounding_errors_as_effects(kl, end):
+    spec = effect_bars(pd.DataFrame({"edit": ["head 3_0"], "measure": ["alone"], "kl": [kl]}), False).to_dict()
+    assert spec["encoding"]["x"]["scale"]["domain"] == [0, end]
+
+
+@pytest.mark.parametrize("name,n", [("token bars", 4), ("original", 3), ("edited", 3)])
+def test_token_bars_stand_by_rank_whatever_the_tokens_are(name, n):
+    spec = CHARTS[name].to_dict()
+    places = [part["y"] for part in parts(spec) if "y" in part]
+    assert places and all(y["field"] == "rank" for y in places)
+    rows = next(rows for rows in spec["datasets"].values())
+    assert [row["rank"] for row in rows] == list(range(n))
