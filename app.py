@@ -28,10 +28,16 @@ page = st.navigation(
     }
 )
 
-from pages.shared.sidebar import sidebar  # noqa: E402 - brings torch, which takes seconds: the frame stands first
+# these bring torch, which takes seconds, and the frame stands first
+from pages.shared.model_notice import model_notice  # noqa: E402
+from pages.shared.sidebar import sidebar  # noqa: E402
+from pages.shared.your_work import your_work  # noqa: E402
 
 if sidebar() is None:
     st.title("Abacus")
     st.markdown("No model is loaded. Choose one in the sidebar under **Change model**.")
-    st.stop()
-page.run()
+else:
+    model_notice()
+    page.run()
+with st.sidebar:  # at the end: a page's own new job is on the list
+    your_work()

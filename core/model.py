@@ -17,6 +17,7 @@ from transformers.utils import logging as transformers_logging
 from core.architectures import Architecture, Modules, architecture_of
 from core.errors import UserError
 from core.source import Source, locate
+from core.threads import threads_for, use_threads
 
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -189,6 +190,8 @@ def choose_precision(precision: str, device: torch.device) -> str:
 def load_model(source: str | Path = "bundled", precision: str = "auto") -> LoadedModel:
     """Loads a model onto the GPU, or onto the CPU where there is none.
 
+    The calling thread then computes with as many threads as suit this model's size (`core.threads`).
+
     Args:
         source: "bundled", a local folder, or a hub id such as "huggyllama/llama-7b".
         precision: auto (fp16 on a GPU, fp32 on a CPU), fp32, bf16, fp16, or int8
@@ -205,10 +208,12 @@ def load_model(source: str | Path = "bundled", precision: str = "auto") -> Loade
     where = where.fetched()
     tokenizer = _load_tokenizer(where)
     model = _load_weights(where, chosen, device)
-    return LoadedModel(
+    lm = LoadedModel(
         name=str(source), fingerprint=where.fingerprint(), revision=where.revision, precision=chosen,
         model=model, tokenizer=tokenizer, architecture=architecture_of(where.model_type),
     )  # fmt: skip
+    use_threads(threads_for(lm))
+    return lm
 
 
 def _load_tokenizer(where: Source) -> Any:

@@ -2,12 +2,22 @@
 
 import gc
 import threading
+import time
+from dataclasses import dataclass
 
 import torch
 
 from core.errors import UserError
 from core.model import LoadedModel, choose_device, choose_precision, load_model
 from core.source import locate
+
+
+@dataclass(frozen=True)
+class Change:
+    """Who changed the resident model, and when (seconds since 1970)."""
+
+    by: str
+    at: float
 
 
 class Residence:
@@ -18,6 +28,7 @@ class Residence:
         self._wanted = (source, precision)
         self._model: LoadedModel | None = None
         self._broken: str | None = None
+        self._last_change: Change | None = None
 
     def model(self) -> LoadedModel:
         """The resident model, loaded when it is first asked for.
@@ -36,11 +47,26 @@ class Residence:
                     raise
             return self._model
 
-    def change(self, source: str, precision: str) -> None:
+    @property
+    def last_change(self) -> Change | None:
+        """The last change that took place; None while the first model is resident."""
+        return self._last_change
+
+    @property
+    def loaded(self) -> LoadedModel | None:
+        """The resident model if there is one now; loads nothing and waits for nothing."""
+        return self._model
+
+    def change(self, source: str, precision: str, by: str = "") -> None:
         """Replaces the resident model; when the new one cannot be loaded, the old one comes back.
 
         What can be checked is checked, and what must be downloaded is downloaded, before
         the old one goes. It is freed when nobody else holds it: keep no reference.
+
+        Args:
+            source: the new model.
+            precision: as in `load_model`.
+            by: who changes it, so that others can be told.
 
         Raises:
             UserError: says what is wrong with the new one.
@@ -56,6 +82,7 @@ class Residence:
             except BaseException:
                 self._wanted, self._broken = before, None
                 raise
+            self._last_change = Change(by, time.time())
 
 
 def memory_needed(source: str, precision: str) -> int:

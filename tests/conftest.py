@@ -1,5 +1,8 @@
 """Models that the tests share: the bundled one, the reference checkpoint, and tiny random ones."""
 
+import core  # noqa: F401 - sets how OpenMP waits, before torch is imported
+
+# isort: split
 from pathlib import Path
 
 import pytest

@@ -1,1 +1,3 @@
 """How the bundled model was made: data, tokenizer, recipe, measurements. The app does not import it."""
+
+import core  # noqa: F401 - sets how OpenMP waits, before torch is imported

@@ -13,6 +13,7 @@ from core.promoters import Promoters, promoters
 from pages.cna.card import CARD, card_here, pick
 from pages.cna.search_chart import promoter_dots
 from pages.shared.neuron_words import readings_found
+from pages.shared.permissions import check_allowed, locked
 from pages.shared.present import downloads, heading, told
 from pages.shared.resources import board, current_model, model_key, session_id
 from pages.shared.theme import is_dark
@@ -123,7 +124,8 @@ def _kept() -> None:
         f"`{disk_cache.folder()}`: {disk_cache.size() / 2**20:.1f} MB of at most {disk_cache.limit() / 2**20:.0f} MB. "
         "`ABACUS_CACHE` and `ABACUS_CACHE_MB` change where and how much."
     )
-    if st.button("Clear", icon=":material/delete:", help="It is computed again when it is needed."):
+    if st.button("Clear", icon=":material/delete:", help="It is computed again when it is needed.", disabled=locked()):
+        check_allowed()
         st.toast(f"{disk_cache.clear() / 2**20:.1f} MB freed.")
         st.rerun()
 

@@ -78,12 +78,14 @@ def _show_told() -> None:
 
 
 def open_bench(lm: LoadedModel) -> None:
-    """Takes over what a link or other pages brought; empties the bench of another model."""
-    if st.session_state.get(OWNER, model_key(lm)) != model_key(lm):
-        had = len(edit_set())
-        go(History())
+    """Takes over what a link or other pages brought; every model has its own edits."""
+    former = st.session_state.get(OWNER, model_key(lm))
+    if former != model_key(lm):
+        kept = st.session_state.setdefault("benches", {})
+        kept[former], had = history(), len(edit_set())
+        go(kept.get(model_key(lm), History()))
         if had:
-            tell("The model was changed: the edits were for the former one and are off the bench.")
+            tell("The model was changed: the edits were for the former one and are off the bench until it is back.")
         st.session_state.pop(WAITING, None)
     is_new = OWNER not in st.session_state
     st.session_state[OWNER] = model_key(lm)

@@ -6,6 +6,7 @@ from core.edit_findings import Found, in_words
 from core.model import LoadedModel
 from core.was_edited import was_edited
 from pages.edit import bench
+from pages.shared.permissions import check_allowed, locked
 from pages.shared.resources import board, model_key, session_id
 from pages.shared.waiting import outcome, wait_for
 
@@ -17,11 +18,14 @@ def comparing(lm: LoadedModel) -> None:
     st.header("Was this model edited?")
     st.markdown(f"Compares the weights of a folder with those of `{lm.name}`: which heads or neurons were zeroed or "
                 "scaled, and by how much? Also as a command: `python -m core.was_edited ORIGINAL FOLDER`.")  # fmt: skip
+    off = locked()
     with st.form("compare", border=False):
         first, second = st.columns([5, 2], vertical_alignment="bottom")
-        folder = first.text_input("Folder or hub id", key="compare folder", placeholder="exports/less-biased")
-        pressed = second.form_submit_button("Compare", type="primary", width="stretch")
+        folder = first.text_input("Folder or hub id", key="compare folder", placeholder="exports/less-biased",
+                                  disabled=off)  # fmt: skip
+        pressed = second.form_submit_button("Compare", type="primary", width="stretch", disabled=off)
     if pressed:
+        check_allowed()
         key = ("was edited", *model_key(lm), folder.strip(), st.session_state.get("comparisons", 0))
         st.session_state["comparisons"] = st.session_state.get("comparisons", 0) + 1  # a folder may change in between
         st.session_state["compare job"] = board().submit(

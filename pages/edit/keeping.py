@@ -10,6 +10,7 @@ from core.progress import Progress
 from core.recipe_link import to_link
 from core.snippets import core_snippet, plain_snippet
 from pages.edit import bench
+from pages.shared.permissions import check_allowed, locked
 from pages.shared.present import told
 from pages.shared.resources import board, model_key, session_id
 from pages.shared.waiting import outcome, wait_for
@@ -63,12 +64,14 @@ def _recipe(lm: LoadedModel) -> None:
 def _export(lm: LoadedModel, edits: tuple[Edit, ...], prompts: tuple[str, ...]) -> None:
     st.markdown("Writes a transformers folder with the edits in its weights, a model card and the recipe, then loads "
                 "it and compares its answers with the live edit.")  # fmt: skip
+    off = locked()
     with st.form("export", border=False):
         first, second = st.columns([5, 2], vertical_alignment="bottom")
         folder = first.text_input("Folder on the computer that runs Abacus", key="export folder",
-                                  placeholder="exports/less-biased")  # fmt: skip
-        pressed = second.form_submit_button("Export", type="primary", width="stretch")
+                                  placeholder="exports/less-biased", disabled=off)  # fmt: skip
+        pressed = second.form_submit_button("Export", type="primary", width="stretch", disabled=off)
     if pressed:
+        check_allowed()
         recipe = bench.current_recipe(lm)
 
         def work(progress: Progress) -> tuple[str, ExportCheck | str]:

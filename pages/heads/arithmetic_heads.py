@@ -6,14 +6,14 @@ from core.arithmetic import FORMS, LAST_TEMPLATE, OPERATIONS, TEMPLATES, make_pr
 from core.errors import UserError
 from core.head_accuracy import AccuracySweep, sweep_accuracy
 from core.heads import HeadSweep, sweep_heads
-from core.jobs import Job
 from core.model import LoadedModel
+from core.progress import Progress
 from pages.heads import results
 from pages.heads.before_after import before_and_after
 from pages.heads.one_head import one_head
+from pages.shared.job_slot import job_slot
 from pages.shared.present import heading, told
-from pages.shared.resources import board, current_model, model_key, session_id
-from pages.shared.waiting import outcome, wait_for
+from pages.shared.resources import current_model
 
 SET, OWN = "Arithmetic prompts", "Your own prompts"
 NAMES = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
@@ -72,43 +72,38 @@ def _own_controls() -> dict:
     return {"own": tuple(line.strip() for line in text.splitlines() if line.strip())}
 
 
-def _start(lm: LoadedModel, settings: dict) -> Job:
-    key = ("heads", *model_key(lm), *settings.items())
+def _check(lm: LoadedModel, settings: dict) -> None:
+    """Raises UserError for settings that cannot be swept."""
+    if "own" in settings and not settings["own"]:
+        raise UserError("There is no prompt. Type one in a line, such as 3+5=")
+    for text in settings["own"] if "own" in settings else [f"{p.text} {p.answer}" for p in make_prompts(**settings)]:
+        lm.encode(text)
+
+
+def _work(lm: LoadedModel, settings: dict, progress: Progress) -> AccuracySweep | HeadSweep:
     if "own" in settings:
-        if not settings["own"]:
-            raise UserError("There is no prompt. Type one in a line, such as 3+5=")
-        for prompt in settings["own"]:
-            lm.encode(prompt)
-        return board().submit(
-            key, "Switching heads off", lambda p: sweep_heads(lm, settings["own"], progress=p), session_id()
-        )
-    prompts = make_prompts(**settings)
-    for prompt in prompts:
-        lm.encode(f"{prompt.text} {prompt.answer}")
-    title = f"Switching heads off over {len(prompts)} prompts"
-    return board().submit(key, title, lambda p: sweep_accuracy(lm, prompts, p), session_id())
+        return sweep_heads(lm, settings["own"], progress=progress)
+    return sweep_accuracy(lm, make_prompts(**settings), progress)
+
+
+def _title(settings: dict) -> str:
+    count = len(settings["own"] if "own" in settings else make_prompts(**settings))
+    return f"Switching heads off over {count} prompt{'s' if count != 1 else ''}"
 
 
 def _sweep(lm: LoadedModel, pressed: bool, settings: dict) -> None:
-    if pressed or (st.query_params.get("run") == "1" and "heads job" not in st.session_state):
-        with told():
-            st.session_state["heads job"] = (_start(lm, settings), settings, model_key(lm))
-            st.query_params["run"] = "1"
-    if "heads job" not in st.session_state:
-        st.info("Press **Run** to switch off every head, one at a time.", icon=":material/play_arrow:")
+    found = job_slot(
+        lm, "heads", tuple(settings.items()), lambda: _title(settings), lambda p: _work(lm, settings, p),
+        "Press **Run** to switch off every head, one at a time.", start=pressed, main=True, outdated="show",
+        check=lambda: _check(lm, settings),
+    )  # fmt: skip
+    if found is None:
         return
-    job, measured, key = st.session_state["heads job"]
-    if key != model_key(lm):
-        st.info("The model was changed. Press **Run** to measure this one.", icon=":material/deployed_code:")
-        return
-    if measured != settings:
-        st.caption(":material/info: The choices above have changed since: press **Run** to measure them.")
-    wait_for(job)
-    swept = outcome(job)
-    if isinstance(swept, AccuracySweep):
-        results.of_accuracy(lm, swept, measured)
-    elif isinstance(swept, HeadSweep):
-        results.of_probability(lm, swept, measured)
+    measured = dict(found.key)
+    if isinstance(found.result, AccuracySweep):
+        results.of_accuracy(lm, found.result, measured)
+    else:
+        results.of_probability(lm, found.result, measured)
 
 
 def page() -> None:

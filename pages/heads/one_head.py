@@ -12,9 +12,8 @@ from core.decrease import relative
 from core.hooks import ScaleHead, intervene
 from core.model import LoadedModel
 from core.progress import Progress
-from pages.shared.resources import board, model_key, session_id
+from pages.shared.job_slot import job_slot
 from pages.shared.sidebar import picked_heads
-from pages.shared.waiting import outcome, wait_for
 from pages.shared.words import head_name, of_count, percent
 
 COUNT = 100
@@ -27,21 +26,13 @@ def one_head(lm: LoadedModel) -> None:
         return
     st.header("One head: digits and carries")
     head = st.selectbox("Head", heads, format_func=lambda h: head_name(*h), key="table head")
-    if st.button("Measure this head", icon=":material/play_arrow:"):
-        key = ("one head", *model_key(lm), head)
-        st.session_state["one head job"] = board().submit(
-            key, f"Measuring head {head_name(*head)}", lambda p: measure(lm, head, p), session_id()
-        )
-    job = st.session_state.get("one head job")
-    if job is None or job.key != ("one head", *model_key(lm), head):
-        st.caption(
-            f"Asks {COUNT} prompts of each operation with 1, 2 and 3 digits, with head {head_name(*head)} on and off."
-        )
-        return
-    wait_for(job)
-    result = outcome(job)
-    if isinstance(result, tuple):
-        _show(head_name(*head), *result)
+    found = job_slot(
+        lm, "one head", head, f"Measuring head {head_name(*head)}", lambda p: measure(lm, head, p),
+        f"Press **Measure this head** to ask {COUNT} prompts of each operation with 1, 2 and 3 digits, with head "
+        f"{head_name(*head)} on and off.", start=st.button("Measure this head", icon=":material/play_arrow:"),
+    )  # fmt: skip
+    if found is not None:
+        _show(head_name(*head), *found.result)
 
 
 def measure(lm: LoadedModel, head: tuple[int, int], progress: Progress) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -7,6 +7,7 @@ import streamlit as st
 from core.adapter_files import AdapterFolder
 from core.lora_series import SHIPPED, Series, own_series, read_series
 from core.model import LoadedModel
+from pages.shared.permissions import check_allowed
 from pages.shared.present import told
 
 CHOSEN, NEXT = "lora series", "lora series next"
@@ -50,6 +51,7 @@ def adapters_of(lm: LoadedModel, series: Series | None) -> dict[str, Path]:
     own = st.session_state.get("own adapter", "").strip()
     if own:
         with told():
+            check_allowed()
             folder = AdapterFolder.read(own)
             folder.check_made_for(lm)
             found[folder.folder.resolve().name] = folder.folder

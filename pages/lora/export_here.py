@@ -10,6 +10,7 @@ from core.negative_data import cases, negative_data
 from core.progress import Progress
 from core.pruned_training import Pruned
 from core.pruning import kept_set
+from pages.shared.permissions import check_allowed, locked
 from pages.shared.present import told
 from pages.shared.resources import board, model_key, session_id
 from pages.shared.waiting import outcome, wait_for
@@ -22,20 +23,23 @@ N_CHECK = 40
 def export_here(lm: LoadedModel, pruned: Pruned) -> None:
     """Exports the pruned model with its adapter merged, and asks both the same."""
     st.subheader("Take it home")
+    off = locked()
     with st.form("export"):
         first, second, third = st.columns([4, 2, 1], vertical_alignment="bottom")
-        folder = first.text_input("New folder on this computer", key="export folder", placeholder="~/pruned-model")
+        folder = first.text_input("New folder on this computer", key="export folder", placeholder="~/pruned-model",
+                                  disabled=off)  # fmt: skip
         how = second.selectbox(
             "FFNs",
             [ZEROS, SMALLER],
             key="export how",
             help="Smaller needs every layer pruned: these architectures have one width for all.",
         )
-        pressed = third.form_submit_button("Export", icon=":material/save:")
+        pressed = third.form_submit_button("Export", icon=":material/save:", disabled=off)
     with told():
         if pressed and not folder.strip():
             st.error("Name a new folder, such as ~/pruned-model.", icon=":material/error:")
         elif pressed:
+            check_allowed()
             key = ("export", *model_key(lm), pruned.model.fingerprint, pruned.kept, folder, how)
             st.session_state[JOB] = board().submit(
                 key, "Writing and checking the model", lambda p: _work(lm, pruned, Path(folder), how, p), session_id()

@@ -5,6 +5,7 @@ import streamlit as st
 from pages.lora import bands, by_layer, one_prompt
 from pages.lora.adapters_here import adapters_of, choose_series
 from pages.lora.training import train_here
+from pages.shared.permissions import locked
 from pages.shared.present import heading
 from pages.shared.resources import current_model
 
@@ -39,7 +40,8 @@ def page() -> None:
     if adapters:
         one_prompt.show(lm, adapters, f"layer {series.best().layer}" if series else next(iter(adapters)))
     else:
-        st.text_input("Or look at an adapter of your own", key="own adapter", placeholder="a PEFT folder here")
+        st.text_input("Or look at an adapter of your own", key="own adapter", placeholder="a PEFT folder here",
+                      disabled=locked())  # fmt: skip
     if series is not None:
         bands.show(lm, series)
     with st.expander("How this is computed"):

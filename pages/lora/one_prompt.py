@@ -14,6 +14,7 @@ from core.model import LoadedModel
 from pages.cna.card import card_here, pick
 from pages.lora.started import job_for
 from pages.lora.work import N_ANSWER, OnePrompt, answers, digest, one_prompt
+from pages.shared.permissions import locked
 from pages.shared.present import told
 from pages.shared.resources import model_key
 from pages.shared.waiting import outcome, wait_for
@@ -32,7 +33,9 @@ def show(lm: LoadedModel, adapters: dict[str, Path], best: str) -> None:
     prompt = first.text_input("Prompt", "3+5=", key="lora prompt", bind="query-params")
     names = list(adapters)
     chosen = second.selectbox("Adapter", names, index=names.index(best) if best in names else 0, key="lora chosen")
-    second.text_input("Another adapter", key="own adapter", placeholder="a PEFT folder on this computer",
+    with second:
+        off = locked()
+    second.text_input("Another adapter", key="own adapter", placeholder="a PEFT folder on this computer", disabled=off,
                       help="Its weights must be safetensors, and made for this model.")  # fmt: skip
     with told():
         _answers(lm, {chosen: adapters[chosen]}, first)

@@ -17,6 +17,7 @@ from core.pruned_training import Pruned, four_columns, pruned_folder, random_con
 from core.pruning import Found
 from pages.lora.charts import by_share, columns_beside
 from pages.lora.export_here import export_here
+from pages.shared.permissions import check_allowed, locked
 from pages.shared.present import downloads, told
 from pages.shared.resources import board, model_key, session_id
 from pages.shared.theme import is_dark
@@ -55,7 +56,9 @@ def chosen(lm: LoadedModel, series: Series, about: About, found: Found, n: int, 
     if not kept:
         st.caption("That keeps nothing. Choose a larger share.")
         return
-    pressed = second.button("Train twice", key="train pruned", type="primary", icon=":material/play_arrow:",
+    off = locked()
+    pressed = second.button("Train twice", key="train pruned", type="primary", disabled=off,
+                            icon=":material/play_arrow:",
                             help="An adapter on the kept neurons, and one on as many random ones.")  # fmt: skip
     first.caption(
         f"{len(kept)} neurons, {percent(len(kept) / found.n_deep)} of the deep ones. Finished trainings are kept."
@@ -63,6 +66,7 @@ def chosen(lm: LoadedModel, series: Series, about: About, found: Found, n: int, 
     with told():
         key = ("pruned", *model_key(lm), about.layer, found.from_layer, tuple(kept), *asdict(about.settings).values())
         if pressed:
+            check_allowed()
             st.session_state[JOB] = _start(lm, key, series, about, found.from_layer, kept)
         job = st.session_state.get(JOB)
         if job is None or job.key != key:

@@ -14,6 +14,7 @@ from core.model import LoadedModel
 from core.negative_data import N_TEST, cases
 from pages.lora.adapters_here import NEXT
 from pages.lora.charts import learning
+from pages.shared.permissions import check_allowed, locked
 from pages.shared.present import told
 from pages.shared.resources import board, model_key, session_id
 from pages.shared.theme import is_dark
@@ -46,6 +47,7 @@ def train_here(lm: LoadedModel, open_it: bool) -> None:
 
 def _form(lm: LoadedModel) -> tuple[bool, list[int], LoraSettings]:
     everything, defaults = len(cases(2)), LoraSettings()
+    off = locked()
     with st.form("train adapters"):
         layers = st.multiselect("Layers", range(lm.n_layers), default=list(range(lm.n_layers)), key="lora layers",
                                 help="One adapter each, on the attention's q, k, v and o.")  # fmt: skip
@@ -58,7 +60,7 @@ def _form(lm: LoadedModel) -> tuple[bool, list[int], LoraSettings]:
         prompts = fourth.number_input("Training prompts", 8, everything - N_TEST, defaults.n_train, key="lora prompts",
                                       help="Of the 2-digit cases; 18,000 in the paper.")  # fmt: skip
         seed = fifth.number_input("Seed", 0, 10**6, 0, key="lora seed")
-        pressed = st.form_submit_button("Train", type="primary", icon=":material/play_arrow:")
+        pressed = st.form_submit_button("Train", type="primary", icon=":material/play_arrow:", disabled=off)
     settings = LoraSettings(
         rank=int(rank), alpha=2 * int(rank), learning_rate=float(rate), epochs=int(epochs), n_train=int(prompts),
         seed=int(seed),
@@ -67,6 +69,7 @@ def _form(lm: LoadedModel) -> tuple[bool, list[int], LoraSettings]:
 
 
 def _start(lm: LoadedModel, layers: list[int], settings: LoraSettings) -> None:
+    check_allowed()
     settings.check()
     shipped = read_series(lm, SHIPPED)
     same = shipped.adapters and shipped.adapters[0].settings == settings

@@ -1,13 +1,16 @@
-"""What does a server hold for all its sessions? The only file that caches resources."""
+"""What a server holds for all its sessions: the only file that caches resources."""
 
 import os
 from uuid import uuid4
 
 import streamlit as st
+from streamlit import runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core.jobs import JobBoard
 from core.model import LoadedModel
 from core.residence import Residence
+from core.threads import threads_for, use_threads
 
 
 @st.cache_resource(show_spinner=False)
@@ -18,22 +21,42 @@ def residence() -> Residence:
 
 @st.cache_resource(show_spinner=False)
 def board() -> JobBoard:
-    """The one queue of heavy work."""
-    return JobBoard()
+    """The one queue of heavy work; its thread computes with the resident model's number of threads."""
+    home = residence()
+
+    def before() -> None:
+        lm = home.loaded
+        if lm is not None:
+            use_threads(threads_for(lm))
+
+    return JobBoard(is_here=is_here, before=before)
+
+
+def is_here(session: str) -> bool:
+    """Whether a session's browser tab is connected; without a server, as in tests of pages, it always is.
+
+    Streamlit keeps a closed tab's session for a while, so that the tab can come back, but no longer calls it active.
+    """
+    return not runtime.exists() or runtime.get_instance().is_active_session(session)
 
 
 def current_model() -> LoadedModel:
-    """The resident model, with a message while it loads.
+    """The resident model, with a message while it loads; this thread then computes as suits its size.
 
     Raises:
         UserError: when it cannot be loaded.
     """
     with st.spinner("Loading the model ..."):
-        return residence().model()
+        lm = residence().model()
+    use_threads(threads_for(lm))
+    return lm
 
 
 def session_id() -> str:
-    """A name for this browser session."""
+    """A name for this browser session: Streamlit's own, by which it tells whether the tab is there."""
+    context = get_script_run_ctx()
+    if runtime.exists() and context is not None:
+        return context.session_id
     return str(st.session_state.setdefault("session_id", uuid4().hex))
 
 

@@ -9,6 +9,8 @@ from core.model import PRECISIONS, LoadedModel, choose_device
 from core.progress import Progress
 from core.residence import memory_needed
 from core.source import free_memory, is_local
+from pages.shared.model_notice import note_model
+from pages.shared.permissions import check_allowed, locked
 from pages.shared.present import told
 from pages.shared.resources import board, current_model, residence, session_id
 from pages.shared.waiting import outcome, wait_for
@@ -24,6 +26,7 @@ def sidebar() -> LoadedModel | None:
         with told():
             lm = current_model()
         if lm is not None:
+            note_model(lm, HEADS)
             _about(lm)
         _change(lm.name if lm is not None else "bundled")
         if lm is not None:
@@ -42,17 +45,20 @@ def _about(lm: LoadedModel) -> None:
 
 def _change(name: str) -> None:
     with st.popover("Change model", icon=":material/deployed_code:", width="stretch"):
+        off = locked()
         source = st.text_input(
-            "Model", value=name, key="model source",
+            "Model", value=name, key="model source", disabled=off,
             help="`bundled`, a folder on this computer, or a Hugging Face id such as `huggyllama/llama-7b`.",
         ).strip()  # fmt: skip
         precision = st.selectbox(
-            "Precision", PRECISIONS, key="model precision",
+            "Precision", PRECISIONS, key="model precision", disabled=off,
             help="auto: fp16 on a GPU, fp32 on a CPU. int8 halves the memory (bitsandbytes).",
         )  # fmt: skip
-        st.caption(_size(source, precision))
+        if not off:
+            st.caption(_size(source, precision))
         st.caption("One model is loaded at a time: changing it changes it for everyone who uses this server.")
-        st.button("Load", type="primary", width="stretch", key="load model", on_click=_load, args=(source, precision))
+        st.button("Load", type="primary", width="stretch", key="load model", disabled=off, on_click=_load,
+                  args=(source, precision))  # fmt: skip
     job = st.session_state.get("model job")
     if job is not None:
         wait_for(job)
@@ -78,12 +84,14 @@ def _size(source: str, precision: str) -> str:
 def _load(source: str, precision: str) -> None:
     """Changes the model in turn with other heavy work; holds no model while it does."""
     st.session_state.pop("model job", None)
-    key = ("model", source, precision, uuid4().hex)
+    key, session = ("model", source, precision, uuid4().hex), session_id()
 
     def work(progress: Progress) -> None:
-        residence().change(source, precision)
+        residence().change(source, precision, session)
 
-    st.session_state["model job"] = board().submit(key, f"Loading {source}", work, session_id())
+    with told():
+        check_allowed()
+        st.session_state["model job"] = board().submit(key, f"Loading {source}", work, session, slot="model")
 
 
 def _picked_heads(lm: LoadedModel) -> None:

@@ -1,4 +1,4 @@
-"""How does a person wait for heavy work? A bar, the time left, and Stop."""
+"""Waiting for heavy work: the place in the queue, a bar, the time left, and Stop."""
 
 import time
 
@@ -6,14 +6,11 @@ import streamlit as st
 
 from core.jobs import Job
 from pages.shared.resources import board, session_id
-from pages.shared.words import minutes
+from pages.shared.words import about, minutes
 
 
 def wait_for(job: Job) -> None:
     """Shows how far a job is, and runs the page again when it has ended."""
-    if job in _left():
-        st.info("You stopped waiting for this; it goes on for someone else.", icon=":material/stop_circle:")
-        return
     for _ in range(6):  # quick work is shown at once, without a bar that only flashes
         if job.ended:
             return
@@ -22,34 +19,43 @@ def wait_for(job: Job) -> None:
     _bar(job)
 
 
-def _left() -> list[Job]:
-    """The jobs that this session stopped while others still want them."""
-    left = [job for job in st.session_state.get("left jobs", []) if not job.ended]
-    st.session_state["left jobs"] = left
-    return left
-
-
 @st.fragment(run_every=0.5)
 def _bar(job: Job) -> None:
-    ahead = board().watch(job, session_id())
-    if job.ended or job in _left():
+    board().watch(job, session_id())
+    if job.ended:
         st.rerun()
+    if not board().wants(job, session_id()):
+        _left(job)
+        return
     if job.state == "waiting":
-        st.info(f"Another computation is running: {ahead} before this one, which starts by itself.",
-                icon=":material/hourglass:")  # fmt: skip
+        st.info(queue_message(job), icon=":material/hourglass:")
     else:
-        share = job.done / job.total if job.total else 0.0
-        st.progress(share, text=f"{job.title}: {share:.0%}, {minutes(job.seconds_left)}")
+        st.progress(min(1.0, job.share), text=f"{job.title}: {job.share:.0%}, {minutes(job.seconds_left)}")
     st.button("Stop", icon=":material/stop_circle:", key=f"stop {id(job)}", on_click=_stop, args=(job,),
               help="What is computed so far stays.")  # fmt: skip
-    if job.ending or session_id() not in job.seen:
+
+
+def _left(job: Job) -> None:
+    """What stands for a job that this session gave up, until it has ended."""
+    if board().wanted_by_others(job, session_id()):
+        st.info("You stopped waiting for this; it goes on for someone else.", icon=":material/stop_circle:")
+    else:
+        st.progress(min(1.0, job.share), text=job.title)
         st.caption("Stopping after this step ...")
+
+
+def queue_message(job: Job) -> str:
+    """Place in the queue, what runs now, and about how long until this one."""
+    place = board().place(job)
+    if place.running is None:
+        return "This computation starts now."
+    mine = " (yours)" if board().wants(place.running, session_id()) else ""
+    return (f"Another computation is running{mine}: {place.running.title}. Yours is number {place.ahead} in the queue "
+            f"and starts by itself in {about(place.seconds)}.")  # fmt: skip
 
 
 def _stop(job: Job) -> None:
     board().stop(job, session_id())
-    if job.seen:
-        st.session_state["left jobs"] = [*_left(), job]
 
 
 def outcome(job: Job) -> object | None:

@@ -86,11 +86,12 @@ def head_of(name: str) -> tuple[int, int]:
 
 def minutes(seconds: float | None) -> str:
     """A time left in words."""
-    if seconds is None:
-        return "estimating the time left"
-    if seconds < 60:
-        return f"about {max(1, round(seconds))} s left"
-    return f"about {round(seconds / 60)} min left"
+    return "estimating the time left" if seconds is None else f"{about(seconds)} left"
+
+
+def about(seconds: float) -> str:
+    """A time in words: about 40 s."""
+    return f"about {max(1, round(seconds))} s" if seconds < 60 else f"about {round(seconds / 60)} min"
 
 
 def listed(items: list[str]) -> str:
