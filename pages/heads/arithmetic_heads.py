@@ -72,30 +72,26 @@ def _own_controls() -> dict:
     return {"own": tuple(line.strip() for line in text.splitlines() if line.strip())}
 
 
-def _check(lm: LoadedModel, settings: dict) -> None:
-    """Raises UserError for settings that cannot be swept."""
+def _prompts(lm: LoadedModel, settings: dict) -> list:
+    """What to sweep over, checked."""
     if "own" in settings and not settings["own"]:
         raise UserError("There is no prompt. Type one in a line, such as 3+5=")
-    for text in settings["own"] if "own" in settings else [f"{p.text} {p.answer}" for p in make_prompts(**settings)]:
-        lm.encode(text)
+    prompts = list(settings["own"]) if "own" in settings else make_prompts(**settings)
+    for prompt in prompts:
+        lm.encode(prompt if isinstance(prompt, str) else f"{prompt.text} {prompt.answer}")
+    return prompts
 
 
-def _work(lm: LoadedModel, settings: dict, progress: Progress) -> AccuracySweep | HeadSweep:
-    if "own" in settings:
-        return sweep_heads(lm, settings["own"], progress=progress)
-    return sweep_accuracy(lm, make_prompts(**settings), progress)
-
-
-def _title(settings: dict) -> str:
-    count = len(settings["own"] if "own" in settings else make_prompts(**settings))
-    return f"Switching heads off over {count} prompt{'s' if count != 1 else ''}"
+def _work(lm: LoadedModel, prompts: list, own: bool, progress: Progress) -> AccuracySweep | HeadSweep:
+    return sweep_heads(lm, prompts, progress=progress) if own else sweep_accuracy(lm, prompts, progress)
 
 
 def _sweep(lm: LoadedModel, pressed: bool, settings: dict) -> None:
+    prompts: list = []  # filled when a sweep starts
     found = job_slot(
-        lm, "heads", tuple(settings.items()), lambda: _title(settings), lambda p: _work(lm, settings, p),
-        "Press **Run** to switch off every head, one at a time.", start=pressed, main=True, outdated="show",
-        check=lambda: _check(lm, settings),
+        lm, "heads", tuple(settings.items()), lambda: f"Switching heads off, {len(prompts)} prompts",
+        lambda p: _work(lm, prompts, "own" in settings, p), "Press **Run** to switch off every head, one at a time.",
+        start=pressed, main=True, outdated="show", check=lambda: prompts.extend(_prompts(lm, settings)),
     )  # fmt: skip
     if found is None:
         return

@@ -37,7 +37,10 @@ def is_here(session: str) -> bool:
 
     Streamlit keeps a closed tab's session for a while, so that the tab can come back, but no longer calls it active.
     """
-    return not runtime.exists() or runtime.get_instance().is_active_session(session)
+    try:
+        return runtime.get_instance().is_active_session(session)
+    except RuntimeError:  # there is no server
+        return True
 
 
 def current_model() -> LoadedModel:
