@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from pages.shared.charts import PICK
+from pages.shared.charts import PICK, ring
 from pages.shared.theme import ATTENTION, EMBEDDING, FFN, RISE, ink
 
 
@@ -29,9 +29,8 @@ def neuron_dots(frame: pd.DataFrame, dark: bool) -> alt.LayerChart:
         ],
     )
     dots = base.mark_circle(size=90, color=FFN, opacity=0.75, cursor="pointer").add_params(pick)
-    ring = base.transform_filter("datum.selected").mark_point(size=220, stroke=ink(dark), strokeWidth=2.5)
     names = base.transform_filter("datum.rank <= 6").mark_text(align="left", dx=8, color=ink(dark), fontSize=12)
-    return (dots + ring + names.encode(text="short:N")).properties(height=330)
+    return (ring(base, dark) + dots + names.encode(text="short:N")).properties(height=330)
 
 
 def decrease_lines(frame: pd.DataFrame, dark: bool) -> alt.LayerChart:
