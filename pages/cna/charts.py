@@ -4,7 +4,7 @@ import altair as alt
 import pandas as pd
 
 from pages.cna.roles import ROLES
-from pages.shared.charts import PICK, percent_tip, with_percent
+from pages.shared.charts import PICK, percent_tip, ring, with_percent
 from pages.shared.theme import ATTENTION, EMBEDDING, FFN, RISE, RISE_PALE, ink
 
 
@@ -36,9 +36,8 @@ def neuron_dots(frame: pd.DataFrame, dark: bool) -> alt.LayerChart:
         legend=alt.Legend(title=None, orient="top", labelLimit=0),
     )  # fmt: skip
     dots = base.mark_circle(size=90, opacity=0.75, cursor="pointer").encode(color=color).add_params(pick)
-    ring = base.transform_filter("datum.selected").mark_point(size=220, stroke=ink(dark), strokeWidth=2.5)
     names = base.transform_filter("datum.tops").mark_text(align="left", dx=8, color=ink(dark), fontSize=12)
-    return (dots + ring + names.encode(text="short:N")).properties(height=330)
+    return (ring(base, dark) + dots + names.encode(text="short:N")).properties(height=330)
 
 
 def decrease_lines(frame: pd.DataFrame, dark: bool) -> alt.LayerChart:

@@ -18,7 +18,7 @@ from pages.shared.present import downloads, heading, told
 from pages.shared.resources import board, current_model, model_key, session_id
 from pages.shared.theme import is_dark
 from pages.shared.waiting import outcome, wait_for
-from pages.shared.words import code, percent, three_digits
+from pages.shared.words import code, percent, plain, three_digits
 
 EXPLANATION = r"""
 Every neuron's value $v$ is read in the vocabulary, $W_U(g \odot v)$, with both signs: a neuron with a negative
@@ -39,7 +39,7 @@ def _search(lm: LoadedModel) -> None:
     job = st.session_state.get("search job")
     if job is None or job.key != key:
         job = board().submit(
-            key, f"Looking for {word.strip()!r}", lambda p: promoters(lm, word, count, progress=p), session_id()
+            key, plain(f"Looking for {word.strip()!r}"), lambda p: promoters(lm, word, count, progress=p), session_id()
         )
         st.session_state["search job"] = job
     wait_for(job)
@@ -141,7 +141,7 @@ def page() -> None:
     try:
         _kept()
     except UserError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(str(error)), icon=":material/error:")
     with st.expander("How this is computed"):
         st.markdown(EXPLANATION)
 

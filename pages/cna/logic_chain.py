@@ -22,7 +22,7 @@ from pages.shared.resources import board, current_model, model_key, session_id
 from pages.shared.sidebar import picked_heads
 from pages.shared.theme import is_dark
 from pages.shared.waiting import outcome, wait_for
-from pages.shared.words import code, head_name, listed, percent, visible
+from pages.shared.words import code, head_name, listed, percent, plain, visible
 
 EXAMPLES = ["3+5=", "9-2=", "6*7=", "8/2=", "three plus five is", "34+28="]
 SMALL = 10**11  # multiplications; a model below it is looked into without asking
@@ -131,7 +131,7 @@ def page() -> None:
     try:
         job = _job(lm, settings, pressed)
     except UserError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(str(error)), icon=":material/error:")
         job = None
     else:
         if job is None:

@@ -3,8 +3,8 @@
 import altair as alt
 import pandas as pd
 
-from pages.shared.charts import PICK
-from pages.shared.theme import FFN, RISE, ink
+from pages.shared.charts import PICK, ring
+from pages.shared.theme import FFN, RISE
 
 
 def promoter_dots(frame: pd.DataFrame, dark: bool, n_layers: int) -> alt.LayerChart:
@@ -26,5 +26,4 @@ def promoter_dots(frame: pd.DataFrame, dark: bool, n_layers: int) -> alt.LayerCh
         color=alt.Color("when:N", scale=alt.Scale(domain=signs, range=[FFN, RISE]),
                         legend=alt.Legend(title=None, orient="top")),
     ).add_params(pick)  # fmt: skip
-    ring = base.transform_filter("datum.selected").mark_point(size=220, stroke=ink(dark), strokeWidth=2.5)
-    return (dots + ring).properties(height=300)
+    return (ring(base, dark) + dots).properties(height=300)

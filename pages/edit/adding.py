@@ -15,7 +15,7 @@ from pages.shared.present import told
 from pages.shared.resources import board, model_key, session_id
 from pages.shared.sidebar import picked_heads
 from pages.shared.waiting import outcome, wait_for
-from pages.shared.words import code, head_name, listed, three_digits
+from pages.shared.words import code, head_name, listed, mono, plain, three_digits
 
 BY_HAND, HEADS, WORD, FILE = "By hand", "Picked heads", "Neurons of a word", "Recipe file"
 LEAST, MOST = -3.0, 3.0
@@ -73,7 +73,7 @@ def _word(lm: LoadedModel) -> None:
     if pressed:
         key = ("promoters", *model_key(lm), word.strip(), SHOWN)
         st.session_state["add word job"] = board().submit(
-            key, f"Looking for {word.strip()!r}", lambda p: promoters(lm, word, SHOWN, progress=p), session_id()
+            key, plain(f"Looking for {word.strip()!r}"), lambda p: promoters(lm, word, SHOWN, progress=p), session_id()
         )
     job = st.session_state.get("add word job")
     if job is None:
@@ -114,8 +114,8 @@ def _file(lm: LoadedModel) -> None:
         return
     recipe = read_recipe(uploaded.getvalue())
     n = len(recipe.edits)
-    st.markdown(f"**{recipe.title or 'Without a title'}**: {n:,} edit{'s' if n != 1 else ''} of `{recipe.model.name}`"
-                + (f". {recipe.note}" if recipe.note else ""))  # fmt: skip
+    st.markdown(f"**{plain(recipe.title) or 'Without a title'}**: {n:,} edit{'s' if n != 1 else ''} of "
+                + mono(recipe.model.name) + (f". {plain(recipe.note)}" if recipe.note else ""))  # fmt: skip
     if st.button("Put these on the bench", type="primary"):
         try:
             bench.use_recipe(lm, recipe)

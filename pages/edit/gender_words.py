@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.gender import SLOT, BiasWords, LeftOut, paper_words
+from pages.shared.words import mono, plain
 
 
 def controls() -> tuple[bool, BiasWords]:
@@ -37,6 +38,6 @@ def show_left_out(left: tuple[LeftOut, ...]) -> None:
     st.warning(f"{len(left)} word{'s or prompts' if len(left) > 1 else ' or prompt'} had to be left out: the model "
                "cannot take them.", icon=":material/warning:")  # fmt: skip
     for one in left[:10]:
-        st.caption(f"`{one.text[:60]}`: {one.reason}")
+        st.caption(f"{mono(one.text[:60])}: {plain(one.reason)}")
     if len(left) > 10:
         st.caption(f"... and {len(left) - 10} more.")

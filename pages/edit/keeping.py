@@ -14,7 +14,7 @@ from pages.shared.permissions import check_allowed, locked
 from pages.shared.present import told
 from pages.shared.resources import board, model_key, session_id
 from pages.shared.waiting import outcome, wait_for
-from pages.shared.words import three_digits
+from pages.shared.words import mono, plain, three_digits
 
 MOST_IN_CODE = 1000
 
@@ -54,7 +54,7 @@ def _recipe(lm: LoadedModel) -> None:
         try:
             link = to_link(recipe)
         except UserError as error:
-            st.caption(str(error))
+            st.caption(plain(str(error)))
             return
         st.caption(":material/link: The address of this page repeats these edits and prompts.")
     base = (st.context.url or "").split("?")[0]
@@ -95,11 +95,11 @@ def _export(lm: LoadedModel, edits: tuple[Edit, ...], prompts: tuple[str, ...]) 
 
 def _exported(folder: str, check: ExportCheck | str) -> None:
     if isinstance(check, str):
-        st.warning(f"Written to `{folder}`, but not compared: {check}", icon=":material/warning:")
+        st.warning(f"Written to {mono(folder)}, but not compared: {plain(check)}", icon=":material/warning:")
         return
     same = f"{check.same_top} of {check.prompts} prompts have the same likeliest next token"
     st.success(
-        f"Written to `{folder}`. Loaded back as {check.precision}: {same} as the live edit; log-probabilities "
+        f"Written to {mono(folder)}. Loaded back as {check.precision}: {same} as the live edit; log-probabilities "
         f"differ by at most {three_digits(check.largest)} nats.",
         icon=":material/check_circle:",
     )

@@ -43,7 +43,7 @@ def show(lm: LoadedModel, series: Series) -> None:
     for about in series.adapters:
         if not about.finished:
             st.caption(f":material/info: Layer {about.layer} was stopped after {about.steps} of {about.total} steps: "
-                       "its point is hollow, and it is not compared.")  # fmt: skip
+                       "a cross in the chart, and not compared.")  # fmt: skip
     settings = asdict(series.adapters[0].settings)
     tables = [frame.assign(of="two-digit test prompts")]
     if lost is not None:

@@ -11,7 +11,7 @@ _LOOKS = {"CNA": FFN, "random": EMBEDDING}
 
 
 def by_layer(frame: pd.DataFrame, dark: bool) -> alt.LayerChart:
-    """Accuracy by the adapter's layer, the base as lines (figure 2); points of unfinished trainings are hollow.
+    """Accuracy by the adapter's layer, the base as lines (figure 2); unfinished trainings are crosses.
 
     Columns: layer, asked (what was asked, the trained task first), accuracy, base, n, steps, finished.
     """
@@ -31,9 +31,8 @@ def by_layer(frame: pd.DataFrame, dark: bool) -> alt.LayerChart:
         .encode(y="base:Q", color=color, tooltip=[tip[1], tip[3], tip[4]])
     )
     lines = base.mark_line().encode(y=y)
-    fill = alt.Fill("asked:N", scale=alt.Scale(domain=asked, range=_ASKED[: len(asked)]), legend=None)
-    whole = alt.condition("datum.finished", alt.value(1), alt.value(0))
-    points = base.mark_point(filled=False, size=80, strokeWidth=2).encode(y=y, fill=fill, fillOpacity=whole)
+    shape = alt.condition("datum.finished", alt.value("circle"), alt.value("cross"))
+    points = base.mark_point(filled=True, size=90, opacity=1).encode(y=y, shape=shape)
     return (lines + points + rules).properties(height=300)
 
 

@@ -14,6 +14,7 @@ from pages.shared.permissions import check_allowed, locked
 from pages.shared.present import told
 from pages.shared.resources import board, model_key, session_id
 from pages.shared.waiting import outcome, wait_for
+from pages.shared.words import mono
 
 JOB = "export job"
 ZEROS, SMALLER = "with zeros", "smaller"
@@ -62,9 +63,9 @@ def _work(lm: LoadedModel, pruned: Pruned, folder: Path, how: str, progress: Pro
 
 def _show(written: Exported, check: ExportCheck) -> None:
     st.markdown(
-        f"`{written.folder}`: {written.n_neurons} neurons a layer, {written.bytes / 2**20:.1f} MB. It gives the same "
-        f"answer as the live model to **{check.same} of {len(check.prompts)}** prompts; logits differ by at most "
-        f"{check.largest:.1g}. transformers loads it without this app; the adapter is merged into it."
+        f"{mono(str(written.folder))}: {written.n_neurons} neurons a layer, {written.bytes / 2**20:.1f} MB. It gives "
+        f"the same answer as the live model to **{check.same} of {len(check.prompts)}** prompts; logits differ by at "
+        f"most {check.largest:.1g}. transformers loads it without this app; the adapter is merged into it."
     )
     differ = [(p, a, b) for p, a, b in zip(check.prompts, check.live, check.exported, strict=True) if a != b]
     if differ:

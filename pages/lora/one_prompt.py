@@ -18,7 +18,7 @@ from pages.shared.permissions import locked
 from pages.shared.present import told
 from pages.shared.resources import model_key
 from pages.shared.waiting import outcome, wait_for
-from pages.shared.words import code, moved, percent, three_digits, visible
+from pages.shared.words import code, mono, moved, percent, plain, three_digits, visible
 
 LESS, MORE = "lora less", "lora more"
 K = 10
@@ -42,7 +42,7 @@ def show(lm: LoadedModel, adapters: dict[str, Path], best: str) -> None:
     with told():
         ids = lm.encode(prompt)
         key = ("lora prompt", *model_key(lm), tuple(ids), chosen, tuple((n, digest(f)) for n, f in adapters.items()))
-        job = job_for(key, f"Looking into {prompt}", lambda p: one_prompt(lm, adapters, chosen, prompt, K, p))
+        job = job_for(key, plain(f"Looking into {prompt}"), lambda p: one_prompt(lm, adapters, chosen, prompt, K, p))
         wait_for(job)
         found = outcome(job)
         if isinstance(found, OnePrompt):
@@ -76,7 +76,7 @@ def _said(found: OnePrompt, pair: tuple[int, int]) -> str:
 def _coefficients(lm: LoadedModel, found: OnePrompt, prompt: str) -> None:
     table = found.coefficients
     target = code(lm.token(table.target))
-    st.markdown(f"**The {len(table.neurons)} most important neurons of {code(prompt)} → {target}** "
+    st.markdown(f"**The {len(table.neurons)} most important neurons of {mono(prompt)} → {target}** "
                 "without an adapter, and their coefficients with one on each layer (like table 9)")  # fmt: skip
     frame = table.to_frame().drop(columns=["layer", "neuron"])
     frame.insert(0, "neuron", [f"{layer}_{neuron}" for layer, neuron in table.neurons])

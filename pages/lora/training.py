@@ -19,7 +19,7 @@ from pages.shared.present import told
 from pages.shared.resources import board, model_key, session_id
 from pages.shared.theme import is_dark
 from pages.shared.waiting import outcome, wait_for
-from pages.shared.words import of_n
+from pages.shared.words import mono, of_n
 
 JOB = "lora series job"
 
@@ -42,7 +42,8 @@ def train_here(lm: LoadedModel, open_it: bool) -> None:
             if not job.ended:
                 _curves(folder, job, st.session_state[JOB][3])
             elif outcome(job) is not None:
-                st.caption(f"Kept in `{folder}`. Train again with the same settings to go on where it stopped.")
+                kept = mono(str(folder))
+                st.caption(f"Kept in {kept}. Train again with the same settings to go on where it stopped.")
 
 
 def _form(lm: LoadedModel) -> tuple[bool, list[int], LoraSettings]:

@@ -161,3 +161,14 @@ def head_map(frame: pd.DataFrame, dark: bool, title: str) -> alt.Chart:
     return (cells.add_params(pick) + frames).properties(
         width=min(PAGE, cell * n_heads * 1.35 + 190), height=max(cell, 12) * n_layers + 60
     )
+
+
+def ring(base: alt.Chart, dark: bool) -> alt.Chart:
+    """Rings behind the selected points of a scatter chart. Column: selected.
+
+    Every point gets one, mostly unseen: a layer filtered down to nothing has a numeric scale without an extent, of
+    which Vega warns. They stand behind the points, so that those take the clicks.
+    """
+    seen = alt.condition("datum.selected", alt.value(1), alt.value(0))
+    rings = base.mark_point(size=220, stroke=ink(dark), strokeWidth=2.5)
+    return rings.encode(strokeOpacity=seen, tooltip=alt.value(None))

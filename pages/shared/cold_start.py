@@ -4,6 +4,16 @@ Streamlit 1.67 takes a folder `pages/` for its old multipage layout until `st.na
 was called once. The very first session of a server is therefore told "Page not found"
 for a link to any page but the first, although the page is then shown. Nothing of the
 app runs before that message is sent, so all that is left is to close it.
+
+Every cold deep link also leaves two 404 in the browser's console, for `<page>/_stcore/health`
+and `<page>/_stcore/host-config`. They are harmless and stay. The page that Streamlit serves does not
+say at which path the app lives, so its script guesses: it asks at the link's own path first and at
+the folder above next, which answers (in its bundle: the list of at most two addresses made from
+`location.pathname`). `server.baseUrlPath` does not help, since it is not told to that script: under
+a base path the link's own path is still asked first. Only `window.__streamlit.BACKEND_BASE_URL` would
+skip the guess, which a site that embeds Streamlit sets in its own HTML; here that would mean to
+edit the installed package. Answering 200 there would be worse: the script would then take the page's
+path for the app's, and its web socket would end nowhere.
 """
 
 import streamlit as st

@@ -5,7 +5,7 @@ import streamlit as st
 from core.answers import BOTH
 from core.errors import UserError
 from core.model import LoadedModel
-from pages.shared.words import code, plain
+from pages.shared.words import mono, plain
 
 
 def usable_prompts(lm: LoadedModel, text: str, most: int, room: int = 0) -> list[str]:
@@ -28,5 +28,5 @@ def usable_prompts(lm: LoadedModel, text: str, most: int, room: int = 0) -> list
             lm.check_length(len(lm.encode(line)) + room, BOTH if room else "The prompt has")
             good.append(line)
         except UserError as error:
-            st.error(f"{code(line[:60])}: {plain(str(error))}", icon=":material/error:")
+            st.error(f"{mono(line[:60])}: {plain(str(error))}", icon=":material/error:")
     return good

@@ -73,6 +73,11 @@ def code(token: str) -> str:
     return f"`{visible(token).replace('`', chr(0x2019))}`"
 
 
+def mono(text: str) -> str:
+    """Text that a person typed, in monospace for Markdown: nothing in it is read as Markdown."""
+    return f"`{' '.join(text.split()).replace('`', chr(0x2019))}`" if text.strip() else "`∅`"
+
+
 def head_name(layer: int, head: int) -> str:
     """A head as the papers write it: 4_2."""
     return f"{layer}_{head}"

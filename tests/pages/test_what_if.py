@@ -225,6 +225,13 @@ def test_edits_of_other_pages_are_taken_over():
     assert "99_0 does not exist" in told(app) and not app.exception
 
 
+def test_a_recipe_is_shown_as_it_was_typed(app, bundled):
+    """Was: a title of $x$ became a formula, and :red[...] was red."""
+    upload(app, Recipe.of(bundled, EDITS, "costs $x$ :red[much]", "**why** :smile:").to_json())
+    said = next(m.value for m in app.markdown if "costs" in m.value)
+    assert r"costs \$x\$ :" in said and ":red[" not in said and "**why**" not in said and ":smile:" not in said
+
+
 def test_a_recipe_file(app, bundled):
     upload(app, Recipe.of(bundled, EDITS, "Mine", "because").to_json())
     assert "**Mine**: 2 edits" in texts(app)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pages.shared.words import moved, of_n, plain
+from pages.shared.words import mono, moved, of_n, plain
 
 
 def visible(text: str) -> str:
@@ -40,3 +40,7 @@ def test_pictures_do_not_come_back():
 def test_changes_and_shares_in_words():
     assert moved(0.123) == "rise by 12.3%" and moved(-0.123) == "fall by 12.3%" and moved(0.0) == "do not change"
     assert moved(float("nan")) == "cannot be compared" and of_n(0.98, 1735) == "98.0% of 1,735"
+
+
+def test_monospace_holds_what_was_typed():
+    assert mono("a  $x$ :red[y]\nz") == "`a $x$ :red[y] z`" and mono("a`b`") == "`a’b’`" and mono(" ") == "`∅`"
