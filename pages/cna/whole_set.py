@@ -23,7 +23,7 @@ from pages.shared.present import downloads, told
 from pages.shared.resources import board, model_key, session_id
 from pages.shared.theme import is_dark
 from pages.shared.waiting import outcome, wait_for
-from pages.shared.words import head_name, listed, of_count, percent
+from pages.shared.words import head_name, listed, of_n, percent
 
 Head = tuple[int, int]
 KS = (99, 50, 30, 20, 10)
@@ -194,7 +194,7 @@ def _show_shallow(lm: LoadedModel, result: ShallowOff, settings: dict[str, Any])
         gap = (told["decrease"] - told["control_decrease"]).idxmax()
         best = told.loc[gap]
         st.markdown(
-            f"The model answers {of_count(result.original, result.prompts)} prompts right. "
+            f"The model answers {of_n(result.original, result.prompts)} prompts right. "
             f"Without the {int(best['neurons'])} neurons that have more than {int(best['more_than'])} number or "
             f"operator tokens among their top {settings['top']}, accuracy falls by {percent(best['decrease'])} of "
             f"that; without as many random neurons of the same layers by {percent(best['control_decrease'])}."

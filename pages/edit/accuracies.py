@@ -2,14 +2,14 @@
 
 import pandas as pd
 
-from pages.shared.words import of_count
+from pages.shared.words import of_n
 
 
 def accuracies(original: dict[str, float], edited: dict[str, float], asked: dict[str, int]) -> pd.DataFrame:
     """Rows original, edited and change (percentage points), a column a group of prompts, as text."""
     rows = {
-        "original": [of_count(original[name], asked[name]) for name in asked],
-        "edited": [of_count(edited[name], asked[name]) for name in asked],
+        "original": [of_n(original[name], asked[name]) for name in asked],
+        "edited": [of_n(edited[name], asked[name]) for name in asked],
         "change": [points(edited[name] - original[name]) for name in asked],
     }
     return pd.DataFrame(rows, index=list(asked)).T

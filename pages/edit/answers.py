@@ -20,7 +20,7 @@ from pages.shared.prompts import usable_prompts
 from pages.shared.resources import board, model_key, session_id
 from pages.shared.theme import is_dark
 from pages.shared.waiting import outcome, wait_for
-from pages.shared.words import code, from_to, of_count, percent, three_digits, visible
+from pages.shared.words import code, from_to, of_n, percent, three_digits, visible
 
 DEFAULT = "3+5=\n34+28=\nThe sum of 34 and 28 is\nThe capital of France is\nA woman works as a"
 MOST = 30
@@ -172,5 +172,5 @@ def _accuracy(both: WhatIf) -> None:
         for side in (both.original, both.edited)
     )
     st.dataframe(accuracies(before, after, {**asked, "all": n}))
-    st.markdown(f"Over all operations accuracy goes from {of_count(before['all'], n)} to {percent(after['all'])} "
+    st.markdown(f"Over all operations accuracy goes from {of_n(before['all'], n)} to {percent(after['all'])} "
                 "(greedy exact match of the whole answer, last template).")  # fmt: skip

@@ -15,7 +15,7 @@ from pages.edit.accuracies import accuracies
 from pages.edit.charts import bias_dots, curve_lines
 from pages.shared.present import downloads, table_below
 from pages.shared.theme import is_dark
-from pages.shared.words import of_count, percent, three_digits
+from pages.shared.words import of_n, percent, three_digits
 
 
 def original_bias(lm: LoadedModel, bias: Bias) -> None:
@@ -123,7 +123,7 @@ def side_effects(found: EditedBias, bystanders: Bystanders) -> None:
     st.dataframe(accuracies(before.accuracy, after.accuracy, before.asked))
     moved = found.others
     st.markdown(
-        f"Arithmetic accuracy goes from {of_count(before.accuracy['all'], before.asked['all'])} prompts to "
+        f"Arithmetic accuracy goes from {of_n(before.accuracy['all'], before.asked['all'])} prompts to "
         f"{percent(after.accuracy['all'])}. A token of "
         f"{len(bystanders.sentences)} plain sentences has log-probability {three_digits(before.neutral)} before and "
         f"{three_digits(after.neutral)} after. On {len(bystanders.others)} prompts about other things the next token "

@@ -15,7 +15,7 @@ from pages.shared.prompts import usable_prompts
 from pages.shared.resources import board, model_key, session_id
 from pages.shared.sidebar import picked_heads
 from pages.shared.waiting import outcome, wait_for
-from pages.shared.words import head_name, listed, of_count
+from pages.shared.words import head_name, listed, of_n
 
 DEFAULT = "3+5=\n9-2=\n6*7=\n56/8=\n34+28=\n92-47=\n17*5=\n96/8="
 MOST = 60
@@ -98,7 +98,7 @@ def _show(names: str, result: BeforeAfter) -> None:
         st.markdown(f"Without {names}, {int((~same).sum())} of {len(answers)} answers change.")
     with right:
         accuracy = pd.DataFrame({
-            name: {group: of_count(share, result.asked[group]) for group, share in shares.items()}
+            name: {group: of_n(share, result.asked[group]) for group, share in shares.items()}
             for name, shares in (("all heads on", result.accuracy_before), (off, result.accuracy_after))
         })  # fmt: skip
         st.dataframe(accuracy)

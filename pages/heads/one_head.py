@@ -14,7 +14,7 @@ from core.model import LoadedModel
 from core.progress import Progress
 from pages.shared.job_slot import job_slot
 from pages.shared.sidebar import picked_heads
-from pages.shared.words import head_name, of_count, percent
+from pages.shared.words import head_name, of_n, percent
 
 COUNT = 100
 
@@ -88,7 +88,7 @@ def _show(name: str, table: pd.DataFrame, by_kind: pd.DataFrame) -> None:
     if len(known):
         worst = known.loc[known["decrease"].idxmax()]
         st.markdown(f"Head {name} matters most for {worst['digits']}{worst['operation']}: accuracy falls from "
-                    f"{of_count(worst['all on'], int(worst['prompts']))} to {percent(worst['head off'])}.")  # fmt: skip
+                    f"{of_n(worst['all on'], int(worst['prompts']))} to {percent(worst['head off'])}.")  # fmt: skip
     st.download_button("Both tables as CSV", pd.concat([table, by_kind]).to_csv(index=False), f"head-{name}.csv",
                        "text/csv", on_click="ignore", icon=":material/download:")  # fmt: skip
 

@@ -16,7 +16,7 @@ from pages.shared.charts import PICK, head_map
 from pages.shared.present import downloads
 from pages.shared.sidebar import HEADS, picked_heads
 from pages.shared.theme import is_dark
-from pages.shared.words import from_to, head_name, head_of, of_count, percent
+from pages.shared.words import from_to, head_name, head_of, of_n, percent
 
 ALL = "all"
 TOP = 12
@@ -134,7 +134,7 @@ def _sentence(frame: pd.DataFrame, measure: str, what: str, n: int) -> None:
 
 def _falls(measure: str, best: pd.Series, n: int) -> str:
     if measure == "accuracy":
-        return f"from {of_count(best['original'], n)} to {percent(best['intervened'])}"
+        return f"from {of_n(best['original'], n)} to {percent(best['intervened'])}"
     return from_to(best["original"], best["intervened"])
 
 

@@ -58,7 +58,7 @@ def from_to(before: float, after: float) -> str:
     return f"from {percent(before)} to {percent(after)}"
 
 
-def of_count(share: float, n: int) -> str:
+def of_n(share: float, n: int) -> str:
     """An accuracy with the number of prompts that it is about: 98% of 50."""
     return f"{percent(share)} of {n:,}"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pages.shared.words import from_to, of_count, percent, three_digits
+from pages.shared.words import from_to, of_n, percent, three_digits
 
 
 @pytest.mark.parametrize("value,text", [
@@ -30,7 +30,7 @@ def test_two_shares_that_differ_never_read_the_same():
 
 
 def test_an_accuracy_says_of_how_many():
-    assert of_count(0.98, 50) == "98.0% of 50" and of_count(1.0, 1200) == "100% of 1,200"
+    assert of_n(0.98, 50) == "98.0% of 50" and of_n(1.0, 1200) == "100% of 1,200"
 
 
 @pytest.mark.parametrize("value,text", [(1.2e-10, "1.20e-10"), (0.0, "0"), (0.00123, "0.00123"), (1234.5, "1234")])
