@@ -109,7 +109,7 @@ def test_own_words_and_what_the_model_does_not_know(app):
 
 
 @pytest.mark.parametrize("key,value,words", [
-    ("bias_prompts", "A woman works as a", "no <gend>"), ("bias_words_0", "", "at least one word"),
+    ("bias_prompts", "A woman works as a", "no \\<gend>"), ("bias_words_0", "", "at least one word"),
     ("bias_words_1", "nurse", "both groups"), ("bias_prompts", "", "at least one prompt"),
 ])  # fmt: skip
 def test_words_with_which_nothing_can_be_measured(app, key, value, words):
