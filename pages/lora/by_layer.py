@@ -113,13 +113,13 @@ def _but(lost: Forgetting, layer: int) -> str:
         return "and the base knows none of the other tasks, so nothing is forgotten"
     there = lost.adapted[layer]
     worse = [
-        f"{task} falls from {percent(lost.base.accuracy[task])} to "
+        f"{task} from {percent(lost.base.accuracy[task])} to "
         f"{of_n(there.accuracy[task], lost.counts[task])}"
         for task in lost.known if there.accuracy[task] < lost.base.accuracy[task]
     ]  # fmt: skip
     if not worse:
         return f"and {listed([task for task in lost.known])} stay as they were"
-    return f"**but it forgets** ({percent(lost.score(layer))}): {listed(worse)}"
+    return f"**but it forgets** (by {percent(lost.score(layer))}): accuracy falls in {listed(worse)}"
 
 
 def _table(frame: pd.DataFrame, groups: list[str], lost: Forgetting | None) -> None:

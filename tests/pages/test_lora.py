@@ -107,7 +107,8 @@ def test_the_best_shipped_adapter_is_not_named_without_its_cost(bundled):
     found = forgetting(bundled, {n: attach(bundled, series.place(n)) for n in (4, 5)})
     said = by_layer._sentence(series.to_frame().query("group == 'all'"), "all", found)
     assert "layer **5** brings that to **99.1%**, the best on the task it is trained on, **but it forgets** " in said
-    assert f"({percent(found.score(5))}): 1-digit arithmetic falls from 100% to " in said and "of 287" in said
+    assert f"(by {percent(found.score(5))}): accuracy falls in 1-digit arithmetic from 100% to " in said
+    assert "of 287" in said
     drawn = by_layer._drawn(series.to_frame().query("group == 'all'"), found)
     assert set(drawn["asked"]) == {"trained on: 2-digit", *(f"not trained on: {task}" for task in TASKS)}
     assert by_layer_chart(drawn, False).to_dict()["layer"]
