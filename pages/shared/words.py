@@ -111,11 +111,6 @@ def moved(share: float) -> str:
     return f"{'rise' if share > 0 else 'fall'} by {percent(abs(share))}"
 
 
-def of_n(share: float, n: int) -> str:
-    """A share with what it is a share of: 98% of 50."""
-    return f"{percent(share)} of {n:,}"
-
-
 #: Marks that Markdown (or Streamlit's dialect of it) reads anywhere in a line.
 _MARKS = re.compile(
     r"[\\`$\[\]<~|]"  # code, formulas, links and directives, HTML, struck out, tables
