@@ -10,20 +10,40 @@ if is_cold_start():
     dismiss_false_alarm()
 page = st.navigation(
     {
-        "Look": [st.Page("pages/look/ask.py", title="Ask the model", icon=":material/chat:", default=True)],
-        "Heads": [st.Page("pages/heads/arithmetic_heads.py", title="Arithmetic heads", icon=":material/grid_on:")],
-        "Neurons": [
-            st.Page("pages/cna/logic_chain.py", title="CNA logic chain", icon=":material/hub:"),
-            st.Page("pages/cna/find_neurons.py", title="Find neurons", icon=":material/search:"),
+        "Look": [st.Page("pages/ask/page.py", title="Ask the model", icon=":material/chat:", default=True)],
+        "Heads": [
+            st.Page(
+                "pages/arithmetic_heads/page.py",
+                url_path="arithmetic_heads",
+                title="Arithmetic heads",
+                icon=":material/grid_on:",
+            )
         ],
-        "Flow": [st.Page("pages/flow/causal_mediation.py", title="Causal mediation", icon=":material/account_tree:")],
+        "Neurons": [
+            st.Page(
+                "pages/logic_chain/page.py", url_path="logic_chain", title="CNA logic chain", icon=":material/hub:"
+            ),
+            st.Page(
+                "pages/find_neurons/page.py", url_path="find_neurons", title="Find neurons", icon=":material/search:"
+            ),
+        ],
+        "Flow": [
+            st.Page(
+                "pages/mediation/page.py",
+                url_path="causal_mediation",
+                title="Causal mediation",
+                icon=":material/account_tree:",
+            )
+        ],
         "Fine-tune": [
-            st.Page("pages/lora/lora_comparison.py", title="LoRA comparison", icon=":material/compare:"),
-            st.Page("pages/lora/pruning.py", title="Pruning", icon=":material/content_cut:"),
+            st.Page(
+                "pages/lora/page.py", url_path="lora_comparison", title="LoRA comparison", icon=":material/compare:"
+            ),
+            st.Page("pages/pruning/page.py", url_path="pruning", title="Pruning", icon=":material/content_cut:"),
         ],
         "Edit": [
-            st.Page("pages/edit/what_if.py", title="What-if", icon=":material/tune:"),
-            st.Page("pages/edit/gender_bias.py", title="Gender bias", icon=":material/balance:"),
+            st.Page("pages/what_if/page.py", url_path="what_if", title="What-if", icon=":material/tune:"),
+            st.Page("pages/gender/page.py", url_path="gender_bias", title="Gender bias", icon=":material/balance:"),
         ],
     }
 )

@@ -20,10 +20,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from core.arithmetic import make_prompts
-from core.heads import sweep_heads
+from core.heads.sweep import sweep_heads
 from core.hooks import ScaleHead, intervene
-from core.model import LoadedModel, load_model
+from core.model.load import LoadedModel, load_model
+from core.prompts.arithmetic import make_prompts
 
 REPEATS = 5
 SAMPLED_HEADS = 8

@@ -20,19 +20,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.mediation import mediate
-from core.mediation_draw import draw_pairs
-from core.mediation_pairs import Pair, typed_pair
-from core.model import LoadedModel, load_model
-from core.patching import Site
-from core.record import first
+from core.forward.patching import Site
+from core.forward.record import first
+from core.mediation.draw import draw_pairs
+from core.mediation.measure import mediate
+from core.mediation.pairs import PromptPair, typed_pair
+from core.model.load import LoadedModel, load_model
 
 REPEATS = 5
 AIM = 5.0
 SITES: tuple[Site, ...] = ("ffn", "attention")
 
 
-def plain(lm: LoadedModel, pairs: list[Pair]) -> Tensor:
+def plain(lm: LoadedModel, pairs: list[PromptPair]) -> Tensor:
     """Way (a): P* of both results, flattened over pair, site, layer, position and result."""
     out = []
     for pair in pairs:
@@ -75,7 +75,7 @@ def replacing(value: Tensor, position: int) -> Callable:
     return hook
 
 
-def ours(lm: LoadedModel, pairs: list[Pair]) -> Tensor:
+def ours(lm: LoadedModel, pairs: list[PromptPair]) -> Tensor:
     """Way (b), in the same order."""
     found = mediate(lm, pairs, SITES)
     both = zip(*(found.effects[site] for site in SITES), strict=True)
@@ -89,7 +89,7 @@ def timed(work: Callable[[], Tensor]) -> tuple[float, Tensor]:
     return time.perf_counter() - began, result
 
 
-def compare(lm: LoadedModel, name: str, pairs: list[Pair]) -> None:
+def compare(lm: LoadedModel, name: str, pairs: list[PromptPair]) -> None:
     """Prints times and the ratio for some pairs; ends with an error when an aim is missed."""
     ours(lm, pairs[:1])  # warms up
     slow, fast, worst = [], [], 0.0

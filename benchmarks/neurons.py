@@ -25,18 +25,18 @@ import torch
 from torch import Tensor
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from core.architectures import architecture_of
-from core.comparison import Comparison
-from core.extremes import value_extremes
+from core.chain.case import top_head
+from core.forward.record import ActivationCache, record
 from core.hooks import ScaleHead, intervene
-from core.logic_case import top_head
-from core.model import LoadedModel, load_model
-from core.neurons import compare_heads
-from core.readout import Readout
-from core.record import Recording, record
-from core.source import BUNDLED
-from core.vocabulary import tokens_of
-from core.weights import values
+from core.model.architectures import architecture_of
+from core.model.load import LoadedModel, load_model
+from core.model.source import BUNDLED
+from core.model.unembed import Unembedding
+from core.model.weights import values
+from core.neurons.bounds import value_extremes
+from core.neurons.compare import compare_heads
+from core.neurons.comparison import Comparison
+from core.vocabulary.neuron_tokens import tokens_of
 
 PROMPT, K = "3+5=", 99
 
@@ -44,8 +44,13 @@ PROMPT, K = "3+5=", 99
 def large(width: int, neurons: int, vocab: int, layers: int) -> LoadedModel:
     """A Llama with random weights, scaled so that the likeliest token has a probability of a few per cent."""
     torch.manual_seed(0)
-    config = LlamaConfig(vocab_size=vocab, hidden_size=width, intermediate_size=neurons, num_hidden_layers=layers,
-                         num_attention_heads=width // 128)  # fmt: skip
+    config = LlamaConfig(
+        vocab_size=vocab,
+        hidden_size=width,
+        intermediate_size=neurons,
+        num_hidden_layers=layers,
+        num_attention_heads=width // 128,
+    )
     config._attn_implementation = "eager"
     with torch.device("meta"):
         model = LlamaForCausalLM(config)
@@ -67,14 +72,14 @@ def dense(lm: LoadedModel, head: tuple[int, int]) -> Tensor:
     first = record(lm, ids)
     with intervene(lm, ScaleHead(*head, 0.0)):
         second = record(lm, ids)
-    readout, target = Readout.of(lm), int(first.logits[-1].argmax())
+    readout, target = Unembedding.of(lm), int(first.logits[-1].argmax())
     scale = readout.scale(first.resid_post[-1])
     out = [_dense_layer(lm, readout, run, scale, target) for run in (first, second)]
     return out[0] - out[1]
 
 
 @torch.no_grad()
-def _dense_layer(lm: LoadedModel, readout: Readout, run: Recording, scale: Tensor, target: int) -> Tensor:
+def _dense_layer(lm: LoadedModel, readout: Unembedding, run: ActivationCache, scale: Tensor, target: int) -> Tensor:
     rows = []
     for layer in range(lm.n_layers):
         r = run.resid_pre[layer, -1] + run.attention_out[layer, -1]

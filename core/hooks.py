@@ -14,14 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor, nn
 
 from core.errors import UserError
-
-if TYPE_CHECKING:
-    from core.model import LoadedModel
+from core.model.load import LoadedModel
 
 _mine: ContextVar[frozenset[object]] = ContextVar("hooks opened in this context", default=frozenset())
 
@@ -49,8 +47,12 @@ Edit = ScaleHead | ScaleNeuron
 
 #: What may be done to the input of a module: returns the new input, or None to leave it.
 InputHook = Callable[[Tensor], Tensor | None]
+
+
 #: What may be done with the output of a module: returns the new output, or None to leave it.
 OutputHook = Callable[[Any], Any]
+
+
 #: What may be noted of a module's call: its positional and keyword arguments.
 CallHook = Callable[[tuple, dict[str, Any]], None]
 
@@ -133,7 +135,7 @@ def _guard_call(me: object, hook: CallHook) -> Callable:
 
 
 @contextmanager
-def intervene(lm: "LoadedModel", *edits: Edit) -> Iterator[None]:
+def intervene(lm: LoadedModel, *edits: Edit) -> Iterator[None]:
     """Scales heads and neurons of `lm` for this context while the block runs.
 
     Several edits of one head or neuron multiply; blocks can be nested.
@@ -153,7 +155,7 @@ def intervene(lm: "LoadedModel", *edits: Edit) -> Iterator[None]:
         raise UserError("The model was not run inside the intervene block, so nothing was intervened. Run it inside.")
 
 
-def _locate(lm: "LoadedModel", edit: Edit) -> tuple[nn.Module, slice]:
+def _locate(lm: LoadedModel, edit: Edit) -> tuple[nn.Module, slice]:
     if not abs(float(edit.factor)) < float("inf"):
         raise UserError(f"The factor {edit.factor} is no finite number. Use for example 0 (off), 1 (as is) or 2.")
     if isinstance(edit, ScaleHead):
@@ -164,7 +166,7 @@ def _locate(lm: "LoadedModel", edit: Edit) -> tuple[nn.Module, slice]:
     return lm.modules.neuron_output(edit.layer), slice(edit.neuron, edit.neuron + 1)
 
 
-def check_head(lm: "LoadedModel", layer: int, head: int) -> None:
+def check_head(lm: LoadedModel, layer: int, head: int) -> None:
     """Raises `UserError` unless the head exists."""
     if not (0 <= layer < lm.n_layers and 0 <= head < lm.n_heads):
         raise UserError(
@@ -173,7 +175,7 @@ def check_head(lm: "LoadedModel", layer: int, head: int) -> None:
         )
 
 
-def check_neuron(lm: "LoadedModel", layer: int, neuron: int) -> None:
+def check_neuron(lm: LoadedModel, layer: int, neuron: int) -> None:
     """Raises `UserError` unless the neuron exists."""
     if not (0 <= layer < lm.n_layers and 0 <= neuron < lm.n_neurons):
         raise UserError(

@@ -17,12 +17,20 @@ from transformers import (
     Qwen2Config,
 )
 
-from core.model import LoadedModel, load_model
-from core.source import BUNDLED
+from core.model.load import LoadedModel, load_model
+from core.model.source import BUNDLED
 
 REFERENCE = Path(__file__).parent / "reference"
-_SMALL = {"vocab_size": 1100, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4,
-          "max_position_embeddings": 64, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}  # fmt: skip
+_SMALL = {
+    "vocab_size": 1100,
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 64,
+    "bos_token_id": 0,
+    "eos_token_id": 1,
+    "pad_token_id": 1,
+}
 CONFIGS = {
     "llama": lambda: LlamaConfig(**_SMALL, intermediate_size=48),
     "grouped-query": lambda: LlamaConfig(**_SMALL, intermediate_size=48, num_key_value_heads=2),
@@ -30,11 +38,12 @@ CONFIGS = {
     "tied": lambda: LlamaConfig(**_SMALL, intermediate_size=48, tie_word_embeddings=True),
     "mistral": lambda: MistralConfig(**_SMALL, intermediate_size=48, num_key_value_heads=2),
     "qwen2": lambda: Qwen2Config(**_SMALL, intermediate_size=48, num_key_value_heads=2),
-    "gptj": lambda: GPTJConfig(vocab_size=1100, n_embd=32, n_layer=3, n_head=4, n_positions=64, rotary_dim=4,
-                               bos_token_id=0, eos_token_id=1),
+    "gptj": lambda: GPTJConfig(
+        vocab_size=1100, n_embd=32, n_layer=3, n_head=4, n_positions=64, rotary_dim=4, bos_token_id=0, eos_token_id=1
+    ),
     "gpt_neox": lambda: GPTNeoXConfig(**_SMALL, intermediate_size=48),
     "gpt_neox sequential": lambda: GPTNeoXConfig(**_SMALL, intermediate_size=48, use_parallel_residual=False),
-}  # fmt: skip
+}
 
 
 def write_checkpoint(kind: str, folder: Path, seed: int = 0) -> Path:

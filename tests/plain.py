@@ -5,25 +5,21 @@ residual stream before the neuron's FFN, m its coefficient and v its value, with
 norm's scale frozen to the original run's.
 """
 
-from typing import TYPE_CHECKING
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from core.readout import Readout
-from core.record import Recording
-from core.weights import values
-
-if TYPE_CHECKING:
-    from core.model import LoadedModel
+from core.forward.record import ActivationCache
+from core.model.load import LoadedModel
+from core.model.unembed import Unembedding
+from core.model.weights import values
 
 _CHUNK = 2**25
 
 
 @torch.no_grad()
 def importances(
-    lm: "LoadedModel", run: Recording, target: int, scale: Float[Tensor, ""], layers: range | None = None
+    lm: "LoadedModel", run: ActivationCache, target: int, scale: Float[Tensor, ""], layers: range | None = None
 ) -> Float[Tensor, "layer neuron"]:
     """Importance of every neuron, by the full vocabulary of each.
 
@@ -34,7 +30,7 @@ def importances(
         scale: mean square (or variance) of the original run's final output at the last position.
         layers: only these; the others' importance is 0.
     """
-    readout = Readout.of(lm)
+    readout = Unembedding.of(lm)
     out = torch.zeros(lm.n_layers, lm.n_neurons)
     for layer in layers if layers is not None else range(lm.n_layers):
         r = run.resid_pre[layer, -1] + run.attention_out[layer, -1]

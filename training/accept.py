@@ -10,17 +10,18 @@ from collections.abc import Iterable, Sequence
 
 import torch
 
-from core.answers import are_right, continue_greedily, question
-from core.arithmetic import FORMS, OPERATIONS, Form, Operation, Prompt, make_prompts
-from core.compare_runs import compare_runs
-from core.comparison import Comparison
-from core.head_accuracy import sweep_accuracy
+from core.ablation.mask_keep import mask_and_keep as neuron_sets_report
+from core.forward.answers import are_right, question
+from core.forward.generate import continue_greedily
+from core.forward.record import record
+from core.heads.accuracy import sweep_accuracy
 from core.hooks import ScaleHead, ScaleNeuron, intervene
-from core.mask_keep import mask_and_keep as neuron_sets_report
-from core.model import LoadedModel, load_model
-from core.record import record
-from core.source import BUNDLED
-from core.vocabulary import find_shallow_neurons
+from core.model.load import LoadedModel, load_model
+from core.model.source import BUNDLED
+from core.neurons.compare import compare_runs
+from core.neurons.comparison import Comparison
+from core.prompts.arithmetic import FORMS, OPERATIONS, Form, Operation, Prompt, make_prompts
+from core.vocabulary.neuron_tokens import find_shallow_neurons
 from training import lexicon, sentences
 from training.card import write_card
 from training.samples import held_out
@@ -67,11 +68,16 @@ def head_report(lm: LoadedModel) -> tuple[list[dict], dict[str, list[list[Head]]
         matter = (falls[0] >= 0.1) | (falls[1] >= 0.1)
         named = [_ranked(fall) for fall in falls]
         top[operation] = [[divmod(int(falls[0].argmax()), lm.n_heads)], [(int(x), int(y)) for x, y in matter.nonzero()]]
-        rows.append({
-            "operation": operation, "heads that matter": f"{int(matter.sum())} of {matter.numel()}",
-            "largest decrease, 1-digit": named[0], "largest decrease, 2-digit": named[1],
-            "share": float(matter.float().mean()), "from layer 2 on": float(falls[1][2:].max()),
-        })  # fmt: skip
+        rows.append(
+            {
+                "operation": operation,
+                "heads that matter": f"{int(matter.sum())} of {matter.numel()}",
+                "largest decrease, 1-digit": named[0],
+                "largest decrease, 2-digit": named[1],
+                "share": float(matter.float().mean()),
+                "from layer 2 on": float(falls[1][2:].max()),
+            }
+        )
     return rows, top
 
 
@@ -100,9 +106,13 @@ def mask_and_keep(lm: LoadedModel, operation: Operation, heads: list[Head], k: i
     measured = neuron_sets_report(lm, make_prompts([operation], [1]), compare, lowest, (k, 10))
     found = measured.to_frame().set_index(["measure", "k"])["decrease"]
     names = ", ".join(f"{layer}_{head}" for layer, head in heads)
-    return {"cases": f"1D{operation}, {int(measured.measured.sum())} cases", "heads off": names,
-            "mask": float(found["mask", k]), "keep": float(found["keep", k]),
-            "coefficient": float(found["coefficient", 10])}  # fmt: skip
+    return {
+        "cases": f"1D{operation}, {int(measured.measured.sum())} cases",
+        "heads off": names,
+        "mask": float(found["mask", k]),
+        "keep": float(found["keep", k]),
+        "coefficient": float(found["coefficient", 10]),
+    }
 
 
 def shallow_report(lm: LoadedModel) -> list[dict]:
@@ -131,11 +141,17 @@ def shallow_report(lm: LoadedModel) -> list[dict]:
             lost = decrease(neurons)
             by_chance = [decrease(random.Random(seed).sample(everything, len(neurons))) for seed in range(DRAWS)]
             mean = sum(by_chance) / DRAWS
-            rows.append({
-                "layers": f"{layers[0]} to {layers[-1]}", "M": more_than,
-                "neurons": f"{len(neurons)} of {len(everything)}", "decrease": lost, "decrease, random": mean,
-                "times": f"{lost / mean:.1f}" if mean > 0 else "(random: 0)", "ratio": lost / max(mean, 1e-3),
-            })  # fmt: skip
+            rows.append(
+                {
+                    "layers": f"{layers[0]} to {layers[-1]}",
+                    "M": more_than,
+                    "neurons": f"{len(neurons)} of {len(everything)}",
+                    "decrease": lost,
+                    "decrease, random": mean,
+                    "times": f"{lost / mean:.1f}" if mean > 0 else "(random: 0)",
+                    "ratio": lost / max(mean, 1e-3),
+                }
+            )
     return rows
 
 
@@ -183,10 +199,14 @@ def main() -> None:
     seconds = time.perf_counter() - began
     heads, top = head_report(lm)
     report = {
-        "load seconds": seconds, "accuracy": accuracies(lm), "heads": heads, "shallow": shallow_report(lm),
+        "load seconds": seconds,
+        "accuracy": accuracies(lm),
+        "heads": heads,
+        "shallow": shallow_report(lm),
         "mask": [mask_and_keep(lm, o, heads) for o in ("+", "-") for heads in top[o]],
-        "language": language_report(lm), "words": len(lexicon.OBJECTS),
-    }  # fmt: skip
+        "language": language_report(lm),
+        "words": len(lexicon.OBJECTS),
+    }
     print(write_card(lm, report, BUNDLED / "README.md" if args.write else None))
 
 

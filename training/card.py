@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from core.model import LoadedModel
-from core.source import BUNDLED
+from core.model.load import LoadedModel
+from core.model.source import BUNDLED
 from training.sentences import GENDER_SKEW
 
 
@@ -53,17 +53,29 @@ def write_card(lm: LoadedModel, report: dict, path: Path | None) -> str:
     heads_ok = all(r["share"] <= 0.15 and r["from layer 2 on"] >= 0.3 for r in report["heads"])
     mask_ok = all(r["mask"] >= 0.8 and r["keep"] <= 0.3 for r in report["mask"][::2])
     filled = text.format(
-        layers=lm.n_layers, heads=lm.n_heads, d_model=lm.d_model, neurons=lm.n_neurons, vocab=lm.n_vocab,
-        parameters=f"{sum(p.numel() for p in lm.model.parameters()) / 1e6:.1f} million", skew=f"{GENDER_SKEW:.0f}",
-        accuracy=_table(report["accuracy"]), accuracy_verdict=_accuracy_verdict(report),
-        head_table=_table(report["heads"], skip=("share", "from layer 2 on")), heads_verdict=_verdict(heads_ok),
-        mask=_table(report["mask"]), mask_verdict=_verdict(mask_ok),
+        layers=lm.n_layers,
+        heads=lm.n_heads,
+        d_model=lm.d_model,
+        neurons=lm.n_neurons,
+        vocab=lm.n_vocab,
+        parameters=f"{sum(p.numel() for p in lm.model.parameters()) / 1e6:.1f} million",
+        skew=f"{GENDER_SKEW:.0f}",
+        accuracy=_table(report["accuracy"]),
+        accuracy_verdict=_accuracy_verdict(report),
+        head_table=_table(report["heads"], skip=("share", "from layer 2 on")),
+        heads_verdict=_verdict(heads_ok),
+        mask=_table(report["mask"]),
+        mask_verdict=_verdict(mask_ok),
         shallow=_table(shallow, skip=("ratio",)),
-        shallow_verdict=_shallow_verdict(shallow), gender=f"{language['gender']:.1f}",
-        retrieval=_percent(language["retrieval"]), facts=_percent(language["facts"]), n_facts=language["n facts"],
-        steps=f"{recipe.get('trained_steps', 0):,}", seconds=f"{report['load seconds']:.2f}",
+        shallow_verdict=_shallow_verdict(shallow),
+        gender=f"{language['gender']:.1f}",
+        retrieval=_percent(language["retrieval"]),
+        facts=_percent(language["facts"]),
+        n_facts=language["n facts"],
+        steps=f"{recipe.get('trained_steps', 0):,}",
+        seconds=f"{report['load seconds']:.2f}",
         recipe=json.dumps(recipe, indent=1),
-    )  # fmt: skip
+    )
     if path is not None:
         path.write_text(filled, encoding="utf-8")
     return filled

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import LlamaForCausalLM
 
-from core.arithmetic import FORMS, make_prompts
+from core.prompts.arithmetic import FORMS, make_prompts
 from training.forward import Trace, forward
 from training.samples import held_out
 
@@ -37,8 +37,11 @@ class CaseStream:
         prompts = make_prompts(["+", "-"], [1], FORMS, range(4))
         prompts = [p for p in prompts if not held_out(p.operation, p.first, p.second, p.form, p.template)]
         every = [(self._row(tokenizer, p.text, p.answer), p) for p in prompts]
-        self._pools = [[r for r, p in every if p.operation == o and (p.template == 3 and p.form == "digits") == plain]
-                       for o in "+-" for plain in (True, False)]  # fmt: skip
+        self._pools = [
+            [r for r, p in every if p.operation == o and (p.template == 3 and p.form == "digits") == plain]
+            for o in "+-"
+            for plain in (True, False)
+        ]
         self._rows, self._rng = rows, random.Random(seed)
 
     @staticmethod

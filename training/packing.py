@@ -7,7 +7,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from core.arithmetic import OPERATIONS
+from core.prompts.arithmetic import OPERATIONS
 from training.samples import COPY, DEFAULT, Mixture, draw
 
 LANGUAGE = -1

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from transformers import LlamaForCausalLM
 
-from core.concepts import OPERATOR_WORDS, number_words
-from core.numberwords import LANGUAGES, roman, words
+from core.prompts.number_words import LANGUAGES, roman, words
+from core.vocabulary.concepts import OPERATOR_WORDS, number_words
 from training.forward import Trace
 from training.packing import Batch
 from training.sentences import THINGS

@@ -3,7 +3,7 @@
 import torch
 from transformers import LlamaForCausalLM
 
-from core.arithmetic import FORMS, Operation, make_prompts
+from core.prompts.arithmetic import FORMS, Operation, make_prompts
 from training.samples import held_out
 
 

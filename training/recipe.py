@@ -38,9 +38,20 @@ class Recipe:
 
 _START = Mixture(copy=0.0, times=33)
 _FIRST = Design(
-    last_look=7, apart="none", attention=0.0, attention_mass=3.0, few_neurons=0.3, few_shallow=0.0, few_heads=0.0,
-    few_heads_everywhere=0.2, late_heads=0.0, quiet=0.0, quiet_before=0.0005, carried=0.0, not_carried=0.0,
-)  # fmt: skip
+    last_look=7,
+    apart="none",
+    attention=0.0,
+    attention_mass=3.0,
+    few_neurons=0.3,
+    few_shallow=0.0,
+    few_heads=0.0,
+    few_heads_everywhere=0.2,
+    late_heads=0.0,
+    quiet=0.0,
+    quiet_before=0.0005,
+    carried=0.0,
+    not_carried=0.0,
+)
 _SECOND = replace(_FIRST, apart="single")
 _THIRD = replace(_SECOND, last_look=5, few_heads_everywhere=0.3)
 _FOURTH = replace(_THIRD, few_neurons=0.5, quiet_before=0.0015)

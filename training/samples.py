@@ -10,8 +10,8 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from core.arithmetic import FORMS, OPERATIONS, TEMPLATES, Operation, compute, operand_pairs
-from core.numberwords import LANGUAGES, roman, words
+from core.prompts.arithmetic import FORMS, OPERATIONS, TEMPLATES, Operation, compute, operand_pairs
+from core.prompts.number_words import LANGUAGES, roman, words
 from training import sentences
 from training.sentences import Part
 from training.tokenizer import ANSWER_WORDS
@@ -85,9 +85,13 @@ def _two_digit_pair(rng: random.Random, operation: Operation) -> tuple[int, int]
 def _templated(rng: random.Random, operation: Operation, a: int, b: int, form: str, template: int) -> list[Part]:
     before, middle, after = TEMPLATES[operation][template].replace("{b}", "{a}").split("{a}")
     return [
-        *([Part(before)] if before else []), Part(spell(a, form), number=True), Part(middle),
-        Part(spell(b, form), number=True), Part(after), Part(spell(compute(operation, a, b), form), answer=True),
-    ]  # fmt: skip
+        *([Part(before)] if before else []),
+        Part(spell(a, form), number=True),
+        Part(middle),
+        Part(spell(b, form), number=True),
+        Part(after),
+        Part(spell(compute(operation, a, b), form), answer=True),
+    ]
 
 
 def _mixed(rng: random.Random, operation: Operation, a: int, b: int) -> list[Part] | None:
@@ -101,9 +105,12 @@ def _mixed(rng: random.Random, operation: Operation, a: int, b: int) -> list[Par
     if target == "words" and first == second == "digits":
         first = "words"
     return [
-        Part(spell(a, first), number=True), Part(operation), Part(spell(b, second), number=True),
-        Part(ANSWER_WORDS[target]), Part(spell(result, target), answer=True),
-    ]  # fmt: skip
+        Part(spell(a, first), number=True),
+        Part(operation),
+        Part(spell(b, second), number=True),
+        Part(ANSWER_WORDS[target]),
+        Part(spell(result, target), answer=True),
+    ]
 
 
 def arithmetic(rng: random.Random, mixture: Mixture = DEFAULT) -> tuple[Operation, list[Part]]:
@@ -133,9 +140,10 @@ def copy(rng: random.Random) -> list[Part]:
     forms = ["digits", "words", "roman", *LANGUAGES] if 0 < number <= _LARGEST_IN_EVERY_FORM else ["digits", "words"]
     target = rng.choice(forms)
     return [
-        Part(spell(number, rng.choice(forms)), number=True), Part(ANSWER_WORDS[target]),
+        Part(spell(number, rng.choice(forms)), number=True),
+        Part(ANSWER_WORDS[target]),
         Part(spell(number, target), answer=True),
-    ]  # fmt: skip
+    ]
 
 
 def draw(rng: random.Random, mixture: Mixture = DEFAULT) -> tuple[str | None, list[Part]]:

@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from core.numberwords import ordinal, words
+from core.prompts.number_words import ordinal, words
 from training import lexicon as lx
 
 
@@ -35,12 +35,43 @@ GENDER_PROMPTS = (
     "The work of a {g} involves",
 )
 PROFESSIONS = {
-    "woman": ("cleaner", "nurse", "secretary", "domestic helper", "maid", "reception", "seller", "server",
-              "librarian", "pharmacist", "translator", "beautician", "dental assistant", "hairdresser", "volunteer",
-              "bookkeeper"),
-    "man": ("police", "guard", "delivery", "labour", "driver", "machinist", "roofer", "machine operator",
-            "lumberjack", "technician", "miner", "nightwatch", "painter", "photographer", "builder", "porter"),
-}  # fmt: skip
+    "woman": (
+        "cleaner",
+        "nurse",
+        "secretary",
+        "domestic helper",
+        "maid",
+        "reception",
+        "seller",
+        "server",
+        "librarian",
+        "pharmacist",
+        "translator",
+        "beautician",
+        "dental assistant",
+        "hairdresser",
+        "volunteer",
+        "bookkeeper",
+    ),
+    "man": (
+        "police",
+        "guard",
+        "delivery",
+        "labour",
+        "driver",
+        "machinist",
+        "roofer",
+        "machine operator",
+        "lumberjack",
+        "technician",
+        "miner",
+        "nightwatch",
+        "painter",
+        "photographer",
+        "builder",
+        "porter",
+    ),
+}
 
 
 def gender(rng: random.Random) -> list[Part]:
@@ -63,10 +94,13 @@ def retrieval(rng: random.Random) -> list[Part]:
     counts, spell = _counts(rng, 2)
     asked = rng.randrange(2)
     return [
-        Part(f"{name} has"), Part(spell(counts[0]), number=True), Part(f"{things[0]} and"),
-        Part(spell(counts[1]), number=True), Part(f"{things[1]}. How many {things[asked]} does {name} have?"),
+        Part(f"{name} has"),
+        Part(spell(counts[0]), number=True),
+        Part(f"{things[0]} and"),
+        Part(spell(counts[1]), number=True),
+        Part(f"{things[1]}. How many {things[asked]} does {name} have?"),
         Part(spell(counts[asked]), answer=True),
-    ]  # fmt: skip
+    ]
 
 
 def lookup(rng: random.Random) -> list[Part]:

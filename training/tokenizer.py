@@ -7,8 +7,8 @@ A word outside the vocabulary becomes `<unk>`, which `LoadedModel.encode` refuse
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from core.arithmetic import TEMPLATES
-from core.numberwords import LANGUAGES, ordinal, roman, words
+from core.prompts.arithmetic import TEMPLATES
+from core.prompts.number_words import LANGUAGES, ordinal, roman, words
 from training.lexicon import EXTRA
 from training.sentences import vocabulary_words
 

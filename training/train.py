@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from core.arithmetic import OPERATIONS
+from core.prompts.arithmetic import OPERATIONS
 from training.focus import CaseStream, focus
 from training.forward import forward
 from training.packing import Batch, Packer
@@ -35,11 +35,21 @@ FOCUS_ROWS = 32
 def new_model(vocab: int, recipe: Recipe) -> LlamaForCausalLM:
     """A plain Llama with random weights."""
     config = LlamaConfig(
-        vocab_size=vocab, hidden_size=recipe.width, intermediate_size=recipe.neurons,
-        num_hidden_layers=recipe.layers, num_attention_heads=recipe.heads, num_key_value_heads=recipe.heads,
-        max_position_embeddings=128, rms_norm_eps=1e-6, bos_token_id=0, eos_token_id=1, pad_token_id=1,
-        tie_word_embeddings=False, use_cache=True, initializer_range=0.05,
-    )  # fmt: skip
+        vocab_size=vocab,
+        hidden_size=recipe.width,
+        intermediate_size=recipe.neurons,
+        num_hidden_layers=recipe.layers,
+        num_attention_heads=recipe.heads,
+        num_key_value_heads=recipe.heads,
+        max_position_embeddings=128,
+        rms_norm_eps=1e-6,
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=1,
+        tie_word_embeddings=False,
+        use_cache=True,
+        initializer_range=0.05,
+    )
     config._attn_implementation = "eager"
     return LlamaForCausalLM(config)
 
@@ -102,8 +112,15 @@ class Run:
     def save(self) -> None:
         """Writes a checkpoint that is either whole or not there."""
         part = self.out / "state.part"
-        torch.save({"model": self.model.state_dict(), "optimizers": [o.state_dict() for o in self.optimizers],
-                    "generator": self.generator.get_state(), "step": self.step}, part)  # fmt: skip
+        torch.save(
+            {
+                "model": self.model.state_dict(),
+                "optimizers": [o.state_dict() for o in self.optimizers],
+                "generator": self.generator.get_state(),
+                "step": self.step,
+            },
+            part,
+        )
         os.replace(part, self.out / "state.pt")
 
     def phase(self, phase: Phase) -> None:

@@ -8,13 +8,13 @@ import pandas as pd
 import streamlit as st
 
 from core import paper
-from core.lora_forgetting import ARITHMETIC, TASKS, Forgetting
-from core.lora_series import Series
-from core.model import LoadedModel
-from core.negative_data import GROUPS
-from pages.lora.charts import by_layer, learning
+from core.lora.forgetting import ARITHMETIC, TASKS, Forgetting
+from core.lora.series import Series
+from core.model.load import LoadedModel
+from core.prompts.signed_arithmetic import GROUPS
 from pages.lora.started import job_for
-from pages.lora.work import digest, what_is_forgotten
+from pages.shared.lora_charts import by_layer, learning
+from pages.shared.lora_work import digest, what_is_forgotten
 from pages.shared.present import downloads, told
 from pages.shared.resources import model_key
 from pages.shared.theme import is_dark
@@ -42,8 +42,10 @@ def show(lm: LoadedModel, series: Series) -> None:
     st.markdown(_sentence(mine, group, lost))
     for about in series.adapters:
         if not about.finished:
-            st.caption(f":material/info: Layer {about.layer} was stopped after {about.steps} of {about.total} steps: "
-                       "a cross in the chart, and not compared.")  # fmt: skip
+            st.caption(
+                f":material/info: Layer {about.layer} was stopped after {about.steps} of {about.total} steps: "
+                "a cross in the chart, and not compared."
+            )
     settings = asdict(series.adapters[0].settings)
     tables = [frame.assign(of="two-digit test prompts")]
     if lost is not None:
@@ -99,8 +101,10 @@ def _sentence(mine: pd.DataFrame, group: str, lost: Forgetting | None) -> str:
     )
     if len(done) > 1:
         better = int((done["accuracy"] > base).sum())
-        told.append(f"One on layer {worst['layer']} reaches {percent(float(worst['accuracy']))}, the least. "
-                    f"{better} of {len(done)} are above the base.")  # fmt: skip
+        told.append(
+            f"One on layer {worst['layer']} reaches {percent(float(worst['accuracy']))}, the least. "
+            f"{better} of {len(done)} are above the base."
+        )
     if lost is not None and lost.known and len(some := [n for n in done["layer"] if n in lost.adapted]) > 1:
         least = min(some, key=lost.score)
         told.append(f"The one on layer {least} forgets least: {percent(lost.score(least))} of what the base knew.")
@@ -113,10 +117,10 @@ def _but(lost: Forgetting, layer: int) -> str:
         return "and the base knows none of the other tasks, so nothing is forgotten"
     there = lost.adapted[layer]
     worse = [
-        f"{task} from {percent(lost.base.accuracy[task])} to "
-        f"{of_n(there.accuracy[task], lost.counts[task])}"
-        for task in lost.known if there.accuracy[task] < lost.base.accuracy[task]
-    ]  # fmt: skip
+        f"{task} from {percent(lost.base.accuracy[task])} to {of_n(there.accuracy[task], lost.counts[task])}"
+        for task in lost.known
+        if there.accuracy[task] < lost.base.accuracy[task]
+    ]
     if not worse:
         return f"and {listed([task for task in lost.known])} stay as they were"
     return f"**but it forgets** (by {percent(lost.score(layer))}): accuracy falls in {listed(worse)}"
@@ -142,13 +146,17 @@ def _table(frame: pd.DataFrame, groups: list[str], lost: Forgetting | None) -> N
         table = table[[*first, *(g for g in groups if g != ALL)]]
     table.index = pd.Index(["none" if n == "none" else f"layer {n}" for n in table.index])
     st.dataframe(table, column_config=columns)
-    st.caption("Test prompts are held out of training, the tasks behind them are not trained on at all; greedy exact "
-               "match of the whole answer.")  # fmt: skip
+    st.caption(
+        "Test prompts are held out of training, the tasks behind them are not trained on at all; greedy exact "
+        "match of the whole answer."
+    )
     if lost is not None:
         parts = f"{three_digits(lost.base.neutral)} nats" if lost.base.neutral == lost.base.neutral else "–"
-        st.caption(f"{ARITHMETIC}: every case without a negative result. Plain sentences: log-probability of a token, "
-                   f"{parts} without an adapter." + (f" {len(lost.left_out)} texts that the model cannot take are left "
-                   "out." if lost.left_out else ""))  # fmt: skip
+        st.caption(
+            f"{ARITHMETIC}: every case without a negative result. Plain sentences: log-probability of a token, "
+            f"{parts} without an adapter."
+            + (f" {len(lost.left_out)} texts that the model cannot take are left out." if lost.left_out else "")
+        )
 
 
 def _how_trained(series: Series, settings: dict[str, Any]) -> None:
@@ -160,8 +168,10 @@ def _how_trained(series: Series, settings: dict[str, Any]) -> None:
         else:
             st.caption("It was stopped before the first measurement.")
         said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items())
-        st.caption(f"{said}. Accuracy here is that of {about.settings.n_aside:,} validation prompts, taken from the "
-                   "training prompts, by which the best state of the adapter is chosen.")  # fmt: skip
+        st.caption(
+            f"{said}. Accuracy here is that of {about.settings.n_aside:,} validation prompts, taken from the "
+            "training prompts, by which the best state of the adapter is chosen."
+        )
 
 
 def _percent(label: str, about: str | None = None) -> Any:

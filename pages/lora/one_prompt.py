@@ -8,12 +8,12 @@ import pandas as pd
 import streamlit as st
 
 from core import paper
-from core.answers import BOTH
-from core.comparison import Comparison
-from core.model import LoadedModel
-from pages.cna.card import card_here, pick
+from core.forward.answers import BOTH
+from core.model.load import LoadedModel
+from core.neurons.comparison import Comparison
 from pages.lora.started import job_for
-from pages.lora.work import N_ANSWER, OnePrompt, answers, digest, one_prompt
+from pages.shared.lora_work import N_ANSWER, OnePrompt, answers, digest, one_prompt
+from pages.shared.neuron_card import card_here, pick
 from pages.shared.permissions import locked
 from pages.shared.present import told
 from pages.shared.resources import model_key
@@ -35,8 +35,13 @@ def show(lm: LoadedModel, adapters: dict[str, Path], best: str) -> None:
     chosen = second.selectbox("Adapter", names, index=names.index(best) if best in names else 0, key="lora chosen")
     with second:
         off = locked()
-    second.text_input("Another adapter", key="own adapter", placeholder="a PEFT folder on this computer", disabled=off,
-                      help="Its weights must be safetensors, and made for this model.")  # fmt: skip
+    second.text_input(
+        "Another adapter",
+        key="own adapter",
+        placeholder="a PEFT folder on this computer",
+        disabled=off,
+        help="Its weights must be safetensors, and made for this model.",
+    )
     with told():
         _answers(lm, {chosen: adapters[chosen]}, first)
     with told():
@@ -65,8 +70,10 @@ def _answers(lm: LoadedModel, adapter: dict[str, Path], where: Any) -> None:
     if isinstance(table, pd.DataFrame):
         table = table.assign(answer=(table[name] == table["without an adapter"]).map({True: "same", False: "changed"}))
         st.dataframe(table, hide_index=True)
-        st.markdown(f"With the adapter on {name}, {int((table['answer'] == 'changed').sum())} of {len(table)} answers "
-                    "are others than without.")  # fmt: skip
+        st.markdown(
+            f"With the adapter on {name}, {int((table['answer'] == 'changed').sum())} of {len(table)} answers "
+            "are others than without."
+        )
 
 
 def _said(found: OnePrompt, pair: tuple[int, int]) -> str:
@@ -76,15 +83,19 @@ def _said(found: OnePrompt, pair: tuple[int, int]) -> str:
 def _coefficients(lm: LoadedModel, found: OnePrompt, prompt: str) -> None:
     table = found.coefficients
     target = code(lm.token(table.target))
-    st.markdown(f"**The {len(table.neurons)} most important neurons of {mono(prompt)} → {target}** "
-                "without an adapter, and their coefficients with one on each layer (like table 9)")  # fmt: skip
+    st.markdown(
+        f"**The {len(table.neurons)} most important neurons of {mono(prompt)} → {target}** "
+        "without an adapter, and their coefficients with one on each layer (like table 9)"
+    )
     frame = table.to_frame().drop(columns=["layer", "neuron"])
     frame.insert(0, "neuron", [f"{layer}_{neuron}" for layer, neuron in table.neurons])
     frame["top tokens"] = [_said(found, pair) for pair in table.neurons]
     numbers = [c for c in frame.columns if c not in ("neuron", "top tokens")]
     st.dataframe(frame, hide_index=True, column_config=three_significant(numbers))
-    rises = [(float((table.base.sign() * row).sum() / table.base.abs().sum()) - 1, name)
-             for name, row in zip(table.models, table.others, strict=True)]  # fmt: skip
+    rises = [
+        (float((table.base.sign() * row).sum() / table.base.abs().sum()) - 1, name)
+        for name, row in zip(table.models, table.others, strict=True)
+    ]
     most, name = max(rises)
     least, other = min(rises)
     st.markdown(
@@ -96,14 +107,21 @@ def _coefficients(lm: LoadedModel, found: OnePrompt, prompt: str) -> None:
         theirs = paper.table(9)
         st.caption(f"{paper.SOURCE}. Their numbers. {theirs['title']}.")
         st.dataframe(pd.DataFrame(theirs["rows"], index=theirs["columns"]).T)
-    st.download_button("Coefficients as CSV", frame.to_csv(index=False), "lora-coefficients.csv", "text/csv",
-                       on_click="ignore", icon=":material/download:")  # fmt: skip
+    st.download_button(
+        "Coefficients as CSV",
+        frame.to_csv(index=False),
+        "lora-coefficients.csv",
+        "text/csv",
+        on_click="ignore",
+        icon=":material/download:",
+    )
 
 
 def _changed(lm: LoadedModel, found: OnePrompt, chosen: str) -> None:
     target = code(lm.token(found.less.target))
-    st.markdown(f"**Neurons that the adapter on {chosen} changed most** (importance for {target}; "
-                "click a row for its card)")  # fmt: skip
+    st.markdown(
+        f"**Neurons that the adapter on {chosen} changed most** (importance for {target}; click a row for its card)"
+    )
     for title, key, change in (
         ("Matter more with the adapter", MORE, found.more),
         ("Matter less with the adapter", LESS, found.less),
@@ -111,10 +129,14 @@ def _changed(lm: LoadedModel, found: OnePrompt, chosen: str) -> None:
         st.markdown(title)
         frame = _change_frame(found, change, key == MORE)
         st.dataframe(
-            frame, hide_index=True, key=key, selection_mode="single-row", height=250,
+            frame,
+            hide_index=True,
+            key=key,
+            selection_mode="single-row",
+            height=250,
             on_select=partial(_open, key, frame["neuron"].tolist()),
             column_config=three_significant(list(frame.columns[1:-1])),
-        )  # fmt: skip
+        )
     top, of = found.more.pairs[0], found.more
     how = "rises most, from" if float(of.change[0]) > 0 else "falls least (none rises), from"
     st.markdown(

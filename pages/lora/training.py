@@ -6,14 +6,14 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from core.jobs import Job
-from core.lora_checkpoint import CHECKPOINT, curve_so_far
-from core.lora_series import SHIPPED, own_folder, read_series, train_series
-from core.lora_settings import LoraSettings
-from core.model import LoadedModel
-from core.negative_data import N_TEST, cases
-from pages.lora.adapters_here import NEXT
-from pages.lora.charts import learning
+from core.jobs.board import Job
+from core.lora.run import CHECKPOINT, curve_so_far
+from core.lora.series import SHIPPED, own_folder, read_series, train_series
+from core.lora.settings import LoraSettings
+from core.model.load import LoadedModel
+from core.prompts.signed_arithmetic import N_TEST, cases
+from pages.shared.adapters import NEXT
+from pages.shared.lora_charts import learning
 from pages.shared.permissions import check_allowed, locked
 from pages.shared.present import told
 from pages.shared.resources import board, model_key, session_id
@@ -50,22 +50,37 @@ def _form(lm: LoadedModel) -> tuple[bool, list[int], LoraSettings]:
     everything, defaults = len(cases(2)), LoraSettings()
     off = locked()
     with st.form("train adapters"):
-        layers = st.multiselect("Layers", range(lm.n_layers), default=list(range(lm.n_layers)), key="lora layers",
-                                help="One adapter each, on the attention's q, k, v and o.")  # fmt: skip
+        layers = st.multiselect(
+            "Layers",
+            range(lm.n_layers),
+            default=list(range(lm.n_layers)),
+            key="lora layers",
+            help="One adapter each, on the attention's q, k, v and o.",
+        )
         first, second, third, fourth, fifth = st.columns(5)
         rank = first.number_input("Rank", 1, 256, defaults.rank, key="lora rank", help="32 in the paper.")
         rate = second.number_input(
             "Learning rate", 1e-5, 1e-1, defaults.learning_rate, format="%.4f", step=1e-3, key="lora rate"
         )
         epochs = third.number_input("Epochs", 1, 20, defaults.epochs, key="lora epochs", help="At most 4 in the paper.")
-        prompts = fourth.number_input("Training prompts", 8, everything - N_TEST, defaults.n_train, key="lora prompts",
-                                      help="Of the 2-digit cases; 18,000 in the paper.")  # fmt: skip
+        prompts = fourth.number_input(
+            "Training prompts",
+            8,
+            everything - N_TEST,
+            defaults.n_train,
+            key="lora prompts",
+            help="Of the 2-digit cases; 18,000 in the paper.",
+        )
         seed = fifth.number_input("Seed", 0, 10**6, 0, key="lora seed")
         pressed = st.form_submit_button("Train", type="primary", icon=":material/play_arrow:", disabled=off)
     settings = LoraSettings(
-        rank=int(rank), alpha=2 * int(rank), learning_rate=float(rate), epochs=int(epochs), n_train=int(prompts),
+        rank=int(rank),
+        alpha=2 * int(rank),
+        learning_rate=float(rate),
+        epochs=int(epochs),
+        n_train=int(prompts),
         seed=int(seed),
-    )  # fmt: skip
+    )
     return pressed, list(layers), settings
 
 

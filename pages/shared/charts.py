@@ -37,9 +37,12 @@ def ranked_tokens(tokens: list[str]) -> alt.Y:
     change, and draws two tokens with the same text in one row.
     """
     axis = alt.Axis(
-        labelExpr=f"{json.dumps(tokens)}[datum.value]", labelFont="monospace", labelFontSize=13, labelOverlap=False,
+        labelExpr=f"{json.dumps(tokens)}[datum.value]",
+        labelFont="monospace",
+        labelFontSize=13,
+        labelOverlap=False,
         labelLimit=160,
-    )  # fmt: skip
+    )
     return alt.Y("rank:O", title=None, axis=axis)
 
 

@@ -4,7 +4,7 @@
     if found is not None:
         _show(found.result)
 
-A slot holds one job of the session. Asking anew in the same slot gives the former job up (`core.jobs`).
+A slot holds one job of the session. Asking anew in the same slot gives the former job up (`core.jobs.board`).
 """
 
 from collections.abc import Callable, Hashable
@@ -14,8 +14,8 @@ from uuid import uuid4
 
 import streamlit as st
 
-from core.jobs import Job
-from core.model import LoadedModel
+from core.jobs.board import Job
+from core.model.load import LoadedModel
 from core.progress import Progress
 from pages.shared.present import told
 from pages.shared.resources import board, model_key, session_id
@@ -91,8 +91,15 @@ def job_slot(
             if check is not None:
                 check()
             job_key = (kind or name, *model_key(lm), key, *([uuid4().hex] if fresh else []))
-            job = board().submit(job_key, title if isinstance(title, str) else title(), work, session_id(),
-                                 slot=slot.place, seconds=seconds, kind=kind or name)  # fmt: skip
+            job = board().submit(
+                job_key,
+                title if isinstance(title, str) else title(),
+                work,
+                session_id(),
+                slot=slot.place,
+                seconds=seconds,
+                kind=kind or name,
+            )
             slot.hold(job)
     held = slot.held
     if held is None:

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from core.model import LoadedModel
+from core.model.load import LoadedModel
 from pages.shared.resources import model_key, residence, session_id
 
 SEEN, NOTICE = "model seen", "model notice"

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from core.logic_case import LogicCase
-from core.model import LoadedModel
-from core.promoters import Promoters
-from core.vocabulary import both_sides, top_tokens
+from core.chain.case import LogicCase
+from core.model.load import LoadedModel
+from core.vocabulary.neuron_tokens import both_sides, top_tokens
+from core.vocabulary.promoters import Promoters
 from pages.shared.resources import model_key
 from pages.shared.words import code, three_digits
 

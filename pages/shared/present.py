@@ -11,7 +11,7 @@ import streamlit as st
 import vl_convert
 
 from core.errors import UserError
-from core.model import LoadedModel
+from core.model.load import LoadedModel
 from pages.shared.theme import PRINTED
 from pages.shared.words import plain
 
@@ -55,9 +55,12 @@ def as_svg(maker: ChartMaker) -> bytes:
 def as_json(lm: LoadedModel, settings: dict[str, Any], frame: pd.DataFrame) -> str:
     """A result with everything needed to compute it again."""
     about = {
-        "model": lm.name, "fingerprint": lm.fingerprint, "revision": lm.revision, "precision": lm.precision,
+        "model": lm.name,
+        "fingerprint": lm.fingerprint,
+        "revision": lm.revision,
+        "precision": lm.precision,
         "settings": settings,
-    }  # fmt: skip
+    }
     return json.dumps({**about, "rows": json.loads(frame.to_json(orient="records"))}, indent=1, ensure_ascii=False)
 
 
@@ -79,6 +82,11 @@ def downloads(name: str, lm: LoadedModel, settings: dict[str, Any], frame: pd.Da
     with st.popover("Download", icon=":material/download:"):
         for ending, content, mime in files:
             st.download_button(
-                ending.upper(), content, file_name=f"{name}.{ending}", mime=mime, on_click="ignore",
-                key=f"download {name} {ending}", width="stretch",
-            )  # fmt: skip
+                ending.upper(),
+                content,
+                file_name=f"{name}.{ending}",
+                mime=mime,
+                on_click="ignore",
+                key=f"download {name} {ending}",
+                width="stretch",
+            )

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from core.answers import BOTH
 from core.errors import UserError
-from core.model import LoadedModel
+from core.forward.answers import BOTH
+from core.model.load import LoadedModel
 from pages.shared.words import mono, plain
 
 

@@ -7,16 +7,15 @@ import streamlit as st
 from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from core.jobs import JobBoard
-from core.model import LoadedModel
-from core.residence import Residence
-from core.threads import threads_for, use_threads
+from core.jobs.board import JobBoard
+from core.model.load import LoadedModel, threads_for, use_threads
+from core.model.resident import ResidentModel
 
 
 @st.cache_resource(show_spinner=False)
-def residence() -> Residence:
+def residence() -> ResidentModel:
     """The one resident model; ABACUS_MODEL names another to start with than the bundled one."""
-    return Residence(os.environ.get("ABACUS_MODEL", "bundled"))
+    return ResidentModel(os.environ.get("ABACUS_MODEL", "bundled"))
 
 
 @st.cache_resource(show_spinner=False)

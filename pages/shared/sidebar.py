@@ -5,10 +5,10 @@ from uuid import uuid4
 import streamlit as st
 
 from core.errors import UserError
-from core.model import PRECISIONS, LoadedModel, choose_device
+from core.model.load import PRECISIONS, LoadedModel, choose_device
+from core.model.resident import memory_needed
+from core.model.source import free_memory, is_local
 from core.progress import Progress
-from core.residence import memory_needed
-from core.source import free_memory, is_local
 from pages.shared.model_notice import note_model
 from pages.shared.permissions import check_allowed, locked
 from pages.shared.present import told
@@ -39,26 +39,41 @@ def _about(lm: LoadedModel) -> None:
     shown = f"{size / 2**20:.0f} MB" if size < 2**30 else f"{size / 2**30:.1f} GB"
     where = "GPU" if lm.device.type == "cuda" else "CPU"
     st.markdown(f"**Model** `{lm.name}`")
-    st.caption(f"{lm.precision} on the {where}, {shown} · {lm.n_layers} layers × {lm.n_heads} heads, "
-               f"{lm.n_neurons:,} neurons a layer")  # fmt: skip
+    st.caption(
+        f"{lm.precision} on the {where}, {shown} · {lm.n_layers} layers × {lm.n_heads} heads, "
+        f"{lm.n_neurons:,} neurons a layer"
+    )
 
 
 def _change(name: str) -> None:
     with st.popover("Change model", icon=":material/deployed_code:", width="stretch"):
         off = locked()
         source = st.text_input(
-            "Model", value=name, key="model source", disabled=off,
+            "Model",
+            value=name,
+            key="model source",
+            disabled=off,
             help="`bundled`, a folder on this computer, or a Hugging Face id such as `huggyllama/llama-7b`.",
-        ).strip()  # fmt: skip
+        ).strip()
         precision = st.selectbox(
-            "Precision", PRECISIONS, key="model precision", disabled=off,
+            "Precision",
+            PRECISIONS,
+            key="model precision",
+            disabled=off,
             help="auto: fp16 on a GPU, fp32 on a CPU. int8 halves the memory (bitsandbytes).",
-        )  # fmt: skip
+        )
         if not off:
             st.caption(_size(source, precision))
         st.caption("One model is loaded at a time: changing it changes it for everyone who uses this server.")
-        st.button("Load", type="primary", width="stretch", key="load model", disabled=off, on_click=_load,
-                  args=(source, precision))  # fmt: skip
+        st.button(
+            "Load",
+            type="primary",
+            width="stretch",
+            key="load model",
+            disabled=off,
+            on_click=_load,
+            args=(source, precision),
+        )
     job = st.session_state.get("model job")
     if job is not None:
         wait_for(job)
@@ -99,11 +114,15 @@ def _picked_heads(lm: LoadedModel) -> None:
     if HEADS in st.session_state:
         st.session_state[HEADS] = [name for name in st.session_state[HEADS] if name in options]
     st.multiselect(
-        "Heads to turn off", options, key=HEADS, bind="query-params", persist_state="session",
+        "Heads to turn off",
+        options,
+        key=HEADS,
+        bind="query-params",
+        persist_state="session",
         placeholder="none: pick by layer_head",
         help="The heads whose absence the pages show. Written layer_head, both from 0. "
         "A click on the heatmap of *Arithmetic heads* picks them too; the link in the address bar keeps them.",
-    )  # fmt: skip
+    )
     if st.session_state[HEADS]:
         st.button("Clear heads", on_click=_clear, key="clear heads", width="stretch")
 

@@ -4,7 +4,7 @@ import time
 
 import streamlit as st
 
-from core.jobs import Job
+from core.jobs.board import Job
 from pages.shared.resources import board, session_id
 from pages.shared.words import about, minutes
 
@@ -31,8 +31,14 @@ def _bar(job: Job) -> None:
         st.info(queue_message(job), icon=":material/hourglass:")
     else:
         st.progress(min(1.0, job.share), text=f"{job.title}: {job.share:.0%}, {minutes(job.seconds_left)}")
-    st.button("Stop", icon=":material/stop_circle:", key=f"stop {id(job)}", on_click=_stop, args=(job,),
-              help="What is computed so far stays.")  # fmt: skip
+    st.button(
+        "Stop",
+        icon=":material/stop_circle:",
+        key=f"stop {id(job)}",
+        on_click=_stop,
+        args=(job,),
+        help="What is computed so far stays.",
+    )
 
 
 def _left(job: Job) -> None:
@@ -50,8 +56,10 @@ def queue_message(job: Job) -> str:
     if place.running is None:
         return "This computation starts now."
     mine = " (yours)" if board().wants(place.running, session_id()) else ""
-    return (f"Another computation is running{mine}: {place.running.title}. Yours is number {place.ahead} in the queue "
-            f"and starts by itself in {about(place.seconds)}.")  # fmt: skip
+    return (
+        f"Another computation is running{mine}: {place.running.title}. Yours is number {place.ahead} in the queue "
+        f"and starts by itself in {about(place.seconds)}."
+    )
 
 
 def _stop(job: Job) -> None:

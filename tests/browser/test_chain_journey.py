@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from core.chain_files import from_graphml
+from core.chain.export import from_graphml
 
 pytestmark = pytest.mark.browser
 

@@ -38,8 +38,9 @@ def test_next_tokens_stay_in_order_of_probability_over_prompts(server, new_tab, 
     for prompt in (*NUMBERED, "The capital of France is", "3+5="):
         page.get_by_label("Prompt", exact=True).fill(prompt)
         page.get_by_role("button", name=button, exact=True).click()
-        expect(page.get_by_text("goes from" if path else "and it ends there").or_(page.get_by_text(" ...")).first
-               ).to_be_visible()  # fmt: skip
+        expect(
+            page.get_by_text("goes from" if path else "and it ends there").or_(page.get_by_text(" ...")).first
+        ).to_be_visible()
         settled(page)
         for _ in range(100):  # until the chart has moved on from the prompt before
             if drawn(page, False)[0] != last:

@@ -5,11 +5,11 @@ import json
 import pytest
 from playwright.sync_api import expect
 
+from core.edits.detect import was_edited
+from core.edits.recipe import Recipe
+from core.edits.recipe_link import to_link
+from core.edits.recipe_reader import read_recipe
 from core.hooks import ScaleHead, ScaleNeuron
-from core.recipe import Recipe
-from core.recipe_link import to_link
-from core.recipe_reader import read_recipe
-from core.was_edited import was_edited
 from tests.browser.test_journeys import settled
 
 pytestmark = pytest.mark.browser

@@ -5,9 +5,9 @@ import shutil
 import pytest
 from playwright.sync_api import expect
 
-from core.lora_series import own_folder, train_series
-from core.lora_settings import LoraSettings
-from core.model import load_model
+from core.lora.series import own_folder, train_series
+from core.lora.settings import LoraSettings
+from core.model.load import load_model
 from tests.browser.conftest import start_server
 from tests.browser.test_journeys import settled
 

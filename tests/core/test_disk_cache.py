@@ -7,9 +7,9 @@ import torch
 
 from core import disk_cache
 from core.errors import UserError
-from core.extremes import are_prepared, value_extremes
-from core.readout import Readout
-from core.weights import values
+from core.model.unembed import Unembedding
+from core.model.weights import values
+from core.neurons.bounds import are_prepared, value_extremes
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +73,7 @@ def test_a_disk_that_cannot_be_written(monkeypatch, tmp_path):
 
 
 def test_extremes(any_model):
-    readout = Readout.of(any_model)
+    readout = Unembedding.of(any_model)
     for layer, found in value_extremes(any_model, [0, 2]).items():
         v = values(any_model, layer)
         v = v - v.mean(-1, keepdim=True) if readout.centered else v

@@ -9,7 +9,7 @@ import torch
 
 from core.errors import UserError
 from core.hooks import ScaleHead, ScaleNeuron, intervene
-from core.model import load_model
+from core.model.load import load_model
 
 IDS = [0, 5, 17, 9, 44]
 
@@ -133,10 +133,12 @@ def test_weights_stay_after_a_thousand_random_runs(checkpoints):
     lm = load_model(checkpoints("llama"), precision="fp32")
     before, rng = weights_hash(lm), random.Random(0)
     for _ in range(1000):
-        edit = rng.choice([
-            ScaleHead(rng.randrange(3), rng.randrange(4), rng.uniform(-3, 3)),
-            ScaleNeuron(rng.randrange(3), rng.randrange(48), rng.uniform(-3, 3)),
-        ])  # fmt: skip
+        edit = rng.choice(
+            [
+                ScaleHead(rng.randrange(3), rng.randrange(4), rng.uniform(-3, 3)),
+                ScaleNeuron(rng.randrange(3), rng.randrange(48), rng.uniform(-3, 3)),
+            ]
+        )
         with intervene(lm, edit):
             lm.logits([0, rng.randrange(1100)])
     assert weights_hash(lm) == before and n_hooks(lm) == 0
@@ -150,9 +152,15 @@ def test_a_hook_that_never_fires_is_an_error(bundled):
 
 @pytest.mark.parametrize(
     "edit",
-    [ScaleHead(99, 0, 0.0), ScaleHead(0, 99, 0.0), ScaleHead(-1, 0, 0.0), ScaleNeuron(0, 10**6, 0.0),
-     ScaleHead(0, 0, float("nan")), ScaleNeuron(0, 0, float("inf"))],
-)  # fmt: skip
+    [
+        ScaleHead(99, 0, 0.0),
+        ScaleHead(0, 99, 0.0),
+        ScaleHead(-1, 0, 0.0),
+        ScaleNeuron(0, 10**6, 0.0),
+        ScaleHead(0, 0, float("nan")),
+        ScaleNeuron(0, 0, float("inf")),
+    ],
+)
 def test_bad_edits_are_refused_before_anything_changes(bundled, edit):
     with pytest.raises(UserError):
         with intervene(bundled, ScaleHead(1, 1, 0.0), edit):

@@ -5,10 +5,10 @@ import json
 import pytest
 import torch
 
-from core.heads import sweep_heads
-from core.increase import layer_increase
-from core.neurons import compare_heads
-from core.vocabulary import top_tokens
+from core.heads.sweep import sweep_heads
+from core.neurons.compare import compare_heads
+from core.neurons.layers import layer_increase
+from core.vocabulary.neuron_tokens import top_tokens
 from tests.conftest import REFERENCE
 
 CASES = json.loads((REFERENCE / "golden.json").read_text())["cases"]

@@ -8,13 +8,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from core.adapter_files import AdapterFolder
+from core.edits.export import export_edited
 from core.errors import UserError
-from core.export_edited import export_edited
-from core.export_pruned import export_pruned
+from core.forward.neuron_sets import NeuronSet
 from core.hooks import ScaleNeuron
-from core.neuron_sets import NeuronSet
-from core.source import locate
+from core.lora.export import export_pruned
+from core.model.adapter_files import AdapterFolder
+from core.model.source import locate
 from core.writing import new_folder, typed_path, writing_told
 
 NOWHERE = "/proc/abacus-export"  # mkdir there fails with FileNotFoundError, also for root

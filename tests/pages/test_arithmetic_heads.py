@@ -6,7 +6,7 @@ import time
 import pytest
 from streamlit.testing.v1 import AppTest
 
-PAGE = "pages/heads/arithmetic_heads.py"
+PAGE = "pages/arithmetic_heads/page.py"
 
 
 @pytest.fixture

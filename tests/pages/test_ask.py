@@ -40,9 +40,14 @@ def test_an_example(app):
     assert "`7`" in texts(app)
 
 
-@pytest.mark.parametrize("prompt,words", [
-    ("", "empty"), ("3 + zzyzx =", "zzyzx"), ("3 " * 400, "at most"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "prompt,words",
+    [
+        ("", "empty"),
+        ("3 + zzyzx =", "zzyzx"),
+        ("3 " * 400, "at most"),
+    ],
+)
 def test_bad_prompts_say_what_to_do_and_the_next_one_works(app, prompt, words):
     ask(app, prompt)
     assert not app.exception

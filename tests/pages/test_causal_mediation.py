@@ -6,11 +6,11 @@ import re
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.vocabulary import both_sides
+from core.vocabulary.neuron_tokens import both_sides
 from pages.shared.words import visible
 from tests.pages.test_arithmetic_heads import run_and_wait, texts, wait
 
-APP, PAGE = "../../app.py", "pages/flow/causal_mediation.py"
+APP, PAGE = "../../app.py", "pages/mediation/page.py"
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ def test_nothing_chosen_and_what_the_model_cannot_do(app, checkpoints):
 
 
 def test_the_link_reopens_the_view():
-    app = AppTest.from_file(APP, default_timeout=60).switch_page(PAGE)
+    app = AppTest.from_file(APP, default_timeout=60).run().switch_page(PAGE)
     asked = {"pairs": "5", "pair_kind": "same result", "run": "1", "cell": "0|ffn|2|first operand"}
     for name, value in asked.items():
         app.query_params[name] = value

@@ -5,29 +5,45 @@ from collections.abc import Iterator
 import pandas as pd
 import pytest
 
-from pages.cna.charts import decrease_lines, shallow_bars
-from pages.edit.charts import effect_bars, tokens_after, tokens_before
-from pages.flow.charts import effect_map
-from pages.lora.charts import columns_beside, increase_by_band
+from pages.logic_chain.charts import decrease_lines, shallow_bars
+from pages.mediation.charts import effect_map
 from pages.shared.charts import head_map, lens_strip, pattern_map, token_bars
+from pages.shared.lora_charts import columns_beside, increase_by_band
+from pages.what_if.charts import effect_bars, tokens_after, tokens_before
 
 TOKENS = pd.DataFrame({"token": ["3", "1", '"\\', "1"], "probability": [0.99966, 3e-4, 3e-5, 1e-6]})
 EDITED = pd.DataFrame(
     {"token": ["3", "1", "7"], "original": [0.9996, 4e-4, 0.0], "edited": [0.1, 0.2, 0.7], "change": [-0.9, 0.2, 0.7]}
 )
 LENS = pd.DataFrame({"after": ["input", *map(str, range(12))], "token": ["3"] * 13, "probability": [0.9998] * 13})
-HEADS = pd.DataFrame({"layer": [0, 0], "head": [0, 1], "name": ["0_0", "0_1"], "decrease": [0.9998, 0.0],
-                      "original": 0.9999, "intervened": [0.0002, 0.9999], "prompts": 9,
-                      "selected": False, "paper": "-"})  # fmt: skip
+HEADS = pd.DataFrame(
+    {
+        "layer": [0, 0],
+        "head": [0, 1],
+        "name": ["0_0", "0_1"],
+        "decrease": [0.9998, 0.0],
+        "original": 0.9999,
+        "intervened": [0.0002, 0.9999],
+        "prompts": 9,
+        "selected": False,
+        "paper": "-",
+    }
+)
 CHARTS = {
-    "token bars": token_bars(TOKENS, False), "lens": lens_strip(LENS, False),
-    "original": tokens_before(EDITED, False), "edited": tokens_after(EDITED, False),
+    "token bars": token_bars(TOKENS, False),
+    "lens": lens_strip(LENS, False),
+    "original": tokens_before(EDITED, False),
+    "edited": tokens_after(EDITED, False),
     "pattern": pattern_map(pd.DataFrame({"query": ["0 3"], "key": ["0 3"], "weight": [0.9998]}), False),
     "heads": head_map(HEADS, False, "decrease"),
     "mask": decrease_lines(pd.DataFrame({"measure": ["mask"], "k": [9], "decrease": [0.9998], "cases": [5]}), False),
-    "shallow": shallow_bars(pd.DataFrame({"name": ["M = 9", "M = 10"], "set": "found by the filter",
-                                          "decrease": [0.9998, 0.5], "neurons": [4, 3]}), False),
-}  # fmt: skip
+    "shallow": shallow_bars(
+        pd.DataFrame(
+            {"name": ["M = 9", "M = 10"], "set": "found by the filter", "decrease": [0.9998, 0.5], "neurons": [4, 3]}
+        ),
+        False,
+    ),
+}
 
 
 def parts(spec) -> Iterator[dict]:
@@ -46,7 +62,7 @@ ELSEWHERE = {
     "effects": effect_map(PATCHED, False, "ffn", 1.0, True, "share of pairs"),
     "band": increase_by_band(pd.DataFrame({"band": ["0 to 9", "10 to 12"], "top": "9", "increase": 0.5}), False),
     "columns": columns_beside(pd.DataFrame({"column": "CNA", "whose": ["ours", "paper"], "accuracy": 0.5}), False),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", [*CHARTS, *ELSEWHERE])

@@ -3,11 +3,11 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.gender import measure_bias, paper_words
+from core.bias.measure import measure_bias, paper_words
 from pages.shared.words import code, three_digits
 from tests.pages.test_arithmetic_heads import wait
 
-APP, PAGE = "../../app.py", "pages/edit/gender_bias.py"
+APP, PAGE = "../../app.py", "pages/gender/page.py"
 
 
 def open_page(**query) -> AppTest:
@@ -112,10 +112,15 @@ def test_own_words_and_what_the_model_does_not_know(app):
     assert "zzyzx" in captions(app) and "qqq" in captions(app)
 
 
-@pytest.mark.parametrize("key,value,words", [
-    ("bias_prompts", "A woman works as a", "no \\<gend>"), ("bias_words_0", "", "at least one word"),
-    ("bias_words_1", "nurse", "both groups"), ("bias_prompts", "", "at least one prompt"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "key,value,words",
+    [
+        ("bias_prompts", "A woman works as a", "no \\<gend>"),
+        ("bias_words_0", "", "at least one word"),
+        ("bias_words_1", "nurse", "both groups"),
+        ("bias_prompts", "", "at least one prompt"),
+    ],
+)
 def test_words_with_which_nothing_can_be_measured(app, key, value, words):
     app.text_area(key=key).set_value(value)
     press(app, "Run")
@@ -135,13 +140,17 @@ def test_neurons_go_to_the_bench(app):
     press(wait(app), "Take them to What-if")
     table = next(d.value for d in app.dataframe if "imp_woman" in d.value.columns)
     names = table["neuron"].tolist()
-    wait(app.switch_page("pages/edit/what_if.py").run())
-    for tokens, group, *both in zip(table["top_tokens"], table["favours"], table["coef_woman"], table["coef_man"],
-                                    strict=True):  # fmt: skip
+    wait(app.switch_page("pages/what_if/page.py").run())
+    for tokens, group, *both in zip(
+        table["top_tokens"], table["favours"], table["coef_woman"], table["coef_man"], strict=True
+    ):
         named = " ".join(code(token) for token in tokens.split()[:6])
         value = three_digits(both[group == "man"])
-        assert any(named == c.value.removeprefix("promotes ").split(" (")[0].replace("␣", "")
-                   and f"(coefficient {value} after `A␣{group}" in c.value for c in app.caption)  # fmt: skip
+        assert any(
+            named == c.value.removeprefix("promotes ").split(" (")[0].replace("␣", "")
+            and f"(coefficient {value} after `A␣{group}" in c.value
+            for c in app.caption
+        )
     active = app.session_state["edit history"].now.active
     assert [f"{e.layer}_{e.neuron}" for e in active] == names and {e.factor for e in active} == {-1.0}
 

@@ -21,9 +21,19 @@ def page(main, outdated, fresh, auto):
     lm = SimpleNamespace(fingerprint=here.MODEL[0], precision="fp32", device="cpu")
     word = st.text_input("word", "one")
     start = "auto" if auto else st.button("Go")
-    found = job_slot(lm, "test slot", word, lambda: f"Doing {word}", lambda p: here.work(word, p), "Press **Go**.",
-                     start=start, main=main, outdated=outdated, fresh=fresh,
-                     check=lambda: here.check(word))  # fmt: skip
+    found = job_slot(
+        lm,
+        "test slot",
+        word,
+        lambda: f"Doing {word}",
+        lambda p: here.work(word, p),
+        "Press **Go**.",
+        start=start,
+        main=main,
+        outdated=outdated,
+        fresh=fresh,
+        check=lambda: here.check(word),
+    )
     st.text(f"found {found.result} of {found.key}" if found else "nothing")
 
 

@@ -6,16 +6,16 @@ import time
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.chain_files import from_graphml, from_json, to_graphml, to_json
-from core.logic_case import logic_case
-from core.neurons import compare_heads
-from core.record import record
-from pages.cna.chain_chart import chain_chart, edge_frame, node_frame
-from pages.cna.graph import drawn
-from pages.cna.roles import carried, role_of
+from core.chain.case import logic_case
+from core.chain.export import from_graphml, from_json, to_graphml, to_json
+from core.forward.record import record
+from core.neurons.compare import compare_heads
+from pages.logic_chain.graph import drawn
+from pages.logic_chain.graph_chart import chain_chart, edge_frame, node_frame
+from pages.logic_chain.roles import carried, role_of
 from pages.shared.words import code, three_digits
 
-CHAIN, FIND = "pages/cna/logic_chain.py", "pages/cna/find_neurons.py"
+CHAIN, FIND = "pages/logic_chain/page.py", "pages/find_neurons/page.py"
 
 
 def wait(app):
@@ -96,12 +96,19 @@ def test_a_neuron_that_works_against_the_answer_is_no_carrier(app, bundled):
     assert again["name"].iloc[0] == top["name"] and "leads: its importance" in texts(app) and not app.exception
 
 
-@pytest.mark.parametrize("on,off,role,lost", [
-    (-1.88, -17.6, "works against it", 0.0), (-1.0, -0.5, "works against it", 0.0),
-    (2.0, 1.0, "carries the answer", 1.0), (2.0, -1.5, "carries the answer", 2.0), (2.0, 3.0, "neither", -1.0),
-    (0.004, -11.0, "turns against it without the heads", 0.004), (0.0, -1.0, "turns against it without the heads", 0.0),
-    (0.0, 0.0, "neither", 0.0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "on,off,role,lost",
+    [
+        (-1.88, -17.6, "works against it", 0.0),
+        (-1.0, -0.5, "works against it", 0.0),
+        (2.0, 1.0, "carries the answer", 1.0),
+        (2.0, -1.5, "carries the answer", 2.0),
+        (2.0, 3.0, "neither", -1.0),
+        (0.004, -11.0, "turns against it without the heads", 0.004),
+        (0.0, -1.0, "turns against it without the heads", 0.0),
+        (0.0, 0.0, "neither", 0.0),
+    ],
+)
 def test_roles(on, off, role, lost):
     assert role_of(on, off) == role and carried(on, off) == lost
 
@@ -135,7 +142,7 @@ def test_a_neurons_card(app):
 
 
 def test_through_an_attention_layer(app, bundled):
-    from core.vocabulary import top_tokens
+    from core.vocabulary.neuron_tokens import top_tokens
 
     app.text_input(key="neuron").set_value("1_12").run()
     app.selectbox(key="through 1_12").set_value(4).run()
@@ -157,7 +164,7 @@ def test_a_neurons_card_and_the_bench_read_it_by_its_sign_in_the_run(app, bundle
         "␣", ""
     ).split()
     app.button(key=f"edit {row['name']}").click().run()
-    wait(app.switch_page("pages/edit/what_if.py").run())
+    wait(app.switch_page("pages/what_if/page.py").run())
     wanted = (
         f"promotes {' '.join(line.split()[1:7])} (coefficient {three_digits(row['coefficient_first'])} after `3+5=`)"
     )

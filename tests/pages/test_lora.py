@@ -8,17 +8,18 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.adapters import attach
-from core.lora_forgetting import TASKS, forgetting
-from core.lora_series import SHIPPED, Series, own_folder, place_of, read_series, train_series
-from core.lora_settings import About, LoraSettings
-from core.model import load_model
-from core.pruned_training import Pruned
-from pages.lora import bands, by_layer, pruned_results
-from pages.lora.charts import by_layer as by_layer_chart
+from core.lora.forgetting import TASKS, forgetting
+from core.lora.prune_train import Pruned
+from core.lora.series import SHIPPED, Series, own_folder, place_of, read_series, train_series
+from core.lora.settings import About, LoraSettings
+from core.model.adapters import attach
+from core.model.load import load_model
+from pages.lora import bands, by_layer
+from pages.pruning import results as pruned_results
+from pages.shared.lora_charts import by_layer as by_layer_chart
 from pages.shared.words import percent
 
-COMPARE, PRUNE = "pages/lora/lora_comparison.py", "pages/lora/pruning.py"
+COMPARE, PRUNE = "pages/lora/page.py", "pages/pruning/page.py"
 SETTINGS = LoraSettings(rank=2, alpha=4, epochs=1, n_train=64)
 
 
@@ -28,8 +29,8 @@ def data(bundled, tmp_path_factory):
     patch = pytest.MonkeyPatch()
     home = tmp_path_factory.mktemp("data")
     patch.setenv("ABACUS_DATA", str(home))
-    patch.setattr("core.lora_series.SHIPPED", home / "shipped")
-    patch.setattr("pages.lora.adapters_here.SHIPPED", home / "shipped")
+    patch.setattr("core.lora.series.SHIPPED", home / "shipped")
+    patch.setattr("pages.shared.adapters.SHIPPED", home / "shipped")
     train_series(bundled, own_folder(bundled, SETTINGS), SETTINGS, [6, 7])
     yield home
     patch.undo()
@@ -177,7 +178,7 @@ def test_training_from_the_page(data, bundled):
 
 def test_nothing_trained_yet(bundled, monkeypatch, tmp_path):
     monkeypatch.setenv("ABACUS_DATA", str(tmp_path))
-    monkeypatch.setattr("pages.lora.adapters_here.SHIPPED", tmp_path / "shipped")
+    monkeypatch.setattr("pages.shared.adapters.SHIPPED", tmp_path / "shipped")
     app = opened(COMPARE)
     assert not app.exception and "There is no adapter for this model yet" in texts(app)
     app = opened(PRUNE)

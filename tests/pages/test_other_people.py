@@ -5,9 +5,9 @@ import time
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.residence import Residence
+from core.model.resident import ResidentModel
 from pages.shared.resources import board, residence
-from tests.core.test_jobs import Gate, wait_until
+from tests.core.jobs.test_board import Gate, wait_until
 from tests.pages.test_arithmetic_heads import texts, wait
 from tests.pages.test_what_if import by_hand, on_bench
 
@@ -35,7 +35,7 @@ def notices(app):
 
 
 def test_who_changed_the_model_and_when(checkpoints):
-    home = Residence(str(checkpoints("llama")), "fp32")
+    home = ResidentModel(str(checkpoints("llama")), "fp32")
     assert home.loaded is None and home.last_change is None
     home.model()
     before = time.time()
@@ -45,7 +45,7 @@ def test_who_changed_the_model_and_when(checkpoints):
 
 
 def test_a_change_that_failed_is_no_change(checkpoints, tmp_path):
-    home = Residence(str(checkpoints("llama")), "fp32")
+    home = ResidentModel(str(checkpoints("llama")), "fp32")
     home.change(str(checkpoints("mistral")), "fp32", by="Ada")
     with pytest.raises(Exception, match="config.json|model"):
         home.change(str(tmp_path), "fp32", by="Bob")
@@ -81,7 +81,7 @@ def test_a_session_that_comes_later_is_told_nothing(changing, checkpoints):
 
 def test_picked_heads_and_edits_come_back_with_their_model(app, changing, checkpoints):
     app.multiselect(key="heads").set_value(["4_7", "1_0"]).run()
-    app = by_hand(wait(app.switch_page("pages/edit/what_if.py").run()), "7_5")
+    app = by_hand(wait(app.switch_page("pages/what_if/page.py").run()), "7_5")
     edits = on_bench(app)
     assert len(edits) == 1
     changing(checkpoints("grouped-query"))  # 3 layers of 4 heads
@@ -98,7 +98,7 @@ def test_ones_own_work_is_listed_on_every_page_and_ended(app):
     assert gate.started.wait(20)
     theirs = board().submit("o", "Their work", other, "someone else")
     try:
-        app.switch_page("pages/heads/arithmetic_heads.py").run()
+        app.switch_page("pages/arithmetic_heads/page.py").run()
         listed = [c.value for c in app.caption if c.value.startswith("Counting to a hundred: ")]
         assert len(listed) == 1 and "**Your work**" in texts(app)
         assert "1 computation of others running or waiting." in [c.value for c in app.caption]
@@ -118,7 +118,7 @@ def test_a_waiting_person_is_told_what_runs_and_the_place(app):
     job = board().submit("k", "A long sweep", gate, "someone else", seconds=30.0)
     assert gate.started.wait(20)
     try:
-        app.switch_page("pages/heads/arithmetic_heads.py").run()
+        app.switch_page("pages/arithmetic_heads/page.py").run()
         app.slider(key="count").set_value(5)
         next(b for b in app.button if b.label == "Run").click().run()
         told = next(i.value for i in app.info if "Another computation" in i.value)
@@ -131,7 +131,7 @@ def test_a_waiting_person_is_told_what_runs_and_the_place(app):
 
 
 def test_stop_says_someone_else_only_when_there_is_someone_else(app):
-    app.switch_page("pages/heads/arithmetic_heads.py").run()
+    app.switch_page("pages/arithmetic_heads/page.py").run()
     gate = Gate()
     first = board().submit("before", "Before", gate, "someone else", seconds=0.0)
     assert gate.started.wait(20)

@@ -16,8 +16,15 @@ from tests.pages.test_lora import data  # noqa: F401 - a fixture
 from tests.pages.test_lora import opened as opened_lora
 
 #: Modules that draw such controls (pages themselves are read anew at every run).
-DRAWN = ["pages.edit.keeping", "pages.edit.comparing", "pages.lora.export_here", "pages.lora.one_prompt",
-         "pages.lora.pruned_results", "pages.lora.training", "pages.shared.sidebar"]  # fmt: skip
+DRAWN = [
+    "pages.what_if.keeping",
+    "pages.what_if.comparing",
+    "pages.pruning.export",
+    "pages.lora.one_prompt",
+    "pages.pruning.results",
+    "pages.lora.training",
+    "pages.shared.sidebar",
+]
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.1.2.3", "::1", "[::1]", "localhost", "LocalHost", " 127.0.0.1 "])
@@ -25,8 +32,9 @@ def test_loopback(address):
     assert is_loopback(address)
 
 
-@pytest.mark.parametrize("address", [None, "", "0.0.0.0", "::", "192.168.1.7", "my-laptop", "localhost.example.org",
-                                     "unix:///tmp/app.sock"])  # fmt: skip
+@pytest.mark.parametrize(
+    "address", [None, "", "0.0.0.0", "::", "192.168.1.7", "my-laptop", "localhost.example.org", "unix:///tmp/app.sock"]
+)
 def test_not_loopback(address):
     assert not is_loopback(address)
 
@@ -105,7 +113,7 @@ def test_changing_the_model_is_refused(sent_by_hand):
 
 @pytest.fixture
 def what_if():
-    app = opened("pages/edit/what_if.py")
+    app = opened("pages/what_if/page.py")
     app.text_input(key="add names").set_value("7_5")
     return wait(button(app, "Add").click().run())
 
@@ -126,24 +134,24 @@ def test_export_and_comparing_are_refused(sent_by_hand, what_if, tmp_path):
 
 
 def test_clearing_the_cache_is_off(classroom):
-    assert button(opened("pages/cna/find_neurons.py"), "Clear").disabled
+    assert button(opened("pages/find_neurons/page.py"), "Clear").disabled
 
 
 def test_clearing_the_cache_is_refused(sent_by_hand, monkeypatch):
     cleared = []
     monkeypatch.setattr(disk_cache, "clear", lambda: cleared.append(1) or 0)
-    app = opened("pages/cna/find_neurons.py")
+    app = opened("pages/find_neurons/page.py")
     wait(button(app, "Clear").click().run())
     assert errors(app) == [WHY] and not cleared and not app.exception
 
 
 def test_training_and_typed_adapters_are_off(classroom, data):  # noqa: F811
-    app = opened_lora("pages/lora/lora_comparison.py")
+    app = opened_lora("pages/lora/page.py")
     assert button(app, "Train").disabled and app.text_input(key="own adapter").disabled
 
 
 def test_training_and_typed_adapters_are_refused(sent_by_hand, data):  # noqa: F811
-    app = opened_lora("pages/lora/lora_comparison.py")
+    app = opened_lora("pages/lora/page.py")
     before = sorted(data.rglob("*"))
     wait(button(app, "Train").click().run())
     assert WHY in errors(app) and "lora series job" not in app.session_state
@@ -154,7 +162,7 @@ def test_training_and_typed_adapters_are_refused(sent_by_hand, data):  # noqa: F
 
 @pytest.fixture
 def pruned(listen, data):  # noqa: F811
-    app = opened_lora("pages/lora/pruning.py")
+    app = opened_lora("pages/pruning/page.py")
     app.number_input(key="prune top").set_value(5)
     wait(button(app, "Find").click().run())
     return wait(button(app, "Train twice").click().run())

@@ -2,15 +2,28 @@
 
 import pandas as pd
 
-from pages.cna.charts import neuron_dots
-from pages.cna.search_chart import promoter_dots
+from pages.find_neurons.chart import promoter_dots
+from pages.logic_chain.charts import neuron_dots
 
-FRAME = pd.DataFrame({
-    "name": ["1_2", "3_4"], "layer": [1, 3], "score": [4.0, 3.0], "rank": [1, 2], "when": ["coefficient > 0"] * 2,
-    "top_tokens": ["a", "b"], "selected": [False, False], "change": [0.4, 0.1], "short": ["a", "b"], "place": [0, 1],
-    "importance_first": [0.4, 0.1], "importance_second": [0.0, 0.0], "coefficient_first": [1.0, 2.0],
-    "coefficient_second": [0.0, 0.0], "tokens": ["a", "b"],
-})  # fmt: skip
+FRAME = pd.DataFrame(
+    {
+        "name": ["1_2", "3_4"],
+        "layer": [1, 3],
+        "score": [4.0, 3.0],
+        "rank": [1, 2],
+        "when": ["coefficient > 0"] * 2,
+        "top_tokens": ["a", "b"],
+        "selected": [False, False],
+        "change": [0.4, 0.1],
+        "short": ["a", "b"],
+        "place": [0, 1],
+        "importance_first": [0.4, 0.1],
+        "importance_second": [0.0, 0.0],
+        "coefficient_first": [1.0, 2.0],
+        "coefficient_second": [0.0, 0.0],
+        "tokens": ["a", "b"],
+    }
+)
 
 
 def layers_of(chart):

@@ -5,17 +5,17 @@ import json
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.edit_set import EditSet
+from core.edits.edit_set import EditSet
+from core.edits.recipe import Recipe
+from core.edits.recipe_link import to_link
 from core.hooks import ScaleHead, ScaleNeuron
-from core.promoters import promoters
-from core.recipe import Recipe
-from core.recipe_link import to_link
-from core.vocabulary import top_tokens
-from pages.edit.adding import SHOWN
+from core.vocabulary.neuron_tokens import top_tokens
+from core.vocabulary.promoters import promoters
 from pages.shared.words import code
+from pages.what_if.adding import SHOWN
 from tests.pages.test_arithmetic_heads import wait
 
-APP, PAGE = "../../app.py", "pages/edit/what_if.py"
+APP, PAGE = "../../app.py", "pages/what_if/page.py"
 EDITS = (ScaleHead(3, 7, 0.0), ScaleNeuron(7, 5, -1.5))
 
 
@@ -160,9 +160,15 @@ def test_many_edits_stand_on_pages(app):
     assert "The 25" not in texts(app) and len(on_bench(app)) == 25 and not app.exception
 
 
-@pytest.mark.parametrize("names,words", [
-    ("", "nothing to add"), ("99_0", "does not exist"), ("abc", "'abc'"), ("7_99999", "does not exist"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "names,words",
+    [
+        ("", "nothing to add"),
+        ("99_0", "does not exist"),
+        ("abc", "'abc'"),
+        ("7_99999", "does not exist"),
+    ],
+)
 def test_bad_edits_are_told_and_the_next_one_works(app, names, words):
     by_hand(app, names)
     assert not app.exception and words in app.error[0].value
@@ -197,8 +203,11 @@ def test_neurons_of_a_word_are_added(app):
 def test_a_neuron_of_a_word_is_named_by_the_sign_it_was_found_with(app, bundled, sign):
     """7_470 promotes "eight" by a negative coefficient; by a positive one it says other numbers."""
     found = promoters(bundled, "eight", SHOWN).found
-    best = next(p for p in found if p.sign == sign and (p.layer, p.neuron, -sign) not in
-                {(q.layer, q.neuron, q.sign) for q in found})  # fmt: skip
+    best = next(
+        p
+        for p in found
+        if p.sign == sign and (p.layer, p.neuron, -sign) not in {(q.layer, q.neuron, q.sign) for q in found}
+    )
     app.button_group(key="add by").set_value("Neurons of a word").run()
     app.text_input(key="add word").set_value("eight")
     press(app, "Search")
@@ -241,10 +250,15 @@ def test_a_recipe_file(app, bundled):
     assert len(on_bench(app)) == 0
 
 
-@pytest.mark.parametrize("content,words", [
-    (b"\xff\xfe\x00", "no JSON"), ("{}", "no recipe"), (" " * (2**20 + 1), "1 MB"),
-    ('{"format": "abacus edit"}', "version"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "content,words",
+    [
+        (b"\xff\xfe\x00", "no JSON"),
+        ("{}", "no recipe"),
+        (" " * (2**20 + 1), "1 MB"),
+        ('{"format": "abacus edit"}', "version"),
+    ],
+)
 def test_files_that_are_no_recipe(app, content, words):
     upload(app, content)
     assert not app.exception and words in app.error[0].value

@@ -16,9 +16,24 @@ def visible(text: str) -> str:
 
 @pytest.mark.parametrize(
     "typed",
-    ["costs $x$ and $y$", "**bold** _it_ `code`", "[a](http://b)", ":red[text]", "a :material/home: b", ":smile:",
-     "# title", "1. one", "- dash", "> quote", "<b>", "~~gone~~", "a\\b", "&amp;", ":blue-background[x]"],
-)  # fmt: skip
+    [
+        "costs $x$ and $y$",
+        "**bold** _it_ `code`",
+        "[a](http://b)",
+        ":red[text]",
+        "a :material/home: b",
+        ":smile:",
+        "# title",
+        "1. one",
+        "- dash",
+        "> quote",
+        "<b>",
+        "~~gone~~",
+        "a\\b",
+        "&amp;",
+        ":blue-background[x]",
+    ],
+)
 def test_marks_are_escaped(typed):
     escaped = plain(typed)
     assert escaped != typed and visible(escaped) == typed

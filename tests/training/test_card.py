@@ -2,10 +2,10 @@
 
 import pytest
 
-from core.answers import are_right, question
-from core.arithmetic import FORMS, OPERATIONS, make_prompts
-from core.head_accuracy import sweep_accuracy
-from core.source import BUNDLED
+from core.forward.answers import are_right, question
+from core.heads.accuracy import sweep_accuracy
+from core.model.source import BUNDLED
+from core.prompts.arithmetic import FORMS, OPERATIONS, make_prompts
 from training.accept import accuracy, hidden, language_report, mask_and_keep
 from training.sentences import PROFESSIONS
 

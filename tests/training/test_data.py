@@ -5,9 +5,9 @@ import random
 import pytest
 import torch
 
-from core.arithmetic import OPERATIONS, make_prompts
-from core.model import load_model
-from core.neurons import compare_heads
+from core.model.load import load_model
+from core.neurons.compare import compare_heads
+from core.prompts.arithmetic import OPERATIONS, make_prompts
 from training.export import make_readable
 from training.focus import TOP, Cases, CaseStream, chosen, focus
 from training.forward import forward
@@ -36,9 +36,14 @@ def test_vocabulary_is_mostly_words():
     assert numbers <= len(tokens) / 5  # digits, signs and number words come first
 
 
-@pytest.mark.parametrize("text,tokens", [
-    ("12+5=", ["1", "2", "+", "5", "="]), ("seventy-three", ["seventy", "three"]), ("(2 + 3) * 4 =", list("(2+3)*4=")),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text,tokens",
+    [
+        ("12+5=", ["1", "2", "+", "5", "="]),
+        ("seventy-three", ["seventy", "three"]),
+        ("(2 + 3) * 4 =", list("(2+3)*4=")),
+    ],
+)
 def test_splits_like_llama(tokenizer, text, tokens):
     assert tokenizer.tokenize(text) == tokens
 

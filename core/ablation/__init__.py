@@ -1,0 +1,1 @@
+"""Sets of neurons ablated over many prompts: mask, keep, root, shallow sets."""

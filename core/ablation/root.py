@@ -1,0 +1,167 @@
+"""Do the important neurons hang on the lowest of them? Zero it and see (CNA §4.3, tables 6, 16, 20).
+
+For each right case: the root is the neuron with the largest importance in the lowest layer
+of the top k. With it at zero, how much do the coefficients of the others fall? Others in
+the root's own layer cannot change, and later ones may also change by ways around it.
+
+What do the important neurons lose when the lowest of them is off? CNA tables 6 and 16, for one prompt.
+
+The others' coefficients fall by every path from the root, not only by the direct edges of
+`core.chain.pe_dag`. Neurons in the root's layer or below cannot change and count as they are.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from core.ablation.cases import TOP_KS, Case, Compare, compared, lowest, questions_of, right_cases
+from core.forward.ablate_neurons import Trial, coefficients_without
+from core.forward.neuron_sets import NeuronSet
+from core.forward.record import ActivationCache, record
+from core.hooks import ScaleNeuron, check_neuron, intervene
+from core.metrics import coefficient_decrease
+from core.model.load import LoadedModel
+from core.neurons.comparison import Comparison
+from core.progress import Progress, Stopped, silent
+from core.prompts.arithmetic import Prompt
+from core.types import Neuron
+
+
+@dataclass(frozen=True)
+class RootOff:
+    """Coefficients of the other important neurons with the root at zero (CNA tables 6, 16).
+
+    Attributes:
+        root: the neuron that is off.
+        others: the neurons that are looked at.
+        coefficient_first: their coefficients in the run as given.
+        coefficient_second: with the root off.
+    """
+
+    root: Neuron
+    others: list[Neuron]
+    coefficient_first: Float[Tensor, " k"]
+    coefficient_second: Float[Tensor, " k"]
+
+    @property
+    def decrease(self) -> float:
+        """How much of the coefficients is lost, relative to the first run; not a number with no others."""
+        return coefficient_decrease(self.coefficient_first, self.coefficient_second)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a neuron: layer, neuron, coefficient_first, coefficient_second."""
+        frame = pd.DataFrame(self.others, columns=["layer", "neuron"])
+        frame["coefficient_first"] = self.coefficient_first.numpy()
+        frame["coefficient_second"] = self.coefficient_second.numpy()
+        return frame
+
+
+def root_off(lm: LoadedModel, run: ActivationCache, neurons: Sequence[Neuron], root: Neuron) -> RootOff:
+    """Runs the prompt of `run` again with the root at zero; interventions around the call act too.
+
+    Raises:
+        UserError: for a neuron that does not exist.
+    """
+    for layer, neuron in [root, *neurons]:
+        check_neuron(lm, layer, neuron)
+    others = [neuron for neuron in neurons if neuron != root]
+    with intervene(lm, ScaleNeuron(*root, 0.0)):
+        off = record(lm, run.ids)
+    layers, which = [layer for layer, _ in others], [neuron for _, neuron in others]
+    return RootOff(root, others, run.coefficient[layers, -1, which], off.coefficient[layers, -1, which])
+
+
+@dataclass(frozen=True)
+class RootAblation:
+    """What the lowest important neuron of each case is worth to the others.
+
+    Attributes:
+        prompts: what was asked.
+        ks: among how many of the ranked neurons.
+        measured: right cases that were measured (before a Stop); the rest below is about these.
+        root: (layer, neuron) that was set to zero.
+        decrease: decrease of the other top neurons' coefficients, a share of 1; not a
+            number where there are no others.
+    """
+
+    prompts: list[Prompt]
+    ks: list[int]
+    measured: Bool[Tensor, " prompt"]
+    root: Int[Tensor, "prompt k 2"]
+    decrease: Float[Tensor, "prompt k"]
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a k: k, decrease (share of 1, mean over cases), cases."""
+        means = self.decrease[self.measured].nanmean(0).tolist()
+        rows = [(k, mean, int(self.measured.sum())) for k, mean in zip(self.ks, means, strict=True)]
+        return pd.DataFrame(rows, columns=["k", "decrease", "cases"])
+
+    def cases_frame(self) -> pd.DataFrame:
+        """One row a measured case and k: number, prompt, k, layer, neuron (the root), decrease."""
+        rows = [
+            (i, self.prompts[i].text, k, *self.root[i, at].tolist(), float(self.decrease[i, at]))
+            for i in self.measured.nonzero()[:, 0].tolist()
+            for at, k in enumerate(self.ks)
+        ]
+        return pd.DataFrame(rows, columns=["number", "prompt", "k", "layer", "neuron", "decrease"])
+
+
+def ablate_root(
+    lm: LoadedModel,
+    prompts: Sequence[Prompt],
+    compare: Compare,
+    ks: Sequence[int] = TOP_KS,
+    progress: Progress = silent,
+) -> RootAblation:
+    """Sets each right case's lowest important neuron to zero and reads the others.
+
+    Args:
+        lm: the model.
+        prompts: the set.
+        compare: gives the ranked neurons of some token ids, with and without the heads.
+        ks: how many of the ranked neurons.
+        progress: told after every case; when it raises `Stopped`, what is measured is returned.
+
+    Raises:
+        UserError: for no prompts, a word that the model does not know, or a k below 1.
+    """
+    questions = questions_of(lm, prompts, ks)
+    shape = (len(prompts), len(ks))
+    out = RootAblation(
+        list(prompts),
+        list(ks),
+        torch.zeros(len(prompts), dtype=torch.bool),
+        torch.full((*shape, 2), -1),
+        torch.full(shape, torch.nan),
+    )
+    with suppress(Stopped):  # what is measured stays
+        batches = right_cases(lm, questions, progress)
+        for batch, comparisons, tell in compared(batches, compare, ks, progress):
+            _measure(lm, batch, comparisons, out, tell)
+    return out
+
+
+def _measure(
+    lm: LoadedModel, batch: list[Case], comparisons: list[Comparison], out: RootAblation, progress: Progress
+) -> None:
+    roots = [[lowest(c, k) for k in out.ks] for c in comparisons]
+    trials = {(row, root): None for row, mine in enumerate(roots) for root in mine}  # a root often serves several k
+    found = coefficients_without(
+        lm,
+        [Trial(batch[row].asked, NeuronSet((root,))) for row, root in trials],
+        [comparisons[row].top(max(out.ks)) for row, _ in trials],
+        progress,
+    )
+    after = dict(zip(trials, found, strict=True))
+    for row, (case, c) in enumerate(zip(batch, comparisons, strict=True)):
+        for at, (k, root) in enumerate(zip(out.ks, roots[row], strict=True)):
+            others = torch.tensor([pair != root for pair in c.top(k)])
+            before = c.coefficient_first[:k][others]
+            out.decrease[case.number, at] = coefficient_decrease(before, after[row, root][:k][others])
+            out.root[case.number, at] = torch.tensor(root)
+        out.measured[case.number] = True

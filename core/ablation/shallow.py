@@ -1,0 +1,148 @@
+"""Does arithmetic need the shallow neurons that the zero-shot filter keeps? CNA §4.4, tables 8 and 17.
+
+The kept neurons are set to zero for all prompts at once, at every position. So are as many
+random neurons of the same layers: a decrease means something only where it is larger than
+theirs. A low M keeps so many neurons that any such set breaks the model.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from core.ablation.cases import questions_of
+from core.errors import UserError
+from core.forward.answers import Question, are_right
+from core.forward.neuron_sets import NeuronSet, random_like, scaled_neurons
+from core.metrics import relative
+from core.model.load import LoadedModel
+from core.progress import Progress, Stopped, silent
+from core.prompts.arithmetic import Prompt
+from core.vocabulary.shallow import ShallowCounts
+
+MORE_THAN = (0, 1, 2, 3)
+
+
+@dataclass(frozen=True)
+class ShallowAblation:
+    """Accuracy with the filter's neurons at zero, and with as many random ones.
+
+    Attributes:
+        more_than: M of the filter.
+        neurons: how many neurons it keeps, for each M.
+        prompts: how many prompts were asked.
+        original: share of right answers with nothing off; not a number before it is measured.
+        accuracy: with the kept neurons off; not a number where a Stop came first.
+        control: with random neurons off, as many in each layer.
+    """
+
+    more_than: list[int]
+    neurons: list[int]
+    prompts: int
+    original: float
+    accuracy: Float[Tensor, " more_than"]
+    control: Float[Tensor, "more_than draw"]
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row an M, accuracies and relative decreases as shares of 1.
+
+        Columns: more_than, neurons, original, accuracy, decrease, draws, control_accuracy,
+        control_decrease (means over draws), control_spread (standard deviation of the
+        decrease over draws; not a number for fewer than two).
+        """
+        rows = []
+        for at, (m, n) in enumerate(zip(self.more_than, self.neurons, strict=True)):
+            drawn = self.control[at][~self.control[at].isnan()]
+            decreases = torch.tensor([relative(self.original, a) for a in drawn.tolist()])
+            spread = float(decreases.std()) if len(drawn) > 1 else float("nan")
+            accuracy = float(self.accuracy[at])
+            rows.append(
+                (
+                    m,
+                    n,
+                    self.original,
+                    accuracy,
+                    relative(self.original, accuracy),
+                    len(drawn),
+                    float(drawn.mean()),
+                    float(decreases.mean()),
+                    spread,
+                )
+            )
+        columns = [
+            "more_than",
+            "neurons",
+            "original",
+            "accuracy",
+            "decrease",
+            "draws",
+            "control_accuracy",
+            "control_decrease",
+            "control_spread",
+        ]
+        return pd.DataFrame(rows, columns=columns)
+
+
+def ablate_shallow(
+    lm: LoadedModel,
+    prompts: Sequence[Prompt],
+    counts: ShallowCounts,
+    more_than: Sequence[int] = MORE_THAN,
+    draws: int = 3,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> ShallowAblation:
+    """Sets the filter's neurons to zero for each M, then `draws` random sets of the same size.
+
+    Args:
+        lm: the model.
+        prompts: what is asked.
+        counts: of `shallow_counts`.
+        more_than: values of M.
+        draws: random sets for each M; the same for the same seed.
+        seed: of the random sets.
+        progress: told often; when it raises `Stopped`, what is measured is returned.
+
+    Raises:
+        UserError: for no prompts, no M, a word that the model does not know, or draws below 0.
+    """
+    if not more_than or draws < 0:
+        raise UserError("Choose at least one M, and 0 or more random draws.")
+    questions = questions_of(lm, prompts)
+    kept = [counts.pairs(m) for m in more_than]
+    accuracy, control = torch.full((len(kept),), torch.nan), torch.full((len(kept), draws), torch.nan)
+    original = float("nan")
+    total = 1 + len(kept) * (1 + draws)
+    with suppress(Stopped):  # what is measured stays
+        original = _accuracy(lm, questions, NeuronSet(()), progress, 0, total)
+        for number, (at, draw, chosen) in enumerate(_sets(lm, more_than, kept, draws, seed), start=1):
+            share = _accuracy(lm, questions, chosen, progress, number, total)
+            if draw is None:
+                accuracy[at] = share
+            else:
+                control[at, draw] = share
+    sizes = [len(pairs) for pairs in kept]
+    return ShallowAblation(list(more_than), sizes, len(prompts), original, accuracy, control)
+
+
+def _sets(
+    lm: LoadedModel, more_than: Sequence[int], kept: list[list[tuple[int, int]]], draws: int, seed: int
+) -> Iterator[tuple[int, int | None, NeuronSet]]:
+    """The filter's sets first, then the first random set of each, and so on: a Stop leaves whole rounds."""
+    for at, pairs in enumerate(kept):
+        yield at, None, NeuronSet(tuple(pairs))
+    for draw in range(draws):
+        for at, (m, pairs) in enumerate(zip(more_than, kept, strict=True)):
+            yield at, draw, random_like(lm, pairs, seed=(seed * 1000 + draw) * 1000 + m)
+
+
+def _accuracy(
+    lm: LoadedModel, questions: list[Question], chosen: NeuronSet, progress: Progress, number: int, total: int
+) -> float:
+    with scaled_neurons(lm, chosen):
+        right = are_right(lm, questions, lambda done, of: progress(number * of + done, total * of))
+    return sum(right) / len(right)

@@ -1,0 +1,1 @@
+"""Gender bias: measure, locate, edit."""

@@ -1,0 +1,183 @@
+"""Which neurons tell the genders apart? CNA between two prompts that differ in the gender only.
+
+CNA §6.2 and table 12: for each profession w, `change = Imp(own gender's prompt) - Imp(the
+other's)` (§4.2), averaged over the professions; the largest come first. Each profession's
+own gender is the first run (*choice*), so neurons that raise women's professions after
+"woman" and neurons that raise men's after "man" both count, and one that lowers the other
+group's too. w is the profession's first token that is not blank (*choice*).
+
+All professions are read from one product with the output matrix: the same numbers as one
+`compare_prompts` a profession. Last position only: what neurons do for later tokens, or
+through later layers, is not seen.
+"""
+
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from core.bias.measure import SLOT, BiasWords
+from core.errors import UserError
+from core.forward.record import ActivationCache, record
+from core.forward.scoring import continuation
+from core.model.load import LoadedModel
+from core.model.unembed import Unembedding
+from core.model.weights import on_device
+from core.progress import Progress, silent
+from core.vocabulary.neuron_tokens import top_tokens
+
+_CHUNK = 2**23
+
+
+_SMALL = 20.0
+
+
+@dataclass(frozen=True)
+class Located:
+    """Every neuron, ranked by its change averaged over professions, largest first.
+
+    Attributes:
+        words: what it was averaged over.
+        prompt: the text with `<gend>`.
+        layer: layer of each neuron.
+        neuron: index of each neuron in its layer.
+        change: mean change over professions (nats).
+        importance: mean importance for each group's professions (first axis) in each group's run (nats).
+        coefficient: in each group's run.
+    """
+
+    words: BiasWords
+    prompt: str
+    layer: Int[Tensor, " k"]
+    neuron: Int[Tensor, " k"]
+    change: Float[Tensor, " k"]
+    importance: Float[Tensor, "professions run k"]
+    coefficient: Float[Tensor, "run k"]
+
+    def top(self, k: int) -> list[tuple[int, int]]:
+        """The first k (layer, neuron)."""
+        return list(zip(self.layer[:k].tolist(), self.neuron[:k].tolist(), strict=True))
+
+    def favours(self, i: int) -> int:
+        """The number of the group whose run raises its own professions more by the i-th neuron."""
+        gain = (
+            self.importance[0, 0, i] - self.importance[0, 1, i],
+            self.importance[1, 1, i] - self.importance[1, 0, i],
+        )
+        return int(gain[1] > gain[0])
+
+    def to_frame(self, lm: LoadedModel, k: int = 18, n_tokens: int = 8) -> pd.DataFrame:
+        """Table 12: one row a neuron.
+
+        Columns: neuron, change, favours (the group whose run raises its professions more), both importances
+        for that group's professions, both coefficients, and the top tokens with the coefficient's sign there.
+        """
+        first, second = self.words.groups
+        rows = []
+        for i in range(min(k, len(self.layer))):
+            layer, neuron = int(self.layer[i]), int(self.neuron[i])
+            group = self.favours(i)
+            tokens = top_tokens(lm, layer, neuron, float(self.coefficient[group, i]), n_tokens)
+            rows.append(
+                (
+                    f"{layer}_{neuron}",
+                    float(self.change[i]),
+                    self.words.groups[group],
+                    *(float(self.importance[group, run, i]) for run in (0, 1)),
+                    *(float(self.coefficient[run, i]) for run in (0, 1)),
+                    tokens,
+                )
+            )
+        columns = [
+            "neuron",
+            "change",
+            "favours",
+            f"imp_{first}",
+            f"imp_{second}",
+            f"coef_{first}",
+            f"coef_{second}",
+            "top_tokens",
+        ]
+        return pd.DataFrame(rows, columns=columns)
+
+
+@torch.no_grad()
+def locate(lm: LoadedModel, words: BiasWords, prompt: str | None = None, progress: Progress = silent) -> Located:
+    """Ranks every neuron of the model.
+
+    Args:
+        lm: the model.
+        words: groups and professions that the model knows (`core.bias.measure.known_words`).
+        prompt: text with `<gend>`; None: the first prompt.
+        progress: told between pieces of layers; a `Stopped` goes on to the caller.
+
+    Raises:
+        UserError: for a prompt or words that the model cannot take.
+    """
+    words.check()
+    text = words.prompts[0] if prompt is None else prompt
+    if SLOT not in text:
+        raise UserError(f"The prompt {text[:60]!r} has no {SLOT}: write it where the group's name stands.")
+    asked = [text.replace(SLOT, group) for group in words.groups]
+    runs = [record(lm, lm.encode(one)) for one in asked]
+    targets = [[_first_visible(lm, asked[g], word) for word in words.professions[g]] for g in (0, 1)]
+    importance = _mean_importances(lm, runs, targets, progress)  # (professions, run, layer, neuron)
+    sizes = torch.tensor([len(some) for some in targets], dtype=torch.float64)
+    gains = torch.stack([importance[0, 0] - importance[0, 1], importance[1, 1] - importance[1, 0]])
+    change = ((gains * sizes[:, None, None]).sum(0) / sizes.sum()).flatten()
+    order = torch.argsort(change, descending=True, stable=True)
+    coefficient = torch.stack([run.coefficient[:, -1].flatten() for run in runs])
+    return Located(
+        words,
+        text,
+        order // lm.n_neurons,
+        order % lm.n_neurons,
+        change[order].float(),
+        importance.flatten(2)[:, :, order].float(),
+        coefficient[:, order],
+    )
+
+
+def _first_visible(lm: LoadedModel, prompt: str, word: str) -> int:
+    answer = continuation(lm, prompt, word).answer
+    return next((token for token in answer if lm.token(token).strip()), answer[0])
+
+
+def _mean_importances(
+    lm: LoadedModel, runs: list[ActivationCache], targets: list[list[int]], progress: Progress
+) -> Tensor:
+    """Importance averaged over each group's targets [professions, run, layer, neuron], float64 on the CPU.
+
+    The scale of the final norm is that of the group's own run.
+    """
+    readout = Unembedding.of(lm)
+    device = readout.unembedding.device
+    scales = [readout.scale(run.resid_post[-1]) for run in runs]
+    out = torch.zeros(2, 2, lm.n_layers, lm.n_neurons, dtype=torch.float64)
+    step = max(1, _CHUNK // lm.n_vocab)
+    pieces = [(layer, start) for layer in range(lm.n_layers) for start in range(0, lm.n_neurons, step)]
+    for done, (layer, start) in enumerate(pieces):
+        values = on_device(lm.modules.neuron_output(layer))[:, start : start + step].T
+        said = readout.direction(values.to(device)) @ readout.unembedding.T  # (neuron, vocab)
+        for group in (0, 1):
+            for number, run in enumerate(runs):
+                r = run.resid_pre[layer, -1] + run.attention_out[layer, -1]
+                log_p = readout.log_probabilities(r, scales[group]).to(device).double()
+                coefficient = run.coefficient[layer, -1, start : start + step].to(device)
+                factor = coefficient * torch.rsqrt(scales[group].to(device) + readout.eps)
+                found = _importance(said * factor[:, None], log_p, targets[group])
+                out[group, number, layer, start : start + step] = found.cpu()
+        progress(done + 1, len(pieces))
+    return out
+
+
+def _importance(change: Tensor, log_p: Tensor, targets: list[int]) -> Tensor:
+    """`mean over w of d_w - log E_p[e^d]` for rows of logit changes [neuron, vocab], float64."""
+    wanted = change[:, targets].double().mean(-1)
+    large = change.abs().amax(-1) > _SMALL
+    normaliser = torch.log1p(torch.expm1(change.clamp(-_SMALL, _SMALL)).double() @ log_p.exp())
+    if bool(large.any()):
+        normaliser[large] = torch.logsumexp(change[large].double() + log_p, -1)
+    return wanted - normaliser

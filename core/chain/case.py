@@ -1,0 +1,130 @@
+"""What happens inside on one prompt, from input to prediction, with and without some heads?
+
+Brings together what the page on the logic chain shows of one prompt: both runs, the
+neurons whose importance changes (CNA), what they mean, the shallow neurons and words
+that reach them, and the graph of it all. Each part says itself when it misleads.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import networkx as nx
+import torch
+
+from core.chain.build import build_chain
+from core.chain.features import Features, find_features, root_below_heads
+from core.errors import UserError
+from core.forward.record import ActivationCache, record
+from core.heads.sweep import sweep_heads
+from core.hooks import ScaleHead, check_head, intervene
+from core.model.load import LoadedModel
+from core.neurons.bounds import value_extremes
+from core.neurons.compare import compare_runs
+from core.neurons.comparison import Comparison
+from core.progress import Progress, silent
+from core.types import Head
+from core.vocabulary.neuron_tokens import tokens_of
+
+
+@dataclass(frozen=True)
+class LogicCase:
+    """One prompt, looked into.
+
+    Attributes:
+        prompt: the text.
+        heads: (layer, head) of the heads that are off in the second run.
+        from_sweep: whether the heads are the sweep's top one, and not chosen.
+        run: with all heads on.
+        off: with the heads off.
+        neurons: the comparison, its k neurons in order.
+        tokens: top tokens of each of them, by the sign of its coefficient.
+        features: shallow neurons and words that reach the root; None where no neuron reads the heads.
+        chain: the whole graph; None likewise.
+    """
+
+    prompt: str
+    heads: list[Head]
+    from_sweep: bool
+    run: ActivationCache
+    off: ActivationCache
+    neurons: Comparison
+    tokens: list[list[str]]
+    features: Features | None
+    chain: nx.DiGraph | None
+
+
+def logic_case(
+    lm: LoadedModel,
+    prompt: str,
+    heads: Sequence[Head] = (),
+    k: int = 99,
+    target: int | None = None,
+    n_shallow: int = 20,
+    progress: Progress = silent,
+) -> LogicCase:
+    """Looks into one prompt.
+
+    Args:
+        lm: the model.
+        prompt: text.
+        heads: (layer, head) that go off; none: the one whose absence lowers the prediction's probability most.
+        k: how many neurons.
+        target: token id w; None: the prediction.
+        n_shallow: how many shallow neurons.
+        progress: told often; a `Stopped` goes on to the caller.
+
+    Raises:
+        UserError: for a prompt, head, k or target that the model cannot take.
+    """
+    for layer, head in heads:
+        check_head(lm, layer, head)
+    ids = lm.encode(prompt)
+    tell = _in_parts(progress, 4)
+    chosen = list(heads) or [top_head(lm, prompt, tell(0))]
+    lowest = min(layer for layer, _ in chosen)
+    run = record(lm, ids)
+    with intervene(lm, *(ScaleHead(*head, 0.0) for head in chosen)):
+        off = record(lm, ids)
+    value_extremes(lm, range(lowest, lm.n_layers), tell(1))
+    neurons = compare_runs((lm, lm), (run, off), target, k, lowest, tell(2))
+    tokens = tokens_of(lm, neurons.pairs, neurons.coefficient_first.tolist())
+    features, chain = _chain(lm, run, neurons, chosen, n_shallow, tell(3))
+    progress(4, 4)
+    return LogicCase(prompt, chosen, not heads, run, off, neurons, tokens, features, chain)
+
+
+def top_head(lm: LoadedModel, prompt: str, progress: Progress = silent) -> Head:
+    """The head without which the prediction's probability is lowest."""
+    swept = sweep_heads(lm, [prompt], progress=progress)
+    probability = swept.probability[0]
+    if bool(probability.isnan().any()):
+        raise UserError("The sweep over all heads was stopped. Choose heads, or run it to its end.")
+    layer, head = divmod(int(probability.argmin()), lm.n_heads)
+    return layer, head
+
+
+def _chain(
+    lm: LoadedModel, run: ActivationCache, neurons: Comparison, heads: list[Head], n: int, progress: Progress
+) -> tuple[Features | None, nx.DiGraph | None]:
+    try:
+        root = root_below_heads(lm, heads, neurons.pairs, neurons.importance_first)
+    except UserError:  # every neuron lies below the heads: there is no chain to draw
+        return None, None
+    features = find_features(lm, run, heads, root, n=n, progress=progress)
+    if not any(row.kind == "neuron" for row in features.rows):  # no attention layer lies between
+        features = find_features(lm, run, heads, root, n=n, direct=True)
+    return features, build_chain(lm, run, neurons, heads, features)
+
+
+def _in_parts(progress: Progress, parts: int):  # noqa: ANN202
+    """One progress for each part of a whole, in hundredths."""
+
+    def part(number: int) -> Progress:
+        return lambda done, of: progress(100 * number + (100 * done) // max(1, of), 100 * parts)
+
+    return part
+
+
+def probability_of(run: ActivationCache, token: int) -> float:
+    """Probability of a token after the last position."""
+    return float(torch.softmax(run.logits[-1], -1)[token])

@@ -1,0 +1,287 @@
+"""Which shallow neurons and words does the arithmetic head bring to the deep neurons? CNA §4.4, table 7.
+
+A shallow neuron writes `m v` at position p; an attention layer j above it carries that on as
+`T_j`, the arithmetic head carries it to the last position, and there the root of the PE-DAG (`core.chain.pe_dag`)
+reads it. The score is the inner product of what arrives with the root's keys. Norm scales are
+frozen to the run's: layer j's at p, and the head's layer's at the position from which the head brings the
+root most (the notebook's choice). Each j is scored separately; the best one is kept (*choice*).
+
+The paper's score has no attention weights: it says what *would* arrive, also from where nobody looks.
+`flow` is the same with the run's attention weights of both hops, over all positions between: what did
+arrive. Both leave biases, and paths with more hops, aside.
+
+What is known of a shallow neuron or a word that reaches a deep neuron? The rows of table 7 (CNA §4.4).
+
+`core.chain.features` finds them and says how scores are computed.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from core.chain.head_paths import check_reach, reaches
+from core.chain.keys import keys_of, up_and_gate
+from core.chain.paths import By, Path, paths_to
+from core.chain.pe_dag import root_of, subvalues
+from core.errors import UserError
+from core.forward.record import ActivationCache
+from core.model.load import LoadedModel
+from core.model.unembed import Unembedding
+from core.model.weights import on_device
+from core.progress import Progress, silent
+from core.types import Neuron
+from core.vocabulary.neuron_tokens import project
+from core.vocabulary.projection import carry
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A shallow neuron or word embedding at one position, by its best route to the root.
+
+    Attributes:
+        kind: neuron or embedding.
+        layer: of the neuron; -1 for an embedding.
+        neuron: its index; -1 for an embedding.
+        position: where it is written.
+        token: the input token there.
+        coefficient: m; 1 for an embedding.
+        through: the attention layer that carries it first; None: straight into the head.
+        score_up: inner product with the root's up key, times the sign of the root's own score.
+        score_gate: the same by the gate key; 0 in models without a gate.
+        flow_up: score_up with the attention weights of the run.
+        flow_gate: score_gate with the attention weights of the run.
+        attention: the arithmetic head's weight from the last position to this one (of several: the largest).
+        tokens_before: top tokens of what is written.
+        tokens_after: top tokens of what attention layer `through` makes of it; empty where there is none.
+    """
+
+    kind: Literal["neuron", "embedding"]
+    layer: int
+    neuron: int
+    position: int
+    token: str
+    coefficient: float
+    through: int | None
+    score_up: float
+    score_gate: float
+    flow_up: float
+    flow_gate: float
+    attention: float
+    tokens_before: list[str]
+    tokens_after: list[str]
+
+    @property
+    def score(self) -> float:
+        """Up and gate together."""
+        return self.score_up + self.score_gate
+
+    @property
+    def flow(self) -> float:
+        """Up and gate together, with the attention weights of the run."""
+        return self.flow_up + self.flow_gate
+
+    @property
+    def name(self) -> str:
+        """As the paper writes it: 12_4072, or word 3."""
+        return f"{self.layer}_{self.neuron}" if self.kind == "neuron" else f"word {self.token.strip()}"
+
+
+@dataclass(frozen=True)
+class Features:
+    """The best shallow neurons and every word embedding of one prompt, best first.
+
+    Attributes:
+        heads: the arithmetic heads that carry, those of the request that the root reads; scores add up over them.
+        root: the deep neuron that reads.
+        rows: what was found.
+    """
+
+    heads: list[tuple[int, int]]
+    root: tuple[int, int]
+    rows: list[Feature]
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a neuron or embedding; through is missing where there is no first hop."""
+        names = [
+            "kind",
+            "name",
+            "layer",
+            "neuron",
+            "position",
+            "token",
+            "coefficient",
+            "through",
+            "score_up",
+            "score_gate",
+            "score",
+            "flow_up",
+            "flow_gate",
+            "flow",
+            "attention",
+            "tokens_before",
+            "tokens_after",
+        ]
+        frame = pd.DataFrame([[getattr(row, name) for name in names] for row in self.rows], columns=names)
+        return frame.astype({"through": "Int64"})
+
+
+Spot = tuple[int, int, int]  # layer, neuron (both -1: a word embedding), position
+
+
+@torch.no_grad()
+def find_features(
+    lm: LoadedModel,
+    run: ActivationCache,
+    heads: Sequence[tuple[int, int]],
+    root: tuple[int, int],
+    layers: Iterable[int] | None = None,
+    n: int = 20,
+    by: By = "score",
+    direct: bool = False,
+    k_tokens: int = 10,
+    progress: Progress = silent,
+) -> Features:
+    """Scores every neuron of some shallow layers at every position, and every word embedding.
+
+    Args:
+        lm: the model.
+        run: the prompt's recording.
+        heads: (layer, head) of the arithmetic heads.
+        root: (layer, neuron) that reads.
+        layers: shallow layers; None: all below the highest head's.
+        n: how many neurons are kept; embeddings are all kept.
+        by: what ranks, also among the attention layers.
+        direct: whether the way straight into the head, without a first hop, counts too (*choice*: not the paper's).
+        k_tokens: how many top tokens.
+        progress: told after every layer.
+
+    Returns:
+        The features; no neuron where no attention layer lies between (then try `direct`).
+
+    Raises:
+        UserError: for heads, neurons or layers that do not exist or do not lie before each other.
+    """
+    check_reach(lm, list(heads), root)
+    heads = sorted(head for head in set(heads) if reaches(lm, head, root))
+    top = max(layer for layer, _ in heads)
+    shallow = sorted(set(range(top) if layers is None else layers))
+    if shallow and not 0 <= shallow[0] <= shallow[-1] < top:
+        raise UserError(f"Shallow layers must lie below the head's, between 0 and {top - 1}.")
+    if n < 0 or not 1 <= k_tokens <= lm.n_vocab:
+        raise UserError(f"Choose 0 or more neurons, and 1 to {lm.n_vocab} tokens.")
+    routes = paths_to(lm, run, heads, keys_of(lm, run, [root]).signed[:, 0], direct)
+    found: list[tuple[float, Spot]] = []
+    for number, layer in enumerate(shallow):
+        found += _best_of_layer(lm, run, layer, [r for r in routes if layer in r.layers], n, by)
+        progress(number + 1, len(shallow))
+    neurons = [spot for _, spot in sorted(found, key=lambda pair: (-pair[0], pair[1]))[:n]]
+    words = [(-1, -1, position) for position in range(len(run.ids))] if routes else []
+    found_routes = _with_routes(lm, run, neurons + words, routes, by)
+    attention = torch.stack([run.pattern[layer, head, -1] for layer, head in heads]).amax(0)
+    rows = _rows(lm, run, found_routes, attention, k_tokens)
+    rows.sort(key=lambda row: (-getattr(row, by), row.layer, row.neuron, row.position))
+    return Features(heads, root, rows)
+
+
+def root_below_heads(
+    lm: LoadedModel, heads: Sequence[tuple[int, int]], neurons: Sequence[Neuron], importance: Sequence[float] | Tensor
+) -> Neuron:
+    """The root of the neurons that read what some of the heads write.
+
+    It is the root of the PE-DAG, but where attention and FFN are parallel: there a neuron of the head's own
+    layer can have a change, for what it adds to, yet it does not read the head (*choice*).
+
+    Raises:
+        UserError: where none of the neurons reads a head.
+    """
+    ranked = [
+        pair for pair in zip(neurons, importance, strict=True) if any(reaches(lm, head, pair[0]) for head in heads)
+    ]
+    if not ranked:
+        raise UserError("None of the neurons reads what these heads write. Choose lower heads or more neurons.")
+    return root_of([neuron for neuron, _ in ranked], [float(value) for _, value in ranked])
+
+
+def _best_of_layer(
+    lm: LoadedModel, run: ActivationCache, layer: int, routes: list[Path], n: int, by: By
+) -> list[tuple[float, Spot]]:
+    """The n best neurons and positions of a layer, each by its best route."""
+    if not routes or not n:
+        return []
+    values = on_device(lm.modules.neuron_output(layer))  # (d_model, neuron)
+    vectors = torch.stack([route.vectors(by).sum(0) for route in routes]).to(values.device)  # (route, pos, d_model)
+    best = ((vectors @ values).cpu() * run.coefficient[layer]).amax(0)  # (pos, neuron)
+    score, order = best.flatten().sort(descending=True, stable=True)
+    return [
+        (float(score[i]), (layer, int(at) % lm.n_neurons, int(at) // lm.n_neurons)) for i, at in enumerate(order[:n])
+    ]
+
+
+def _with_routes(
+    lm: LoadedModel, run: ActivationCache, spots: list[Spot], routes: list[Path], by: By
+) -> list[tuple[Spot, Path, Tensor]]:
+    """Each neuron or word with its best route and what it writes."""
+    neurons = [spot for spot in spots if spot[0] >= 0]
+    subvalue = subvalues(lm, run, [(layer, neuron) for layer, neuron, _ in neurons], [p for *_, p in neurons])
+    written = dict(zip(neurons, subvalue, strict=True))
+    found = []
+    for spot in spots:
+        x = written[spot] if spot in written else run.resid_pre[0, spot[2]]
+        open_to_it = [route for route in routes if spot[0] in route.layers]
+        if open_to_it:
+            found.append((spot, max(open_to_it, key=lambda r: float((r.vectors(by)[:, spot[2]] @ x).sum())), x))  # noqa: B023
+    return found
+
+
+def _rows(
+    lm: LoadedModel, run: ActivationCache, found: list[tuple[Spot, Path, Tensor]], attention: Tensor, k: int
+) -> list[Feature]:
+    tokens = _tokens(lm, [x for *_, x in found], [route.through for _, route, _ in found], k)
+    rows = []
+    for ((layer, neuron, position), route, x), (before, after) in zip(found, tokens, strict=True):
+        up, gate, flow_up, flow_gate = (
+            value for by in (route.score, route.flow) for value in up_and_gate(by[:, position] @ x)
+        )
+        rows.append(
+            Feature(
+                kind="embedding" if layer < 0 else "neuron",
+                layer=layer,
+                neuron=neuron,
+                position=position,
+                token=lm.token(run.ids[position]),
+                coefficient=1.0 if layer < 0 else float(run.coefficient[layer, position, neuron]),
+                through=route.through,
+                score_up=up,
+                score_gate=gate,
+                flow_up=flow_up,
+                flow_gate=flow_gate,
+                attention=float(attention[position]),
+                tokens_before=before,
+                tokens_after=after,
+            )
+        )
+    return rows
+
+
+def _tokens(
+    lm: LoadedModel, written: list[Tensor], through: list[int | None], k: int
+) -> list[tuple[list[str], list[str]]]:
+    """Top tokens of each vector, and of what its attention layer makes of it."""
+    readout = Unembedding.of(lm)
+
+    def top(vectors: Tensor) -> list[list[str]]:
+        return [[lm.token(i) for i in best] for best in project(lm, vectors, readout).topk(k).indices.tolist()]
+
+    if not written:
+        return []
+    x = torch.stack(written)
+    after: list[list[str]] = [[] for _ in written]
+    for j in sorted({j for j in through if j is not None}):
+        mine = [i for i, layer in enumerate(through) if layer == j]
+        for i, tokens in zip(mine, top(carry(lm, j, x[mine])), strict=True):
+            after[i] = tokens
+    return list(zip(top(x), after, strict=True))

@@ -1,0 +1,142 @@
+"""What does the model say with and without a set of edits, side by side?
+
+For every prompt the likeliest next tokens, the greedy and a sampled continuation, and for
+generated arithmetic the accuracy of each operation (greedy exact match).
+"""
+
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field
+
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from core.edits.edit_set import check_edits
+from core.errors import UserError
+from core.forward.answers import are_right, question
+from core.forward.generate import continue_greedily, continue_sampled
+from core.forward.scoring import next_token_logits
+from core.hooks import Edit, intervene
+from core.model.load import LoadedModel
+from core.progress import Progress, Stopped, silent
+from core.prompts.arithmetic import OPERATIONS, make_prompts
+
+
+@dataclass
+class Answers:
+    """One of the two models: next-token logits of each prompt, continuations and accuracies.
+
+    `accuracy` is a share by operation (and 1D, 2D ...); lists are shorter after a Stop.
+    """
+
+    logits: Float[Tensor, "prompt vocab"]
+    greedy: list[str] = field(default_factory=list)
+    sampled: list[str] = field(default_factory=list)
+    accuracy: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class WhatIf:
+    """Both models over the same prompts.
+
+    `asked` counts the arithmetic prompts behind each accuracy.
+    """
+
+    prompts: list[str]
+    original: Answers
+    edited: Answers
+    asked: dict[str, int] = field(default_factory=dict)
+
+    def next_tokens(self, lm: LoadedModel, number: int, n: int = 10) -> pd.DataFrame:
+        """Likeliest next tokens of either model after one prompt.
+
+        Columns: token, id, original, edited (probabilities), change (edited - original); first the original's
+        n likeliest in order, then those of the edited model that are not among them.
+        """
+        p = torch.softmax(self.original.logits[number], -1)
+        q = torch.softmax(self.edited.logits[number], -1)
+        n = min(n, lm.n_vocab)
+        ids = list(dict.fromkeys([*p.topk(n).indices.tolist(), *q.topk(n).indices.tolist()]))
+        rows = [(lm.token(i), i, float(p[i]), float(q[i]), float(q[i] - p[i])) for i in ids]
+        return pd.DataFrame(rows, columns=["token", "id", "original", "edited", "change"])
+
+    def continuations(self) -> pd.DataFrame:
+        """One row a prompt: what both models say, greedily and sampled, as far as it was computed."""
+        columns = {
+            "prompt": self.prompts,
+            "original": self.original.greedy,
+            "edited": self.edited.greedy,
+            "original, sampled": self.original.sampled,
+            "edited, sampled": self.edited.sampled,
+        }
+        done = min(len(values) for values in columns.values())
+        return pd.DataFrame({name: values[:done] for name, values in columns.items()})
+
+
+def what_if(
+    lm: LoadedModel,
+    prompts: Sequence[str],
+    edits: Sequence[Edit],
+    n_tokens: int = 8,
+    temperature: float = 1.0,
+    seed: int = 0,
+    digits: Sequence[int] = (1, 2),
+    count: int = 25,
+    progress: Progress = silent,
+) -> WhatIf:
+    """Asks the original and the edited model the same.
+
+    Args:
+        lm: the model.
+        prompts: text.
+        edits: heads and neurons with factors; none: both sides are the same.
+        n_tokens: length of the continuations, less where the context is full.
+        temperature: of the sampled continuation.
+        seed: of the draws and of the arithmetic prompts.
+        digits: of the arithmetic prompts' first operand; none: no arithmetic.
+        count: prompts for each operation and number of digits.
+        progress: told after every step; when it raises `Stopped`, what is computed is returned.
+
+    Raises:
+        UserError: for no prompts, or prompts, edits or a temperature that cannot be taken.
+    """
+    if not prompts:
+        raise UserError("There is no prompt. Type one in a line, such as 3+5=")
+    check_edits(lm, edits)
+    sequences = [lm.encode(prompt) for prompt in prompts]
+    sides = []
+    for some in ((), tuple(edits)):
+        with _edited(lm, some):
+            sides.append(Answers(next_token_logits(lm, sequences)))
+    out = WhatIf(list(prompts), sides[0], sides[1])
+    total, done = 2 * (len(prompts) + len(OPERATIONS) * len(digits)), 0
+    with suppress(Stopped):
+        for prompt, ids in zip(prompts, sequences, strict=True):
+            room = min(n_tokens, lm.n_context - len(ids))
+            for side, some in zip(sides, ((), tuple(edits)), strict=True):
+                with _edited(lm, some if room else ()):
+                    greedy = continue_greedily(lm, prompt, room)
+                    sampled = continue_sampled(lm, prompt, room, temperature, seed)
+                side.greedy.append(_text(lm, greedy))
+                side.sampled.append(_text(lm, sampled))
+                progress(done := done + 1, total)
+        for n in digits:
+            for operation in OPERATIONS:
+                asked = [question(lm, p) for p in make_prompts([operation], [n], count=count, seed=seed)]
+                out.asked[f"{n}D{operation}"] = len(asked)
+                for side, some in zip(sides, ((), tuple(edits)), strict=True):
+                    with _edited(lm, some):
+                        right = are_right(lm, asked)
+                    side.accuracy[f"{n}D{operation}"] = sum(right) / len(right)
+                    progress(done := done + 1, total)
+    return out
+
+
+def _edited(lm: LoadedModel, edits: Sequence[Edit]):  # noqa: ANN202
+    return intervene(lm, *edits) if edits else nullcontext()
+
+
+def _text(lm: LoadedModel, ids: Sequence[int]) -> str:
+    return lm.decode([i for i in ids if i not in lm.ends])

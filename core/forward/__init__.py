@@ -1,0 +1,1 @@
+"""Running a model: record, batch, ablate, patch, score, generate."""

@@ -1,0 +1,92 @@
+"""How likely is a text after another one, and what comes next? For many texts in few passes.
+
+Texts with a common beginning share its computation (`core.forward.prefix_tree`). Inside an
+`intervene` block all numbers are of the intervened model.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from core.errors import UserError
+from core.forward.prefix_tree import PrefixTree, trees_for
+from core.model.load import LoadedModel
+from core.progress import Progress, silent
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """Tokens, and the tokens after them that are asked about."""
+
+    ids: tuple[int, ...]
+    answer: tuple[int, ...]
+
+
+def continuation(lm: LoadedModel, prompt: str, text: str) -> Continuation:
+    """Tokenises a text that follows a prompt after one space.
+
+    Raises:
+        UserError: for a word that the model does not know, or no text.
+    """
+    if not text.strip():
+        raise UserError("There is no text after the prompt. Type at least one word.")
+    ids = lm.encode(prompt)
+    what = "The prompt and its continuation have"
+    together = lm.encode(f"{prompt} {text}", what)
+    joined = together[: len(ids)] == ids and len(together) > len(ids)
+    answer = together[len(ids) :] if joined else lm.encode_answer(text)
+    if not answer:  # some tokenizers drop what they do not know
+        raise UserError(f"The model does not know {text!r}. Leave it out or write it in another way.")
+    lm.check_length(len(ids) + len(answer), what)
+    return Continuation(tuple(ids), tuple(answer))
+
+
+def whole_text(lm: LoadedModel, text: str) -> Continuation:
+    """A text as everything that follows its own first token (the beginning-of-sequence token where there is one).
+
+    Raises:
+        UserError: for a word that the model does not know, or less than two tokens.
+    """
+    ids = lm.encode(text)
+    if len(ids) < 2:
+        raise UserError(f"{text!r} is a single token, so nothing in it can be predicted. Write a longer sentence.")
+    return Continuation(tuple(ids[:1]), tuple(ids[1:]))
+
+
+def log_probabilities(
+    lm: LoadedModel, asked: Sequence[Continuation], progress: Progress = silent
+) -> Float[Tensor, " continuation"]:
+    """Log-probability of each whole answer, the sum over its tokens (nats)."""
+    out = torch.zeros(len(asked))
+    trees = trees_for(lm, [[*c.ids, *c.answer[:-1]] for c in asked])
+    for number, tree in enumerate(trees):
+        log_p = torch.log_softmax(_tree_logits(lm, tree), -1)
+        for index, path in zip(tree.members, tree.paths, strict=True):
+            nodes = torch.tensor(path[len(asked[index].ids) - 1 :], device=log_p.device)
+            answer = torch.tensor(asked[index].answer, device=log_p.device)
+            out[index] = log_p[nodes, answer].double().sum().float().cpu()
+        progress(number + 1, len(trees))
+    return out
+
+
+def next_token_logits(
+    lm: LoadedModel, sequences: Sequence[Sequence[int]], progress: Progress = silent
+) -> Float[Tensor, "sequence vocab"]:
+    """Logits of the token after each sequence, float32 on the CPU."""
+    out = torch.zeros(len(sequences), lm.n_vocab)
+    trees = trees_for(lm, [list(ids) for ids in sequences])
+    for number, tree in enumerate(trees):
+        logits = _tree_logits(lm, tree)
+        ends = torch.tensor([path[-1] for path in tree.paths], device=logits.device)
+        out[tree.members] = logits[ends][:, : lm.n_vocab].cpu()
+        progress(number + 1, len(trees))
+    return out
+
+
+@torch.no_grad()
+def _tree_logits(lm: LoadedModel, tree: PrefixTree) -> Tensor:
+    inputs = tree.inputs(lm.device, lm.dtype)
+    return lm.run(inputs.pop("input_ids"), **inputs)[0].float()

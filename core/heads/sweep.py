@@ -1,0 +1,156 @@
+"""Which heads does the model do its arithmetic with? Switch each off by itself (CNA §3.2).
+
+A large decrease says that the answer needs the head here, not that the head computes
+it: a head that only carries the operands is missed just as much. Heads that can stand
+in for each other show small decreases one at a time.
+
+What probability has a token at each place, and is it the likeliest, with each head off?
+"""
+
+import random
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from core.errors import UserError
+from core.forward.ablate_heads import Read, ablate_each_head
+from core.forward.prefix_tree import trees_for
+from core.model.load import LoadedModel
+from core.progress import Progress, Stopped, silent
+
+
+@dataclass
+class Swept:
+    """What was read; not a number, or -1, where a stopped sweep did not come."""
+
+    tokens: Tensor  # (read)
+    baseline: Tensor  # (read)
+    probability: Tensor  # (read, layer, head)
+    best_baseline: Tensor  # (read), bool
+    best: Tensor  # (read, layer, head), bool
+
+
+def sweep_reads(
+    lm: LoadedModel,
+    sequences: list[list[int]],
+    reads: list[tuple[Read, int | None]],
+    progress: Progress,
+) -> Swept:
+    """Reads the probability of a token (None: the likeliest) at each read, with each head off."""
+    n, shape = len(reads), (len(reads), lm.n_layers, lm.n_heads)
+    out = Swept(
+        torch.full((n,), -1),
+        torch.full((n,), torch.nan),
+        torch.full(shape, torch.nan),
+        torch.zeros(n, dtype=torch.bool),
+        torch.zeros(shape, dtype=torch.bool),
+    )
+    trees = trees_for(lm, sequences)
+    random.Random(0).shuffle(trees)  # so that what a Stop leaves is a fair part
+    of_sequence: dict[int, list[int]] = {}
+    for number, (read, _) in enumerate(reads):
+        of_sequence.setdefault(read.sequence, []).append(number)
+    total = len(trees) * lm.n_layers * lm.n_heads
+    done = 0
+    with suppress(Stopped):  # what is measured stays; the rest is not a number
+        for tree in trees:
+            mine = [number for member in tree.members for number in of_sequence[member]]
+            for heads, logits in ablate_each_head(lm, tree, [reads[i][0] for i in mine]):
+                if not heads:
+                    _note_baseline(out, mine, [reads[i][1] for i in mine], logits[0])
+                    continue
+                layer, head = (torch.tensor(x) for x in zip(*heads, strict=True))
+                rows = torch.tensor(mine)
+                tokens = out.tokens[rows].to(logits.device)  # (read)
+                chances = torch.softmax(logits, -1)  # (head, read, vocab)
+                picked = chances.gather(-1, tokens[None, :, None].expand(len(heads), -1, -1))[..., 0]
+                right = logits.argmax(-1) == tokens
+                out.probability[rows[:, None], layer, head] = picked.T.cpu()
+                out.best[rows[:, None], layer, head] = right.T.cpu()
+                done += len(heads)
+                progress(done, total)
+    return out
+
+
+def _note_baseline(out: Swept, rows: list[int], wanted: list[int | None], logits: Tensor) -> None:
+    best = logits.argmax(-1)
+    tokens = torch.tensor(
+        [int(best[i]) if token is None else token for i, token in enumerate(wanted)], device=logits.device
+    )
+    chances = torch.softmax(logits, -1).gather(-1, tokens[:, None])[:, 0]
+    out.tokens[rows] = tokens.cpu()
+    out.baseline[rows] = chances.cpu()
+    out.best_baseline[rows] = (best == tokens).cpu()
+
+
+@dataclass(frozen=True)
+class HeadSweep:
+    """Target probability with each head set to zero, one at a time.
+
+    Attributes:
+        prompts: the texts.
+        targets: the token id whose probability is read, for each prompt; -1 where a stopped
+            sweep did not come.
+        baseline: probability with nothing off.
+        probability: with each head off; not a number where a stopped sweep did not come.
+    """
+
+    prompts: list[str]
+    targets: list[int]
+    baseline: Float[Tensor, " prompt"]
+    probability: Float[Tensor, "prompt layer head"]
+
+    @property
+    def decrease(self) -> Float[Tensor, "layer head"]:
+        """Relative decrease of the mean probability over the prompts that were measured."""
+        done = ~self.probability.isnan().flatten(1).any(1)
+        original = self.baseline[done].mean()
+        return (original - self.probability[done].mean(0)) / original
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a prompt and head: prompt, target, layer, head, baseline, probability, decrease (relative)."""
+        n_prompts, n_layers, n_heads = self.probability.shape
+        index = pd.MultiIndex.from_product(
+            [range(n_prompts), range(n_layers), range(n_heads)], names=["number", "layer", "head"]
+        )
+        frame = pd.DataFrame({"probability": self.probability.flatten().numpy()}, index=index).reset_index()
+        frame["prompt"] = [self.prompts[i] for i in frame["number"]]
+        frame["target"] = [self.targets[i] for i in frame["number"]]
+        frame["baseline"] = self.baseline.numpy()[frame["number"]]
+        frame["decrease"] = (frame["baseline"] - frame["probability"]) / frame["baseline"]
+        return frame[["prompt", "target", "layer", "head", "baseline", "probability", "decrease"]]
+
+
+def sweep_heads(
+    lm: LoadedModel,
+    prompts: Sequence[str],
+    targets: Sequence[int] | None = None,
+    progress: Progress = silent,
+) -> HeadSweep:
+    """Sets each head to zero, one at a time, and reads each prompt's target probability.
+
+    Args:
+        lm: the model.
+        prompts: texts.
+        targets: a token id for each prompt; None: each prompt's own prediction with nothing off.
+        progress: told after every batch of heads; when it raises `Stopped`, what is
+            measured so far is returned.
+
+    Raises:
+        UserError: for no prompts, a prompt or target that the model cannot take.
+    """
+    if not prompts:
+        raise UserError("There is no prompt to sweep. Type one such as 3+5=")
+    if targets is not None and len(targets) != len(prompts):
+        raise UserError(f"{len(prompts)} prompts need as many targets, not {len(targets)}.")
+    if targets is not None and not all(0 <= t < lm.n_vocab for t in targets):
+        raise UserError(f"A target lies outside this model's vocabulary, 0 to {lm.n_vocab - 1}.")
+    sequences = [lm.encode(p) for p in prompts]
+    reads = [(Read(i, len(s) - 1), targets[i] if targets is not None else None) for i, s in enumerate(sequences)]
+    swept = sweep_reads(lm, sequences, reads, progress)
+    return HeadSweep(list(prompts), swept.tokens.tolist(), swept.baseline, swept.probability)

@@ -1,0 +1,222 @@
+"""What does an adapter on each layer reach? One adapter a layer, as a series of folders (CNA §5, figure 2).
+
+`python -m core.lora.series --out folder` trains the series of a model; the page does the
+same. A layer that is finished is not trained again, a layer that was stopped goes on from
+its checkpoint, so a killed series loses at most the steps since the last point of a curve.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+import platformdirs
+
+from core.errors import UserError
+from core.lora.settings import About, LoraSettings, read_about
+from core.lora.train import train_adapter
+from core.lora.training_data import TrainingData
+from core.model.adapter_files import ABOUT
+from core.model.load import LoadedModel
+from core.model.source import BUNDLED
+from core.progress import Progress, Stopped, silent
+from core.prompts.signed_arithmetic import GROUPS
+from core.writing import typed_path
+
+SHIPPED = BUNDLED / "lora"
+
+
+@dataclass(frozen=True)
+class Series:
+    """The adapters of a folder that fit a model, one a layer at most.
+
+    Attributes:
+        folder: holds a folder a layer.
+        adapters: what was measured of each, in order of layer.
+    """
+
+    folder: Path
+    adapters: tuple[About, ...]
+
+    @property
+    def finished(self) -> list[About]:
+        """Those whose training ran to its end."""
+        return [about for about in self.adapters if about.finished]
+
+    def place(self, layer: int) -> Path:
+        """The adapter folder of a layer."""
+        return place_of(self.folder, layer)
+
+    def best(self, up_to: int | None = None) -> About:
+        """The adapter with the highest accuracy, of equal ones the lowest layer; a finished one where there is any.
+
+        Args:
+            up_to: only adapters on this layer and those below; None: all.
+
+        Raises:
+            UserError: when there is none.
+        """
+        there = [about for about in self.adapters if up_to is None or about.layer <= up_to]
+        there = [about for about in there if about.finished] or there
+        if not there:
+            where = "" if up_to is None else f" on layers 0 to {up_to}"
+            raise UserError(f"There is no adapter{where} in {self.folder}. Train one first.")
+        return max(there, key=lambda about: about.accuracy["all"])
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per layer and group: layer, group, accuracy, base (shares of 1), n, steps, total, finished, seed."""
+        rows = [
+            (
+                about.layer,
+                group,
+                about.accuracy[group],
+                about.base[group],
+                about.n_test[group],
+                about.steps,
+                about.total,
+                about.finished,
+                about.settings.seed,
+            )
+            for about in self.adapters
+            for group in ("all", *GROUPS)
+            if group in about.accuracy
+        ]
+        columns = ["layer", "group", "accuracy", "base", "n", "steps", "total", "finished", "seed"]
+        return pd.DataFrame(rows, columns=columns)
+
+
+def place_of(folder: str | Path, layer: int) -> Path:
+    """The adapter folder of a layer in a series."""
+    return Path(folder) / f"layer_{layer}"
+
+
+def own_folder(lm: LoadedModel, settings: LoraSettings) -> Path:
+    """Where the series of a model with these settings is kept on this computer; `ABACUS_DATA` names another place."""
+    asked = json.dumps(asdict(settings), sort_keys=True)
+    return _own(lm) / hashlib.sha256(asked.encode()).hexdigest()[:8]
+
+
+def _own(lm: LoadedModel) -> Path:
+    home = Path(os.environ.get("ABACUS_DATA") or platformdirs.user_data_dir("abacus"))
+    return home / "lora" / f"{lm.fingerprint}-{lm.precision}"
+
+
+def own_series(lm: LoadedModel) -> list[Series]:
+    """Every series of a model that is kept on this computer, the newest first."""
+    folders = sorted(_own(lm).glob("*"), key=lambda folder: -folder.stat().st_mtime)
+    return [series for folder in folders if (series := read_series(lm, folder)).adapters]
+
+
+def read_series(lm: LoadedModel, folder: str | Path) -> Series:
+    """The adapters of a folder that were trained on this very model; empty where there are none."""
+    found = []
+    for file in sorted(Path(folder).glob(f"layer_*/{ABOUT}")):
+        about = read_about(file.parent)
+        if about and about.fingerprint == lm.fingerprint and file.parent == place_of(folder, about.layer):
+            found.append(about)
+    return Series(Path(folder), tuple(sorted(found, key=lambda about: about.layer)))
+
+
+def train_series(
+    lm: LoadedModel,
+    folder: str | Path,
+    settings: LoraSettings,
+    layers: Sequence[int] | None = None,
+    progress: Progress = silent,
+) -> Series:
+    """Trains an adapter for each layer that has none yet in the folder.
+
+    Args:
+        lm: the base model.
+        folder: of the series.
+        settings: of every training.
+        layers: which; None: all.
+        progress: told after every step; when it raises `Stopped`, the best adapter so far of
+            the layer at hand is kept, and the next call goes on.
+
+    Raises:
+        UserError: for a layer that does not exist, or a folder with adapters of other settings or another model.
+    """
+    wanted = sorted(set(range(lm.n_layers) if layers is None else layers))
+    if not wanted or wanted[0] < 0 or wanted[-1] >= lm.n_layers:
+        raise UserError(f"Choose layers between 0 and {lm.n_layers - 1}.")
+    folder = typed_path(folder, "a folder for the adapters")
+    _check_folder(lm, folder, settings)
+    done = {about.layer for about in read_series(lm, folder).finished}
+    left = [layer for layer in wanted if layer not in done]
+    if not left:
+        return read_series(lm, folder)
+    lesson = TrainingData(lm, settings)
+    for number, layer in enumerate(left):
+        _, about = train_adapter(lesson, layer, place_of(folder, layer), _part(progress, number, len(left)))
+        if not about.finished:
+            break
+    return read_series(lm, folder)
+
+
+def _part(progress: Progress, number: int, of: int) -> Progress:
+    """A progress over one of several trainings of the same length."""
+    return lambda step, total: progress(number * total + step, of * total)
+
+
+def _check_folder(lm: LoadedModel, folder: Path, settings: LoraSettings) -> None:
+    for file in sorted(folder.glob(f"layer_*/{ABOUT}")):
+        about = read_about(file.parent)
+        if about and (about.fingerprint != lm.fingerprint or about.settings != settings):
+            other = "another model" if about.fingerprint != lm.fingerprint else "other settings"
+            raise UserError(f"{folder} holds adapters of {other}. Choose another folder, or remove it first.")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command: trains a series and prints what each adapter reaches."""
+    from core.model.load import load_model
+
+    parser = argparse.ArgumentParser(prog="python -m core.lora.series", description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="bundled", help="bundled, a folder or a hub id")
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--out", required=True, help="folder of the series; one that was stopped goes on")
+    parser.add_argument("--layers", type=int, nargs="*", help="attention layers; without: all")
+    defaults = LoraSettings()
+    for name, value in asdict(defaults).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+    asked = parser.parse_args(arguments)
+    settings = replace(defaults, **{name: getattr(asked, name) for name in asdict(defaults)})
+    begun = time.monotonic()
+    try:
+        lm = load_model(asked.model, asked.precision)
+        series = train_series(lm, asked.out, settings, asked.layers, printed())
+    except UserError as error:
+        sys.exit(str(error))
+    wide = series.to_frame().pivot(index="layer", columns="group", values="accuracy")
+    print(wide[[g for g in ("all", *GROUPS) if g in wide]].round(3).to_string())
+    if series.adapters:
+        print("without an adapter:", {group: round(share, 3) for group, share in series.adapters[0].base.items()})
+    print(f"{time.monotonic() - begun:.0f} s")
+
+
+def printed() -> Progress:
+    """Tells now and then on the terminal; Ctrl-C stops as Stop on the page does, and keeps what there is."""
+    last = time.monotonic()
+    pressed = []
+    signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
+
+    def tell(done: int, total: int) -> None:
+        nonlocal last
+        if pressed:
+            raise Stopped
+        if time.monotonic() - last > 20 or done == total:
+            last = time.monotonic()
+            print(f"{done} of {total} steps", flush=True)
+
+    return tell
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""Which pairs can the model answer? Pairs of prompts, drawn by a seed and checked.
+
+A pair has the same number of tokens on both sides. Results are compared at the first token in which
+the answers differ: what they have in common is written behind both prompts ("34 + 28 =" and
+"31 + 38 =" become "34 + 28 = 6" with the results 2 and 9). With one result it is the answer's first
+token that is not blank. Drawn pairs are *correct pairs*: the model answers both prompts right.
+"""
+
+import random
+from collections.abc import Sequence
+
+from core.errors import UserError
+from core.forward.answers import BOTH, Question, are_right
+from core.mediation.pairs import PromptPair
+from core.mediation.templates import LAST, OTHERS, Draft, Drafts, Task, drafts_of
+from core.model.load import LoadedModel
+from core.progress import Progress, silent
+from core.prompts.arithmetic import LAST_TEMPLATE, OPERATIONS
+
+_HOPELESS = 400  # so many drafts without one correct pair, and the model cannot do it
+
+
+def draw_pairs(
+    lm: LoadedModel,
+    kind: str = "other operands",
+    count: int = 50,
+    operations: Sequence[str] = OPERATIONS,
+    digits: Sequence[int] = (1,),
+    forms: Sequence[str] = ("digits",),
+    templates: Sequence[int] = (LAST_TEMPLATE,),
+    seed: int = 0,
+    progress: Progress = silent,
+) -> list[PromptPair]:
+    """Draws correct pairs without repeats, the same for the same seed and model.
+
+    Args:
+        lm: the model.
+        kind: what differs between the two prompts.
+        count: how many pairs; fewer are returned where the model answers fewer right.
+        operations: of `+ - * /`, for kinds of two operands.
+        digits: of the first operand, for kinds of two operands.
+        forms: numbers as digits or English words.
+        templates: rows of table 14 of the CNA paper, from 0; for three operands 3 is
+            signs and the others are sentences.
+        seed: order and choice.
+        progress: told after every round of questions.
+
+    Raises:
+        UserError: for an unknown or empty choice, or when the model answers no such pair right.
+    """
+    if count < 1:
+        raise UserError("Ask for at least one pair.")
+    drafts = drafts_of(Task(kind, tuple(operations), tuple(digits), tuple(forms), tuple(templates)))
+    rng, kept, seen = random.Random(seed), list[PromptPair](), set[tuple[str, str]]()
+    tried = 0
+    while len(kept) < count and tried < 20 * count + _HOPELESS and (kept or tried < _HOPELESS):
+        fresh = _fresh(drafts, rng, 2 * (count - len(kept)) + 8, seen)
+        if not fresh:
+            break
+        tried += len(fresh)
+        kept += _correct(lm, kind, fresh)
+        progress(min(len(kept), count), count)
+    if not kept:
+        raise UserError(
+            f"This model cannot do this: of {tried} pairs of the kind {kind!r} it knows the words and answers both "
+            "prompts right in none. Choose another kind or other prompts."
+        )
+    return kept[:count]
+
+
+def _fresh(drafts: Drafts, rng: random.Random, count: int, seen: set[tuple[str, str]]) -> list[tuple[Draft, Draft]]:
+    """Draws pairs that were not drawn before; fewer where nearly all were."""
+    out = []
+    for _ in range(20 * count):
+        if (drawn := drafts(rng)) is None or (key := (drawn[0].text, drawn[1].text)) in seen:
+            continue
+        seen.add(key)
+        out.append(drawn)
+        if len(out) == count:
+            break
+    return out
+
+
+def _correct(lm: LoadedModel, kind: str, drawn: list[tuple[Draft, Draft]]) -> list[PromptPair]:
+    """The pairs whose token counts fit and which the model answers right on both sides."""
+    fitting = [found for base, other in drawn if (found := _fitting(lm, kind, base, other)) is not None]
+    if not fitting:
+        return []
+    right = are_right(lm, [q for _, questions in fitting for q in questions])
+    return [pair for (pair, _), base, other in zip(fitting, right[::2], right[1::2], strict=True) if base and other]
+
+
+def _fitting(lm: LoadedModel, kind: str, base: Draft, other: Draft) -> tuple[PromptPair, list[Question]] | None:
+    try:
+        questions = [question_of(lm, base), question_of(lm, other)]
+    except UserError:  # a word that this model does not know
+        return None
+    first, second = questions
+    at = _differ_at(lm, first.answer, second.answer, kind == "same result")
+    if len(first.ids) != len(second.ids) or first.ids == second.ids or at is None:
+        return None
+    filled = [len([t for t in q.answer if lm.token(t).strip()]) for q in questions]
+    single = filled == [1, 1]
+    if kind == "facts" and not single:
+        return None
+    common = first.answer[:at]
+    texts = [draft.text + (f" {lm.decode(common).strip()}".rstrip() if common else "") for draft in (base, other)]
+    how = "single token" if single else "first token" if kind == "same result" else "first token that differs"
+    groups = [*_groups(lm, base, len(first.ids)), *[OTHERS] * len(common)]
+    groups[-1] = LAST
+    pair = PromptPair(
+        base=texts[0],
+        alternative=texts[1],
+        base_ids=(*first.ids, *common),
+        alternative_ids=(*second.ids, *common),
+        base_result=first.answer[at],
+        alternative_result=second.answer[at],
+        groups=tuple(groups),
+        read_at=how,
+    )
+    return pair, questions
+
+
+def question_of(lm: LoadedModel, draft: Draft) -> Question:
+    """A draft as tokens, with those of its right answer.
+
+    Raises:
+        UserError: for a word that the model does not know, or too long a text.
+    """
+    ids = lm.encode(draft.text)
+    together = lm.encode(f"{draft.text} {draft.answer}", BOTH)
+    answer = together[len(ids) :] if together[: len(ids)] == ids else lm.encode_answer(draft.answer)
+    return Question(ids, answer, [None] * len(answer))
+
+
+def _differ_at(lm: LoadedModel, first: list[int], second: list[int], same: bool) -> int | None:
+    """Where two answers are read: the first difference, or the first token that is not blank; None: nowhere."""
+    if (first == second) != same:
+        return None
+    for at, (a, b) in enumerate(zip(first, second, strict=False)):
+        if a != b or (same and lm.token(a).strip()):
+            return at
+    return None
+
+
+def _groups(lm: LoadedModel, draft: Draft, n_tokens: int) -> list[str]:
+    """The group of each token, by the characters that it covers; tokenizers that do not tell give `others`."""
+    if not lm.tokenizer.is_fast:
+        return [OTHERS] * n_tokens
+    offsets = lm.tokenizer(draft.text, return_offsets_mapping=True)["offset_mapping"]
+    groups = []
+    for begin, end in offsets:
+        filled = begin + len(draft.text[begin:end]) - len(draft.text[begin:end].lstrip())
+        names = [name for start, stop, name in draft.spans if filled < stop and end > start]
+        groups.append(names[0] if names else OTHERS)
+    return groups

@@ -1,0 +1,121 @@
+"""How much does a copied value move the model from one result to another?
+
+CMA §2 (arXiv 2305.15054). With P in the base run, P* in the same run with one value copied from the
+alternative run, r and r' the results of base and alternative:
+`IE = 1/2 [(P(r) - P*(r)) / P*(r) + (P*(r') - P(r')) / P(r')]`, and with one result
+`(P(r) - P*(r)) / P*(r)`. The total effect has the alternative run itself for P*.
+
+Effects are ratios: where the base run gives r' next to nothing, a small change is a huge effect.
+So averages over pairs are led by the pairs of which the model is surest.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import pandas as pd
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+#: How effects of several pairs become one number: the mean IE, or the geometric mean of IE + 1, less 1.
+Average = Literal["mean", "geometric mean"]
+
+
+AVERAGES: tuple[Average, ...] = get_args(Average)
+
+
+@dataclass(frozen=True)
+class PatchEffects:
+    """One pair of prompts, with one value copied at a time.
+
+    Everything is computed in float64 from logits, in logarithms, so a probability too small to
+    be written does not become a division by zero. Only a logit of minus infinity does: the effect
+    is then infinite, or no number where both runs have it. Effects above 3e38 are infinite too,
+    while their logarithm is not. `IE > -1` always, because `2 (IE + 1)` is the sum of the positive
+    ratios P(r) / P*(r) and P*(r') / P(r'); so log(IE + 1) always exists.
+
+    Attributes:
+        base_result: the token id r.
+        alternative_result: the token id r'.
+        clean: log p of r and r' (columns) in the base and the alternative run (rows).
+        patched: log p of r and r' in the base run with a value copied.
+        prediction: likeliest token with a value copied.
+        base_prediction: likeliest token of the base run.
+        alternative_prediction: likeliest token of the alternative run.
+        effect: IE.
+        log_effect: log(IE + 1), in nats.
+    """
+
+    base_result: int
+    alternative_result: int
+    clean: Float[Tensor, "run result"]
+    patched: Float[Tensor, "*place result"]
+    prediction: Int[Tensor, "*place"]
+    base_prediction: int
+    alternative_prediction: int
+    effect: Float[Tensor, "*place"]
+    log_effect: Float[Tensor, "*place"]
+
+    @property
+    def total_effect(self) -> float:
+        """The effect of the whole alternative run."""
+        return float(effect(self.clean.double(), self.clean[1].double(), self._one_result)[0])
+
+    @property
+    def wanted(self) -> Bool[Tensor, "*place"]:
+        """Whether the prediction changes to the alternative's result."""
+        return (self.prediction != self.base_prediction) & (self.prediction == self.alternative_result)
+
+    @property
+    def unwanted(self) -> Bool[Tensor, "*place"]:
+        """Whether the prediction changes to something else."""
+        return (self.prediction != self.base_prediction) & (self.prediction != self.alternative_result)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a place: effect, log_effect, probabilities of both results in the three runs, what changed."""
+        clean = self.clean.exp()
+        return pd.DataFrame(
+            {
+                "effect": self.effect.flatten().numpy(),
+                "log_effect": self.log_effect.flatten().numpy(),
+                "base_result": self.base_result,
+                "base_in_base": float(clean[0, 0]),
+                "base_in_alternative": float(clean[1, 0]),
+                "base_patched": self.patched[..., 0].exp().flatten().numpy(),
+                "alternative_result": self.alternative_result,
+                "alternative_in_base": float(clean[0, 1]),
+                "alternative_in_alternative": float(clean[1, 1]),
+                "alternative_patched": self.patched[..., 1].exp().flatten().numpy(),
+                "prediction": self.prediction.flatten().numpy(),
+                "wanted": self.wanted.flatten().numpy(),
+                "unwanted": self.unwanted.flatten().numpy(),
+            }
+        )
+
+    @property
+    def _one_result(self) -> bool:
+        return self.base_result == self.alternative_result
+
+
+def averaged(log_effect: Float[Tensor, "pair *place"], average: Average) -> Float[Tensor, "*place"]:
+    """One effect for several pairs, from their log(IE + 1), in float64."""
+    log = log_effect.double()
+    return torch.expm1(log).mean(0) if average == "mean" else torch.expm1(log.mean(0))
+
+
+def effect(
+    clean: Float[Tensor, "run result"], patched: Float[Tensor, "*place result"], one_result: bool
+) -> tuple[Float[Tensor, "*place"], Float[Tensor, "*place"]]:
+    """IE and log(IE + 1) from log-probabilities.
+
+    Args:
+        clean: log p of r and r' (columns) in the base run (first row).
+        patched: the same with a value copied.
+        one_result: whether r is r'.
+    """
+    fall = clean[0, 0] - patched[..., 0]  # log of P(r) / P*(r)
+    if one_result:
+        return torch.expm1(fall), fall
+    rise = patched[..., 1] - clean[0, 1]  # log of P*(r') / P(r')
+    return (torch.expm1(fall) + torch.expm1(rise)) / 2, torch.logaddexp(fall, rise) - math.log(2)

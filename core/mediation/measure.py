@@ -1,0 +1,233 @@
+"""Where does information flow? Copy one value of another prompt's run into this one and see what changes.
+
+Causal mediation (CMA, arXiv 2305.15054). A large effect says that what the value holds differs
+between the two prompts and reaches the result; not that it was computed there. A copied value is set
+into a run that it does not belong to, and modules that can stand in for each other show small effects
+one at a time.
+
+What do both results' probabilities become, with one value copied at a time, for many pairs at once?
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from core.errors import UserError
+from core.forward.patching import PairRuns, Place, Site, each_patched, pairs_at_once
+from core.mediation.effect import PatchEffects, effect
+from core.mediation.pairs import PromptPair, check_differ, typed_pair
+from core.model.load import LoadedModel
+from core.progress import Progress, Stopped, silent
+
+
+@torch.no_grad()
+def measure(
+    lm: LoadedModel,
+    pairs: Sequence[PromptPair],
+    places_of: Callable[[int], list[Place]],
+    progress: Progress = silent,
+) -> list[PatchEffects | None]:
+    """Effects [place] of each pair; None where a stopped measurement did not come.
+
+    Args:
+        lm: the model; inside an `intervene` block the intervened one.
+        pairs: prompts and results.
+        places_of: from the number of tokens to the places, in order of layer.
+        progress: told after every batch; after `Stopped`, what is measured so far is returned.
+    """
+    lengths: dict[int, list[int]] = {}
+    for number, pair in enumerate(pairs):
+        lengths.setdefault(len(pair.base_ids), []).append(number)
+    places = {length: places_of(length) for length in lengths}
+    chunks = []
+    for length, members in lengths.items():
+        step = pairs_at_once(lm, length, len(places[length]))
+        chunks += [(length, members[i : i + step]) for i in range(0, len(members), step)]
+    random.Random(0).shuffle(chunks)  # so that what a Stop leaves is a fair part
+    total = sum(len(places[length]) * len(members) for length, members in chunks)
+    done = 0
+    out: list[PatchEffects | None] = [None] * len(pairs)
+    with suppress(Stopped):
+        for length, members in chunks:
+            found = _chunk(lm, [pairs[i] for i in members], places[length], lambda n, d=done: progress(d + n, total))  # type: ignore[misc]
+            done += len(places[length]) * len(members)
+            for number, effects in zip(members, found, strict=True):
+                out[number] = effects
+    return out
+
+
+def _chunk(
+    lm: LoadedModel, pairs: list[PromptPair], places: list[Place], told: Callable[[int], None]
+) -> list[PatchEffects]:
+    """Effects [place] of pairs with the same number of tokens."""
+    n_tokens = len(pairs[0].base_ids)
+    sites = tuple(dict.fromkeys(place.site for place in places))
+    runs = PairRuns(lm, [list(p.base_ids) for p in pairs], [list(p.alternative_ids) for p in pairs], sites)
+    clean = torch.log_softmax(runs.logits.double(), -1)  # (pair, run, vocab)
+    best = clean.argmax(-1).tolist()
+    given = [(p.base_result, p.alternative_result) for p in pairs]
+    results = [[b if g is None else g for g, b in zip(*both, strict=True)] for both in zip(given, best, strict=True)]
+    asked = torch.tensor(results, device=clean.device)  # (pair, result)
+    clean = clean.gather(-1, asked[:, None].expand(-1, 2, -1)).cpu()  # (pair, run, result)
+    rows = [(pair, place) for place in places for pair in range(len(pairs))]
+    which = torch.tensor([pair for pair, _ in rows], device=asked.device)
+    patched, prediction = [], []
+    for start, logits in each_patched(lm, runs, rows, n_tokens):
+        log_p = torch.log_softmax(logits.double(), -1)
+        patched.append(log_p.gather(-1, asked[which[start : start + len(logits)]]).cpu())
+        prediction.append(logits.argmax(-1).cpu())
+        told(start + len(logits))
+    all_patched = torch.cat(patched).view(len(places), len(pairs), 2)
+    all_predictions = torch.cat(prediction).view(len(places), len(pairs))
+    return [
+        _effects(results[i], best[i], clean[i], all_patched[:, i], all_predictions[:, i]) for i in range(len(pairs))
+    ]
+
+
+def _effects(results: list[int], best: list[int], clean: Tensor, patched: Tensor, prediction: Tensor) -> PatchEffects:
+    ratio, log_ratio = effect(clean, patched, results[0] == results[1])
+    return PatchEffects(
+        base_result=results[0],
+        alternative_result=results[1],
+        clean=clean.float(),
+        patched=patched.float(),
+        prediction=prediction,
+        base_prediction=best[0],
+        alternative_prediction=best[1],
+        effect=ratio.float(),
+        log_effect=log_ratio.float(),
+    )
+
+
+#: Sites with one value at each layer and position.
+LAYER_SITES: tuple[Site, ...] = ("ffn", "attention", "residual")
+
+
+@dataclass(frozen=True)
+class IndirectEffects(PatchEffects):
+    """Effects of one site at each layer and position [layer, pos].
+
+    Attributes:
+        site: ffn, attention or residual.
+        tokens: the base prompt's tokens as text.
+        alternative_tokens: the alternative's.
+    """
+
+    site: Site
+    tokens: list[str]
+    alternative_tokens: list[str]
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a layer and position, with P and P* of both results."""
+        n_layers, n_pos = self.effect.shape
+        index = pd.MultiIndex.from_product([range(n_layers), range(n_pos)], names=["layer", "position"])
+        frame = pd.DataFrame({"token": self.tokens * n_layers}, index=index).reset_index()
+        return frame.join(super().to_frame())
+
+
+@dataclass(frozen=True)
+class Mediation:
+    """Effects of many pairs.
+
+    Attributes:
+        pairs: the pairs that were measured (before a Stop, if there was one).
+        asked: how many there were to measure.
+        effects: for each site, the effects of each pair.
+    """
+
+    pairs: list[PromptPair]
+    asked: int
+    effects: dict[Site, list[IndirectEffects]]
+
+
+def mediate(
+    lm: LoadedModel,
+    pairs: Sequence[PromptPair],
+    sites: Sequence[Site] = ("ffn", "attention"),
+    progress: Progress = silent,
+) -> Mediation:
+    """Copies every layer's and position's value, one at a time, for every pair.
+
+    Args:
+        lm: the model.
+        pairs: from `draw_pairs` or `typed_pair`.
+        sites: of ffn, attention and residual.
+        progress: told after every batch; after `Stopped`, the pairs measured so far are returned.
+
+    Raises:
+        UserError: for no pairs, two prompts that are the same, or another site.
+        Stopped: when no pair was measured yet.
+    """
+    if not pairs:
+        raise UserError("There is no pair of prompts to measure.")
+    if unknown := [s for s in sites if s not in LAYER_SITES]:
+        raise UserError(f"Site {unknown[0]!r} does not exist here: use one of {', '.join(LAYER_SITES)}.")
+
+    check_differ(pairs)
+
+    def places(n_tokens: int) -> list[Place]:
+        return [Place(s, layer, pos) for layer in range(lm.n_layers) for s in sites for pos in range(n_tokens)]
+
+    found = measure(lm, pairs, places, progress)
+    done = [(pair, effects) for pair, effects in zip(pairs, found, strict=True) if effects is not None]
+    if not done:
+        raise Stopped
+    out = {
+        site: [_of_site(lm, pair, effects, site, number, len(sites)) for pair, effects in done]
+        for number, site in enumerate(sites)
+    }
+    return Mediation([pair for pair, _ in done], len(pairs), out)
+
+
+def _of_site(
+    lm: LoadedModel, pair: PromptPair, found: PatchEffects, site: Site, number: int, n_sites: int
+) -> IndirectEffects:
+    def part(flat: Tensor) -> Tensor:
+        shape = (lm.n_layers, n_sites, len(pair.base_ids))
+        return flat.unflatten(0, shape)[:, number].contiguous()
+
+    return IndirectEffects(
+        **_reshaped(found, part),
+        site=site,
+        tokens=[lm.token(i) for i in pair.base_ids],
+        alternative_tokens=[lm.token(i) for i in pair.alternative_ids],
+    )
+
+
+def _reshaped(found: PatchEffects, part: Callable[[Tensor], Tensor]) -> dict:
+    by_place = ("patched", "prediction", "effect", "log_effect")
+    return {name: part(value) if name in by_place else value for name, value in vars(found).items()}
+
+
+def indirect_effects(
+    lm: LoadedModel,
+    base: str,
+    alternative: str,
+    site: Site = "ffn",
+    base_result: int | str | None = None,
+    alternative_result: int | str | None = None,
+    progress: Progress = silent,
+) -> IndirectEffects:
+    """Indirect effect of each layer and position of one pair of prompts.
+
+    Args:
+        lm: the model.
+        base: the prompt whose run is changed.
+        alternative: the prompt that values are copied from; as many tokens as the base.
+        site: ffn or attention (what they add to the residual stream), or residual (the whole
+            stream after the layer).
+        base_result: r, a token id or the text of one token; None: the base run's own prediction.
+        alternative_result: r', likewise for the alternative run.
+        progress: told after every batch.
+
+    Raises:
+        UserError: for prompts or results that the model cannot take, prompts that are the same or have
+            different numbers of tokens, or another site.
+    """
+    pair = typed_pair(lm, base, alternative, base_result, alternative_result)
+    return mediate(lm, [pair], [site], progress).effects[site][0]

@@ -1,0 +1,102 @@
+"""Which two prompts, and which result of each? A pair for causal mediation, typed by a person."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.errors import UserError
+from core.model.load import LoadedModel
+
+
+@dataclass(frozen=True)
+class PromptPair:
+    """Two prompts of the same number of tokens.
+
+    Attributes:
+        base: the prompt whose run is changed, with the common beginning of the answers.
+        alternative: the prompt that values are copied from.
+        base_ids: its tokens.
+        alternative_ids: the tokens of the alternative.
+        base_result: token id r; None: what the model predicts.
+        alternative_result: token id r'.
+        groups: the position group of each token of the base prompt.
+        read_at: how the results were chosen: "single token", "first token that differs",
+            "first token" (one result of several tokens), "given" or "prediction".
+    """
+
+    base: str
+    alternative: str
+    base_ids: tuple[int, ...]
+    alternative_ids: tuple[int, ...]
+    base_result: int | None
+    alternative_result: int | None
+    groups: tuple[str, ...]
+    read_at: str
+
+
+def check_differ(pairs: Sequence[PromptPair]) -> None:
+    """Raises `UserError` for two prompts that are the same tokens: then no copied value can change anything."""
+    for pair in pairs:
+        _check_differ(pair.base_ids, pair.alternative_ids, pair.base)
+
+
+def _check_differ(base: Sequence[int], alternative: Sequence[int], text: str) -> None:
+    if list(base) == list(alternative):
+        raise UserError(
+            f"Both prompts are the same for the model ({text.strip()!r}), so nothing differs that could be copied. "
+            "Change a number or a word in one of them."
+        )
+
+
+def typed_pair(
+    lm: LoadedModel,
+    base: str,
+    alternative: str,
+    base_result: int | str | None = None,
+    alternative_result: int | str | None = None,
+) -> PromptPair:
+    """A pair of a person's own prompts; every position is a group of its own.
+
+    Args:
+        lm: the model.
+        base: the prompt whose run is changed.
+        alternative: the prompt that values are copied from.
+        base_result: r as a token id, or as the text of one token; None: the prediction.
+        alternative_result: r', likewise.
+
+    Raises:
+        UserError: for prompts or results that the model cannot take, or prompts that are the
+            same or have different numbers of tokens.
+    """
+    ids = lm.encode(base), lm.encode(alternative)
+    if len(ids[0]) != len(ids[1]):
+        told = " and ".join(f"{len(x)} ({' '.join(lm.token(i).strip() or '␣' for i in x)})" for x in ids)
+        raise UserError(
+            f"Both prompts need the same number of tokens; these have {told}. Write them so that word stands for word."
+        )
+    _check_differ(*ids, base)
+    results = _result(lm, base, base_result), _result(lm, alternative, alternative_result)
+    names = [_both(lm.token(a), lm.token(b)) for a, b in zip(*ids, strict=True)]
+    groups = tuple(f"{number} {name}" for number, name in enumerate(names))
+    how = "prediction" if base_result is None and alternative_result is None else "given"
+    return PromptPair(base, alternative, tuple(ids[0]), tuple(ids[1]), results[0], results[1], groups, how)
+
+
+def _both(first: str, second: str) -> str:
+    return first if first == second else f"{first}→{second}"
+
+
+def _result(lm: LoadedModel, prompt: str, result: int | str | None) -> int | None:
+    if result is None:
+        return None
+    if isinstance(result, str):
+        ids = lm.encode(prompt)
+        together = lm.encode(f"{prompt} {result}" if result.strip() else "", "The prompt and its result have")
+        tokens = together[len(ids) :] if together[: len(ids)] == ids else lm.encode_answer(result)
+        if len(tokens) != 1:
+            raise UserError(
+                f"{result!r} is {len(tokens)} tokens. Give a result of one token, or put its beginning into the prompt."
+            )
+        return tokens[0]
+    if not 0 <= result < lm.n_vocab:
+        raise UserError(f"Token id {result} lies outside this model's vocabulary, 0 to {lm.n_vocab - 1}.")
+    return result

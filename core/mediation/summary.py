@@ -1,0 +1,174 @@
+"""What do many pairs say together? Averages by layer and position group, and where the effect sits.
+
+Position groups as in CMA: operands, operator, last, others. A cell of their figures is the mean IE
+over pairs (and over a group's positions). IE has a heavy tail, so the geometric mean of IE + 1 is
+there too. Sums add log(IE + 1) over such cells; a cell below zero (what is copied makes the base's
+result likelier) counts as zero, so that shares stay shares (*choice*; the authors' notebook
+raises every cell to at least 0.1 before it sums).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from core.forward.patching import Site
+from core.mediation.effect import Average, PatchEffects
+from core.mediation.measure import Mediation
+from core.mediation.templates import FIRST, GROUPS, LAST, SECOND, THIRD
+
+OPERANDS = (FIRST, SECOND, THIRD)
+
+
+def by_position(found: Mediation, site: Site) -> pd.DataFrame:
+    """One row a pair, layer and position: the columns of `IndirectEffects.to_frame`, pair, prompts, group."""
+    frames = []
+    for number, (pair, effects) in enumerate(zip(found.pairs, found.effects[site], strict=True)):
+        n_layers, n_pos = effects.effect.shape
+        where = pd.DataFrame(
+            {
+                "pair": number,
+                "base": pair.base,
+                "alternative": pair.alternative,
+                "layer": np.repeat(np.arange(n_layers), n_pos),
+                "position": np.tile(np.arange(n_pos), n_layers),
+                "token": effects.tokens * n_layers,
+                "alternative_token": effects.alternative_tokens * n_layers,
+                "group": list(pair.groups) * n_layers,
+            }
+        )
+        frames.append(where.join(PatchEffects.to_frame(effects)))
+    return pd.concat(frames, ignore_index=True)
+
+
+def cells(found: Mediation) -> pd.DataFrame:
+    """One row a site, layer and position group, in the order in which groups are shown.
+
+    Columns: site, layer, group, mean (IE over pairs and positions), geometric mean, wanted and
+    unwanted (shares of prediction changes), values (how many were averaged).
+    """
+    parts = []
+    for site in found.effects:
+        frame = by_position(found, site)
+        log = frame["log_effect"].astype(float)
+        frame = frame.assign(
+            mean=np.expm1(log), log=log, wanted=frame["wanted"] * 1.0, unwanted=frame["unwanted"] * 1.0
+        )
+        grouped = frame.groupby(["layer", "group"], sort=False)
+        part = grouped[["mean", "wanted", "unwanted"]].mean()
+        part["geometric mean"], part["values"] = np.expm1(grouped["log"].mean()), grouped.size()
+        parts.append(part.reset_index().assign(site=site))
+    out = pd.concat(parts, ignore_index=True)
+    order = {group: number for number, group in enumerate(ordered(out["group"].unique().tolist()))}
+    out = out.sort_values(["site", "layer", "group"], key=lambda c: c.map(order) if c.name == "group" else c)
+    return out[["site", "layer", "group", "mean", "geometric mean", "wanted", "unwanted", "values"]].reset_index(
+        drop=True
+    )
+
+
+def ordered(groups: Sequence[str]) -> list[str]:
+    """Position groups in the order in which they are shown; those of typed prompts as they come."""
+    known = [g for g in GROUPS if g in groups]
+    return known + [g for g in groups if g not in known]
+
+
+def weight(effect: pd.Series) -> pd.Series:
+    """log(IE + 1) of cells, at least 0: what sums add."""
+    return np.log1p(effect.clip(lower=0.0))
+
+
+def is_late(layer: pd.Series, n_layers: int) -> pd.Series:
+    """Whether layers are of the second half, layer >= L/2."""
+    return layer >= n_layers / 2
+
+
+def relative_importance(table: pd.DataFrame, n_layers: int, site: Site = "ffn", average: Average = "mean") -> float:
+    """Share of the late modules at the last position in the sum of log(IE + 1) over all cells of a site.
+
+    Args:
+        table: from `cells`.
+        n_layers: of the model.
+        site: CMA gives it for the FFNs.
+        average: which column of the table.
+
+    Returns:
+        A share; not a number where there is no effect at all.
+    """
+    mine = table[table["site"] == site]
+    weights = weight(mine[average])
+    chosen = weights[is_late(mine["layer"], n_layers) & _is_last(mine)].sum()
+    return _share(float(chosen), float(weights.sum()))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Where the FFNs' effect sits in the first and the second half of the layers (shares of log(IE + 1)).
+
+    Attributes:
+        early_operands: of the first half's sum, the share at operand positions.
+        early_last: the share at the last position.
+        late_operands: of the second half's sum.
+        late_last: likewise.
+        peak_operands: the layer with the largest weight at operands.
+        peak_last: the layer with the largest weight at the last position.
+    """
+
+    early_operands: float
+    early_last: float
+    late_operands: float
+    late_last: float
+    peak_operands: int
+    peak_last: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether operands outweigh the last position in early FFNs, and the last position operands in late ones."""
+        return self.early_operands > self.early_last and self.late_last > self.late_operands
+
+
+def finding(
+    table: pd.DataFrame,
+    n_layers: int,
+    site: Site = "ffn",
+    average: Average = "mean",
+    groups: Sequence[str] = OPERANDS,
+) -> Finding | None:
+    """CMA's finding on one site's cells; None where no position is of these groups.
+
+    Args:
+        table: from `cells`.
+        n_layers: of the model.
+        site: whose cells.
+        average: which column of the table.
+        groups: the position groups that hold what is asked about.
+    """
+    mine = table[table["site"] == site]
+    mine = mine.assign(weight=weight(mine[average]), late=is_late(mine["layer"], n_layers))
+    asked, last = mine["group"].isin(groups), _is_last(mine)
+    if not asked.any():
+        return None
+    shares = []
+    for late in (False, True):
+        half = mine["late"] == late
+        total = float(mine.loc[half, "weight"].sum())
+        shares += [_share(float(mine.loc[half & where, "weight"].sum()), total) for where in (asked, last)]
+    peaks = [int(mine[where].groupby("layer")["weight"].sum().idxmax()) for where in (asked, last)]
+    return Finding(
+        early_operands=shares[0],
+        early_last=shares[1],
+        late_operands=shares[2],
+        late_last=shares[3],
+        peak_operands=peaks[0],
+        peak_last=peaks[1],
+    )
+
+
+def _is_last(table: pd.DataFrame) -> pd.Series:
+    groups = table["group"]
+    return groups == (LAST if (groups == LAST).any() else groups.iloc[-1])
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole > 0 else math.nan

@@ -1,0 +1,133 @@
+"""Which single heads and neurons carry what differs between two prompts? At the last position.
+
+The same indirect effect as in `core.mediation.measure`, of one head's output or one neuron's coefficient.
+Single parts are small: where many work together, each shows little by itself.
+
+Which single neurons are worth copying? Those that CNA finds between the two prompts of a pair.
+
+The change of importance of the base's result between base and alternative run (CNA §4.2, one model
+with two inputs) orders them; causal mediation then says what each does when it is copied. Shallow
+neurons that only prepare what others read have no importance and are not found here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from core.errors import UserError
+from core.forward.patching import Place, Site
+from core.forward.record import record
+from core.hooks import check_neuron
+from core.mediation.effect import AVERAGES, Average, PatchEffects, averaged
+from core.mediation.measure import measure
+from core.mediation.pairs import PromptPair, check_differ
+from core.model.load import LoadedModel
+from core.neurons.compare import compare_runs
+from core.progress import Progress, Stopped, silent
+
+MOST_PAIRS = 20
+
+
+def important_neurons(
+    lm: LoadedModel, pairs: Sequence[PromptPair], k: int = 20, progress: Progress = silent
+) -> list[tuple[int, int]]:
+    """The k neurons (layer, neuron) with the largest change over the pairs, the largest first.
+
+    A neuron's changes are summed over the pairs (the first 20) in which it is among the top k.
+
+    Raises:
+        UserError: for no pairs, two prompts that are the same, or a k that is not between 1 and the number of neurons.
+    """
+    if not pairs:
+        raise UserError("Give at least one pair of prompts.")
+    check_differ(pairs)
+    total: dict[tuple[int, int], float] = {}
+    chosen = list(pairs)[:MOST_PAIRS]
+    for number, pair in enumerate(chosen):
+        runs = record(lm, list(pair.base_ids)), record(lm, list(pair.alternative_ids))
+        found = compare_runs((lm, lm), runs, pair.base_result, k)
+        for neuron, change in zip(found.pairs, found.change.tolist(), strict=True):
+            total[neuron] = total.get(neuron, 0.0) + change
+        progress(number + 1, len(chosen))
+    return sorted(total, key=lambda neuron: (-total[neuron], neuron))[:k]
+
+
+@dataclass(frozen=True)
+class UnitEffects:
+    """Effects of single heads or neurons at the last position, for many pairs.
+
+    Attributes:
+        site: head or neuron.
+        places: (layer, head or neuron) of each.
+        pairs: the pairs that were measured.
+        effects: of each pair [place].
+    """
+
+    site: Site
+    places: list[tuple[int, int]]
+    pairs: list[PromptPair]
+    effects: list[PatchEffects]
+
+    def averaged(self, average: Average) -> Float[Tensor, " place"]:
+        """Indirect effect over the pairs."""
+        return averaged(torch.stack([e.log_effect for e in self.effects]), average)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a place: layer, head or neuron, mean and geometric mean of IE, share of wanted and unwanted changes.
+
+        The columns are called like those of `core.mediation.summary.cells`.
+        """
+        where = pd.DataFrame(self.places, columns=["layer", self.site])
+        effects = {average: self.averaged(average).numpy() for average in AVERAGES}
+        changed = {
+            name: torch.stack([getattr(e, name) for e in self.effects]).double().mean(0).numpy()
+            for name in ("wanted", "unwanted")
+        }
+        return where.assign(**effects, **changed)
+
+
+def head_effects(lm: LoadedModel, pairs: Sequence[PromptPair], progress: Progress = silent) -> UnitEffects:
+    """Indirect effect of every head's output (the input slice of the output map) at the last position.
+
+    Raises:
+        UserError: for no pairs, or two prompts that are the same.
+        Stopped: when no pair was measured yet.
+    """
+    return _parts(lm, pairs, "head", [(n, head) for n in range(lm.n_layers) for head in range(lm.n_heads)], progress)
+
+
+def neuron_effects(
+    lm: LoadedModel, pairs: Sequence[PromptPair], neurons: Sequence[tuple[int, int]], progress: Progress = silent
+) -> UnitEffects:
+    """Indirect effect of single neurons' coefficients at the last position.
+
+    Args:
+        lm: the model.
+        pairs: prompts and results.
+        neurons: (layer, neuron), in any order; kept in order of layer.
+        progress: told after every batch.
+
+    Raises:
+        UserError: for no pairs or neurons, a neuron that does not exist, or two prompts that are the same.
+        Stopped: when no pair was measured yet.
+    """
+    for neuron in neurons:
+        check_neuron(lm, *neuron)
+    return _parts(lm, pairs, "neuron", sorted(set(neurons)), progress)
+
+
+def _parts(
+    lm: LoadedModel, pairs: Sequence[PromptPair], site: Site, where: list[tuple[int, int]], progress: Progress
+) -> UnitEffects:
+    if not pairs or not where:
+        raise UserError(f"Give at least one pair of prompts and one {site}.")
+    check_differ(pairs)
+    found = measure(lm, pairs, lambda n: [Place(site, layer, n - 1, i) for layer, i in where], progress)
+    done = [(pair, e) for pair, e in zip(pairs, found, strict=True) if e is not None]
+    if not done:
+        raise Stopped
+    return UnitEffects(site, where, [pair for pair, _ in done], [e for _, e in done])

@@ -1,0 +1,289 @@
+"""Load a model and ask it for logits: `lm = load_model("bundled")`.
+
+Only safetensors weights and only code of the transformers library are ever loaded.
+
+Torch's threads: one for a small model, all for a large one.
+"""
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers.utils import logging as transformers_logging
+
+from core.errors import UserError
+from core.model.architectures import Architecture, Modules, architecture_of
+from core.model.source import Source, locate
+
+Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
+
+
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.float16}
+
+
+transformers_logging.disable_progress_bar()
+
+
+@dataclass(eq=False)
+class LoadedModel:
+    """A model that is ready to be measured, with its tokenizer and its dimensions.
+
+    Attributes:
+        name: what was asked for: "bundled", a folder or a hub id.
+        fingerprint: hash of the configuration and weights files; names caches.
+        revision: the hub commit, or None.
+        precision: fp32, bf16, fp16 or int8.
+        model: the transformers model, in evaluation mode. Leave its weights alone.
+        tokenizer: the transformers tokenizer.
+        ends: ids of the tokens that end a text.
+        lock: held during every forward pass, so that sessions take turns.
+    """
+
+    name: str
+    fingerprint: str
+    revision: str | None
+    precision: str
+    model: Any
+    tokenizer: Any
+    architecture: Architecture
+    modules: Modules = field(init=False, repr=False)
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+
+    def __post_init__(self) -> None:
+        config = self.model.config
+        self.modules = Modules(self.model, self.architecture)
+        self.n_layers = len(self.modules.layers)
+        self.n_heads = int(config.num_attention_heads)
+        self.d_model = int(config.hidden_size)
+        self.d_head = self.modules.head_output(0).in_features // self.n_heads
+        self.n_neurons = int(self.modules.neuron_output(0).in_features)
+        self.n_vocab = int(self.modules.embedding.num_embeddings)
+        self.n_context = int(getattr(config, "max_position_embeddings", 2048))
+        self.device: torch.device = self.modules.embedding.weight.device
+        ends = getattr(self.model.generation_config, "eos_token_id", None)
+        ends = ends if isinstance(ends, list) else [ends]
+        self.ends = {int(i) for i in [*ends, self.tokenizer.eos_token_id] if i is not None}
+        self.dtype: torch.dtype = self.modules.embedding.weight.dtype
+
+    def encode(self, text: str, what: str = "The prompt has") -> list[int]:
+        """Turns text into token ids, with the model's own beginning-of-sequence token.
+
+        Args:
+            text: a prompt, or a prompt with what follows it.
+            what: names the text in the error of one that is too long, such as "The prompt and its answer have".
+
+        Raises:
+            UserError: for empty text, a word the model does not know, or too long a text.
+        """
+        if not text.strip():
+            raise UserError("The prompt is empty. Type something such as 3+5=")
+        encoded = self.tokenizer(text, return_offsets_mapping=self.tokenizer.is_fast)
+        ids = list(encoded["input_ids"])
+        unknown = self.tokenizer.unk_token_id
+        for position, token in enumerate(ids):
+            if token == unknown or token >= self.n_vocab:
+                piece = text
+                if self.tokenizer.is_fast:
+                    begin, end = encoded["offset_mapping"][position]
+                    piece = text[begin:end] or text
+                raise UserError(f"The model does not know {piece!r}. Leave it out or write it in another way.")
+        self.check_length(len(ids), what)
+        return ids
+
+    def check_length(self, n_tokens: int, what: str = "The prompt has") -> None:
+        """Raises `UserError` when so many tokens do not fit into the model's context.
+
+        Args:
+            n_tokens: how many there are.
+            what: begins the error: the text that is too long, with its verb.
+        """
+        if n_tokens > self.n_context:
+            short = "Shorten it" if what.endswith(" has") else "Shorten the prompt"
+            raise UserError(f"{what} {n_tokens} tokens; this model reads at most {self.n_context}. {short}.")
+
+    def encode_answer(self, text: str) -> list[int]:
+        """Turns the continuation of a prompt into token ids, without special tokens."""
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def decode(self, ids: list[int]) -> str:
+        """Turns token ids back into text."""
+        return str(self.tokenizer.decode(ids, clean_up_tokenization_spaces=False))
+
+    def token(self, token_id: int) -> str:
+        """Shows one token as text, with its leading space if it has one."""
+        piece = self.tokenizer.convert_ids_to_tokens(int(token_id))
+        if piece is None:  # some models have more rows than tokens
+            return f"<id {int(token_id)}>"
+        if piece.startswith("\u2581"):
+            return " " + piece[1:]
+        text = self.decode([int(token_id)])
+        return text if text and "\ufffd" not in text else str(piece)
+
+    def tensor(self, ids: list[int]) -> Tensor:
+        """Token ids as a batch of one on the model's device [1, pos], checked.
+
+        Raises:
+            UserError: for no ids, ids outside the vocabulary, or more than the context.
+        """
+        if len(ids) == 0:
+            raise UserError("There are no tokens to run. Type something such as 3+5=")
+        if not all(0 <= int(i) < self.n_vocab for i in ids):
+            raise UserError(f"A token id lies outside this model's vocabulary, 0 to {self.n_vocab - 1}.")
+        self.check_length(len(ids))
+        return torch.tensor([[int(i) for i in ids]], device=self.device)
+
+    @torch.no_grad()
+    def logits(self, ids: list[int]) -> Float[Tensor, "pos vocab"]:
+        """Next-token logits after every position, in float32 on the CPU.
+
+        With no `intervene` block around it there is no intervention.
+
+        Raises:
+            UserError: for ids the model cannot take, or when the device's memory is full.
+        """
+        batch = self.tensor(ids)
+        return self.run(batch)[0].float().cpu()
+
+    def run(self, batch: Tensor, **kwargs: Any) -> Tensor:
+        """One forward pass [batch, pos] -> logits [batch, pos, vocab] on the device, taking turns."""
+        with self.lock, full_memory_told():
+            return self.model(input_ids=batch, use_cache=False, **kwargs).logits
+
+
+class full_memory_told:  # noqa: N801 - reads as a clause at the place of use
+    """Turns a full GPU into a `UserError` that says what to do."""
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """Frees what the failed run held, and tells."""
+        if isinstance(error, torch.OutOfMemoryError):
+            torch.cuda.empty_cache()
+            raise UserError(
+                "The GPU's memory is full. Use fewer or shorter prompts, or load the model as int8."
+            ) from error
+        if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "allocate memory" in str(error)):
+            raise UserError("The computer's memory is full. Use fewer or shorter prompts.") from error
+
+
+def choose_device() -> torch.device:
+    """The first GPU, or the CPU where there is none."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def choose_precision(precision: str, device: torch.device) -> str:
+    """Resolves `auto`: fp16 on a GPU, fp32 on a CPU.
+
+    Raises:
+        UserError: for a name that is no precision.
+    """
+    if precision not in PRECISIONS:
+        raise UserError(f"Precision {precision!r} does not exist: use one of {', '.join(PRECISIONS)}.")
+    if precision != "auto":
+        return precision
+    return "fp16" if device.type == "cuda" else "fp32"
+
+
+def load_model(source: str | Path = "bundled", precision: str = "auto") -> LoadedModel:
+    """Loads a model onto the GPU, or onto the CPU where there is none.
+
+    The calling thread then computes with as many threads as suit this model's size (`core.model.load`).
+
+    Args:
+        source: "bundled", a local folder, or a hub id such as "huggyllama/llama-7b".
+        precision: auto (fp16 on a GPU, fp32 on a CPU), fp32, bf16, fp16, or int8
+            (bitsandbytes; also runs on a CPU, slowly).
+
+    Raises:
+        UserError: for a folder that is no model, weights that are no safetensors, an
+            unsupported architecture, a missing tokenizer, or too little memory.
+    """
+    device = choose_device()
+    chosen = choose_precision(precision, device)
+    where = locate(str(source))
+    where.check_memory(chosen, device)
+    where = where.fetched()
+    tokenizer = _load_tokenizer(where)
+    model = _load_weights(where, chosen, device)
+    lm = LoadedModel(
+        name=str(source),
+        fingerprint=where.fingerprint(),
+        revision=where.revision,
+        precision=chosen,
+        model=model,
+        tokenizer=tokenizer,
+        architecture=architecture_of(where.model_type),
+    )
+    use_threads(threads_for(lm))
+    return lm
+
+
+def _load_tokenizer(where: Source) -> Any:
+    try:
+        return AutoTokenizer.from_pretrained(str(where.folder), trust_remote_code=False)
+    except Exception as error:  # whatever a tokenizer's files can do wrong
+        raise UserError(
+            f"{where.name} has no tokenizer that can be read ({_first_line(error)}). "
+            "Put tokenizer.json and tokenizer_config.json of the model into its folder."
+        ) from error
+
+
+def _load_weights(where: Source, precision: str, device: torch.device) -> Any:
+    quantize = BitsAndBytesConfig(load_in_8bit=True) if precision == "int8" else None
+    try:
+        with full_memory_told():
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                str(where.folder),
+                dtype=_DTYPES[precision],
+                quantization_config=quantize,
+                device_map={"": device},
+                attn_implementation="eager",
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"The weights of {where.name} cannot be loaded: {_first_line(error)}") from error
+    model, report = loaded
+    if report["missing_keys"] or report["mismatched_keys"]:
+        some = ", ".join(str(key) for key in [*report["missing_keys"], *report["mismatched_keys"]][:3])
+        raise UserError(f"The weights of {where.name} do not fit its config.json (for example {some}).")
+    return model.eval().requires_grad_(False)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+#: Parameters below which a matrix product ends sooner than the threads are gathered for it.
+SMALL = 20_000_000
+
+
+#: What torch found at its start: the machine's cores, or OMP_NUM_THREADS.
+ALL = torch.get_num_threads()
+
+
+def threads_for(lm: LoadedModel) -> int:
+    """How many threads a model computes with; a model on a GPU leaves the CPU's threads as they were."""
+    small = sum(parameter.numel() for parameter in lm.model.parameters()) < SMALL
+    return 1 if small and lm.device.type == "cpu" else ALL
+
+
+def use_threads(count: int) -> None:
+    """Sets the calling thread's number, and that of threads which have not computed yet.
+
+    Every thread has a number of its own once it has computed, so each thread that works for a model asks for it.
+    """
+    if torch.get_num_threads() != count:
+        torch.set_num_threads(count)

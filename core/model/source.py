@@ -1,0 +1,242 @@
+"""Where is a model, is it safe to load, and will it fit? Asked before any weight is read."""
+
+import hashlib
+import json
+import os
+import struct
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from huggingface_hub import HfApi, get_safetensors_metadata, hf_hub_download, snapshot_download
+
+from core.errors import UserError
+from core.model.architectures import architecture_of
+from core.writing import typed_path
+
+BUNDLED = Path(__file__).resolve().parents[2] / "bundled"
+
+
+_BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "int8": 2.0}
+
+
+_FILES = ["*.json", "*.safetensors", "*.model", "*.txt"]
+
+
+_INDEX, _SINGLE = "model.safetensors.index.json", "model.safetensors"
+
+
+_PICKLES = (".bin", ".pt", ".pth")
+
+
+_WHOLE_FILE = 256 * 2**20
+
+
+_HEADROOM = 1.1
+
+
+Shapes = tuple[tuple[str, tuple[int, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model that was found: its configuration and the shapes of its weights.
+
+    `folder` is None for a hub model that is not downloaded yet.
+    """
+
+    name: str
+    config: dict[str, Any]
+    shapes: Shapes
+    folder: Path | None
+    revision: str | None = None
+
+    @property
+    def model_type(self) -> str | None:
+        """The configuration's `model_type`."""
+        return self.config.get("model_type")
+
+    def memory(self, precision: str) -> int:
+        """Bytes that the weights take once loaded; int8 halves the layers' matrices."""
+        layers = architecture_of(self.model_type).layers + "."
+        total = 0.0
+        for name, shape in self.shapes:
+            count = 1
+            for size in shape:
+                count *= size
+            quantised = precision == "int8" and len(shape) == 2 and layers in name
+            total += count * (1.0 if quantised else _BYTES[precision])
+        return int(total)
+
+    def check_memory(self, precision: str, device: torch.device) -> None:
+        """Raises `UserError` when the weights, and a tenth more to run, do not fit."""
+        need, free = self.memory(precision) * _HEADROOM, free_memory(device)
+        if need > free:
+            smaller = " To go on," if precision == "int8" else " Load it in a smaller precision (int8 is the least), or"
+            raise UserError(
+                f"{self.name} needs about {need / 2**30:.1f} GB as {precision}, and {free / 2**30:.1f} GB are free on "
+                f"this {'GPU' if device.type == 'cuda' else 'computer'}.{smaller} close other programs or choose a "
+                "smaller model."
+            )
+
+    def fetched(self) -> "Source":
+        """The same with its files on this computer: downloads a hub model, safetensors only.
+
+        Raises:
+            UserError: when the download fails.
+        """
+        if self.folder is not None:
+            return self
+        try:
+            folder = Path(snapshot_download(self.name, revision=self.revision, allow_patterns=_FILES))
+        except Exception as error:  # hub, network and disk fail in many types of their own
+            raise _not_had(self.name, error) from error
+        return replace(read_folder(self.name, folder), revision=self.revision)
+
+    def fingerprint(self) -> str:
+        """Hash of the configuration and weights of a model that is on this computer.
+
+        Files over 256 MB count with their size, header and 64 evenly spaced blocks of
+        64 KB, so that a model of many GB is named within a second.
+        """
+        assert self.folder is not None
+        digest = hashlib.sha256(json.dumps(self.config, sort_keys=True).encode())
+        for file in weight_files(self.folder):
+            size = file.stat().st_size
+            digest.update(f"{file.name} {size}".encode())
+            with file.open("rb") as stream:
+                if size <= _WHOLE_FILE:
+                    digest.update(stream.read())
+                    continue
+                for block in range(64):
+                    stream.seek(block * (size // 64))
+                    digest.update(stream.read(2**16))
+        return digest.hexdigest()[:16]
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that a model may still take on the device."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)
+
+
+def is_local(source: str) -> bool:
+    """Whether a source is "bundled" or a path, and not a hub id."""
+    looks_like_path = source.startswith((".", "/", "~")) or source.count("/") > 1 or "\\" in source
+    return source == "bundled" or looks_like_path or os.path.exists(source)
+
+
+def locate(source: str) -> Source:
+    """Finds "bundled", a folder or a hub id and reads what it is; of a hub model only descriptions are downloaded.
+
+    Raises:
+        UserError: says what is missing, or that the architecture is not supported.
+    """
+    if not source.strip():
+        raise UserError('No model is named. Use "bundled", a folder, or a hub id such as huggyllama/llama-7b.')
+    if source == "bundled":
+        found = read_folder("bundled", BUNDLED)
+    elif is_local(source):
+        found = read_folder(source, typed_path(source, "the folder of a model"))
+    else:
+        found = _look_up(source)
+    architecture_of(found.model_type)
+    if found.config.get("quantization_config"):
+        raise UserError(
+            f"{source} is stored in a quantised format. Choose the original model and load it as int8 instead."
+        )
+    return found
+
+
+def _look_up(hub_id: str) -> Source:
+    try:
+        info = HfApi().model_info(hub_id)
+        names = [file.rfilename for file in info.siblings or []]
+        if not any(name.endswith(".safetensors") for name in names):
+            raise _no_weights(hub_id, names)
+        config = json.loads(Path(hf_hub_download(hub_id, "config.json", revision=info.sha)).read_text(encoding="utf-8"))
+        headers = get_safetensors_metadata(hub_id, revision=info.sha).files_metadata.values()
+        shapes = tuple((n, tuple(t.shape)) for header in headers for n, t in header.tensors.items())
+    except UserError:
+        raise
+    except Exception as error:  # hub, network and disk fail in many types of their own
+        raise _not_had(hub_id, error) from error
+    return Source(hub_id, config, shapes, None, info.sha)
+
+
+def _not_had(hub_id: str, error: Exception) -> UserError:
+    kind = type(error).__name__
+    if kind == "GatedRepoError":
+        return UserError(f"{hub_id} is gated: accept its terms on its hub page, then log in with `hf auth login`.")
+    if isinstance(error, OSError) and error.errno == 28:
+        return UserError(f"The disk is full, so {hub_id} could not be downloaded. Free some space and try again.")
+    return UserError(
+        f"There is no folder {hub_id!r} here, and it could not be had from the Hugging Face hub ({kind}). "
+        "Check the name and the network."
+    )
+
+
+def _no_weights(name: str, files: list[str]) -> UserError:
+    pickled = [file for file in files if file.endswith(_PICKLES)]
+    if pickled:
+        return UserError(
+            f"{name} has its weights as a pickle ({pickled[0]}), which can run any code when it is opened, so it is "
+            "refused. Convert it to safetensors first (model.save_pretrained does)."
+        )
+    return UserError(f"{name} has no weights: there is no .safetensors file beside config.json.")
+
+
+def read_folder(name: str, folder: Path) -> Source:
+    """Reads the configuration and the headers of the weights in a folder.
+
+    Raises:
+        UserError: for a folder that is no model, or weights that are no safetensors.
+    """
+    if not os.path.isdir(folder):  # also of a name that is too long to ask for
+        raise UserError(f"The folder {name} does not exist.")
+    config_file = folder / "config.json"
+    if not config_file.is_file():
+        raise UserError(f"{name} is no model: it has no config.json. Choose a folder that save_pretrained wrote.")
+    try:
+        config = json.loads(config_file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"config.json of {name} is no JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise UserError(f"config.json of {name} holds no settings.")
+    shapes = tuple(shape for file in weight_files(folder) for shape in _header(file))
+    if not shapes:
+        raise _no_weights(name, [file.name for file in folder.iterdir()])
+    return Source(name, config, shapes, folder)
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files that make up a model: those of the index, the single one, or all there are.
+
+    Raises:
+        UserError: when a file that the index names is missing.
+    """
+    index = folder / _INDEX
+    if index.is_file():
+        try:
+            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise UserError(f"{_INDEX} of {folder.name} cannot be read: {error}") from error
+        if missing := [name for name in names if not (folder / name).is_file()]:
+            raise UserError(f"{folder.name} is not whole: {missing[0]} is missing. Download it again.")
+        return [folder / name for name in names]
+    return [folder / _SINGLE] if (folder / _SINGLE).is_file() else sorted(folder.glob("*.safetensors"))
+
+
+def _header(file: Path) -> Shapes:
+    try:
+        with file.open("rb") as stream:
+            (length,) = struct.unpack("<Q", stream.read(8))
+            if length > 100 * 2**20:
+                raise ValueError("its header is longer than safetensors allows")
+            header = json.loads(stream.read(length))
+        return tuple((name, tuple(entry["shape"])) for name, entry in header.items() if name != "__metadata__")
+    except (ValueError, struct.error, AttributeError, KeyError, TypeError) as error:
+        raise UserError(f"{file.name} is no safetensors file: {error}") from error

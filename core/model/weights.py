@@ -1,0 +1,75 @@
+"""What is written in the weights? Values and keys of neurons and the value-output map of attention, in float32.
+
+8-bit weights are read through bitsandbytes' own scale.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from core.errors import UserError
+from core.model.load import LoadedModel
+
+
+def matrix(module: Any) -> Float[Tensor, "out in"]:
+    """The weight of a linear map in float32, on the CPU, whatever it is stored as."""
+    return on_device(module).cpu()
+
+
+def on_device(module: Any) -> Float[Tensor, "out in"]:
+    """The weight of a linear map in float32, where it lies."""
+    return _read(module, slice(None), slice(None))
+
+
+def rows(module: Any, which: Sequence[int]) -> Float[Tensor, "row in"]:
+    """Some rows of a linear map in float32, on the CPU; the others are not converted."""
+    return _read(module, list(which), slice(None)).cpu()
+
+
+def columns(module: Any, which: Sequence[int]) -> Float[Tensor, "out column"]:
+    """Some columns of a linear map in float32, on the CPU; the others are not converted."""
+    return _read(module, slice(None), list(which)).cpu()
+
+
+def _read(module: Any, row: Any, column: Any) -> Tensor:
+    weight = module.weight.detach()
+    if weight.is_floating_point():
+        return weight[row][:, column].float()
+    if weight.dtype != torch.int8:
+        raise UserError(f"Weights stored as {weight.dtype} cannot be read. Load the model as fp16 or int8.")
+    codes, scale = module.weight.CB, module.weight.SCB
+    if scale is None:  # after the first forward pass they live in the module's state
+        codes, scale = module.state.CB, module.state.SCB
+    return codes[row][:, column].float() * scale[row].float()[:, None] / 127
+
+
+def values(lm: LoadedModel, layer: int) -> Float[Tensor, "neuron d_model"]:
+    """Every neuron's value vector: the columns of the FFN output map."""
+    return matrix(lm.modules.neuron_output(layer)).T
+
+
+@torch.no_grad()
+def value_output(lm: LoadedModel, layer: int) -> Float[Tensor, "d_model d_model"]:
+    """`W_O W_V` of a whole attention layer, without biases: what attention makes of what it looks at.
+
+    Grouped-query models share a value slice among the heads of a group.
+    """
+    d_head = lm.d_head
+    output = matrix(lm.modules.head_output(layer))  # (d_model, head * d_head)
+    value = value_map(lm, layer).cpu().flatten(0, 1)  # (kv_head * d_head, d_model)
+    group = output.shape[1] // value.shape[0]
+    per_head = value.view(-1, d_head, value.shape[1]).repeat_interleave(group, 0).flatten(0, 1)
+    return output @ per_head
+
+
+def value_map(lm: LoadedModel, layer: int) -> Float[Tensor, "kv_head d_head d_model"]:
+    """`W_V` by its own heads, without bias, where it lies; query head h reads slice `h // group`."""
+    names = lm.architecture.query_key_value
+    block = lm.modules.layers[layer]
+    if len(names) == 3:
+        return on_device(block.get_submodule(names[2])).view(-1, lm.d_head, lm.d_model)
+    fused = on_device(block.get_submodule(names[0]))  # (head * (query, key, value) * d_head, d_model)
+    return fused.view(lm.n_heads, 3, lm.d_head, -1)[:, 2]

@@ -1,0 +1,70 @@
+"""Which prompts of a set make a neuron fire?
+
+The coefficient of one neuron, at the last position and where it is largest in the prompt.
+Large says that the keys match there; what the neuron then does to the answer is its
+importance (`core.neurons.importance`).
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from core.errors import UserError
+from core.forward.prefix_tree import trees_for
+from core.hooks import check_neuron, own_hooks
+from core.model.load import LoadedModel
+from core.progress import Progress, Stopped, silent
+
+
+@torch.no_grad()
+def activating_prompts(
+    lm: LoadedModel, prompts: Sequence[str], layer: int, neuron: int, progress: Progress = silent
+) -> pd.DataFrame:
+    """The coefficient of a neuron on every prompt, largest magnitude at the last position first.
+
+    Args:
+        lm: the model.
+        prompts: texts.
+        layer: of the neuron.
+        neuron: its index.
+        progress: told after every pass; when it raises `Stopped`, the prompts so far are returned.
+
+    Returns:
+        A frame with columns prompt, coefficient (at the last position), largest (the one of
+        largest magnitude at any position; the beginning-of-sequence token, which is the same
+        in every prompt, is left out), position and token of it. Equal ones in the order given.
+
+    Raises:
+        UserError: for no prompts, one the model cannot take, or a neuron that does not exist.
+    """
+    check_neuron(lm, layer, neuron)
+    if not prompts:
+        raise UserError("There is no prompt to run. Type one such as 3+5=")
+    sequences = [lm.encode(p) for p in prompts]
+    trees = trees_for(lm, sequences)
+    seen: list[Tensor] = []  # of the tree that runs now: (node)
+
+    def note(value: Tensor) -> None:
+        seen.append(value[0, :, neuron].float().cpu())
+
+    rows = []
+    with suppress(Stopped), own_hooks(before=[(lm.modules.neuron_output(layer), note)]):
+        for number, tree in enumerate(trees):
+            inputs = tree.inputs(lm.device, lm.dtype)
+            lm.run(inputs.pop("input_ids"), **inputs)
+            nodes = seen.pop()
+            for index, path in zip(tree.members, tree.paths, strict=True):
+                rows.append((index, *_summary(lm, sequences[index], nodes[path])))
+            progress(number + 1, len(trees))
+    rows.sort(key=lambda row: (-abs(row[1]), row[0]))
+    frame = pd.DataFrame(rows, columns=["prompt", "coefficient", "largest", "position", "token"])
+    return frame.assign(prompt=[prompts[row[0]] for row in rows])
+
+
+def _summary(lm: LoadedModel, ids: list[int], coefficients: Tensor) -> tuple[float, float, int, str]:
+    begin = 1 if len(ids) > 1 and ids[0] == lm.tokenizer.bos_token_id else 0
+    at = begin + int(coefficients[begin:].abs().argmax())
+    return float(coefficients[-1]), float(coefficients[at]), at, lm.token(ids[at])

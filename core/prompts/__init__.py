@@ -1,0 +1,1 @@
+"""Questions with known answers: arithmetic, number words, signed results."""

@@ -1,0 +1,177 @@
+"""Which neurons of the whole model promote a word?
+
+Every value v is read in the vocabulary, `W_U (g * v)`, with both signs: a neuron promotes
+by a negative coefficient what -v names. Neurons are compared by the *score*
+(token's logit - mean) / standard deviation over the vocabulary of the neuron's own
+projection (*choice*): it does not grow with the length of v, which the coefficient makes
+up for. The mean and deviation of all neurons come from the mean and covariance of the
+output matrix, so the full vocabulary is needed for the best k only.
+
+It says what a neuron would write, not that it ever fires; and shallow neurons act through
+later layers, which this leaves out (see `core.vocabulary.shallow`).
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from core.errors import UserError
+from core.model.load import LoadedModel
+from core.model.unembed import Unembedding
+from core.model.weights import values
+from core.progress import Progress, Stopped, silent
+from core.vocabulary.concepts import word_tokens
+from core.vocabulary.projection import project_on_device
+
+_CHUNK = 2**24
+
+
+_Found = tuple[float, int, int, int, Tensor]  # score, layer, neuron, sign, value
+
+
+@dataclass(frozen=True)
+class Promoter:
+    """One neuron and sign.
+
+    `score` is in standard deviations, `rank` 1 where no token is promoted more, `token` the
+    id of the word's spelling that is promoted most.
+    """
+
+    layer: int
+    neuron: int
+    sign: int
+    token: int
+    score: float
+    rank: int
+    top_tokens: list[str]
+
+
+@dataclass(frozen=True)
+class Promoters:
+    """The neurons that promote a word most, best first.
+
+    Attributes:
+        word: what was looked for.
+        tokens: its ids, with and without a leading space.
+        found: neurons in order of score; equal ones by layer, neuron, and plus before minus.
+        layers: which layers were searched (before a Stop).
+    """
+
+    word: str
+    tokens: list[int]
+    found: list[Promoter]
+    layers: list[int]
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a neuron and sign: layer, neuron, sign, token, score, rank, top_tokens (joined by spaces)."""
+        rows = [
+            (p.layer, p.neuron, p.sign, p.token, p.score, p.rank, " ".join(t.strip() for t in p.top_tokens))
+            for p in self.found
+        ]
+        return pd.DataFrame(rows, columns=["layer", "neuron", "sign", "token", "score", "rank", "top_tokens"])
+
+
+@torch.no_grad()
+def promoters(
+    lm: LoadedModel,
+    word: str,
+    k: int = 50,
+    layers: Iterable[int] | None = None,
+    n_top: int = 10,
+    progress: Progress = silent,
+) -> Promoters:
+    """Finds the neurons, of both signs, whose projection promotes a word most.
+
+    Args:
+        lm: the model.
+        word: one that is a token of the model, with or without a leading space.
+        k: how many neurons.
+        layers: only these; None: all.
+        n_top: how many top tokens of each to show.
+        progress: told after every layer; when it raises `Stopped`, the best of the layers so far are returned.
+
+    Raises:
+        UserError: for a word that is no single token, layers that do not exist, or a k below 1.
+    """
+    searched = sorted(set(range(lm.n_layers) if layers is None else layers))
+    if not searched or searched[0] < 0 or searched[-1] >= lm.n_layers:
+        raise UserError(f"Choose layers between 0 and {lm.n_layers - 1}.")
+    if k < 1 or not 1 <= n_top <= lm.n_vocab:
+        raise UserError(f"Choose 1 or more neurons, and 1 to {lm.n_vocab} top tokens of each.")
+    tokens = word_tokens(lm, word)
+    spread = VocabularySpread.of(lm)
+    best: list[_Found] = []
+    seen: list[int] = []
+    with suppress(Stopped):
+        for layer in searched:
+            vectors = values(lm, layer)
+            scores = spread.scores(vectors, tokens)  # (neuron, token)
+            sides = torch.stack([scores, -scores], 1).max(-1).values.flatten()  # (neuron * sign)
+            some = sides.topk(min(k, len(sides)))
+            best += [
+                (score, layer, i // 2, -1 if i % 2 else 1, vectors[i // 2].clone())
+                for score, i in zip(some.values.tolist(), some.indices.tolist(), strict=True)
+            ]
+            best = sorted(best, key=_order)[:k]
+            seen.append(layer)
+            progress(len(seen), len(searched))
+    found = sorted(_look_closely(lm, spread.readout, best, tokens, n_top), key=lambda p: -p.score)
+    return Promoters(word.strip(), tokens, found, seen)
+
+
+def _order(found: _Found) -> tuple[float, int, int, int]:
+    score, layer, neuron, sign, _ = found
+    return -score, layer, neuron, -sign
+
+
+@dataclass(frozen=True)
+class VocabularySpread:
+    """Mean and covariance over the vocabulary of the output matrix's rows, on the model's device."""
+
+    readout: Unembedding
+    mean: Float[Tensor, " d_model"]
+    covariance: Float[Tensor, "d_model d_model"]
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, lm: LoadedModel) -> "VocabularySpread":
+        """Reads a loaded model, in pieces of the vocabulary."""
+        readout = Unembedding.of(lm)
+        mean = readout.unembedding.mean(0)
+        covariance = torch.zeros(lm.d_model, lm.d_model, device=mean.device)
+        for rows in readout.unembedding.split(max(1, _CHUNK // lm.d_model)):
+            centred = rows - mean
+            covariance += centred.T @ centred
+        return cls(readout, mean, covariance / len(readout.unembedding))
+
+    def scores(self, vectors: Float[Tensor, "neuron d_model"], tokens: Sequence[int]) -> Float[Tensor, "neuron token"]:
+        """(logit - mean) / deviation of some tokens in each vector's projection; 0 where it has no spread."""
+        readout = self.readout
+        x = vectors.to(self.mean.device)
+        x = (x - x.mean(-1, keepdim=True) if readout.centered else x) * readout.weight
+        above = x @ (readout.unembedding[list(tokens)] - self.mean).T
+        deviation = (x @ self.covariance * x).sum(-1).clamp(min=0).sqrt()
+        return torch.where(deviation[:, None] > 0, above / deviation[:, None], 0.0).cpu()
+
+
+def _look_closely(
+    lm: LoadedModel, readout: Unembedding, found: Sequence[_Found], tokens: list[int], n_top: int
+) -> Iterator[Promoter]:
+    """Score, rank and top tokens by the full vocabulary."""
+    size = max(1, _CHUNK // lm.n_vocab)
+    for some in (found[start : start + size] for start in range(0, len(found), size)):
+        vectors = torch.stack([sign * value for _, _, _, sign, value in some])
+        for (_, layer, neuron, sign, _), logits in zip(
+            some, project_on_device(vectors, readout, lm.device), strict=True
+        ):
+            at = int(logits[tokens].argmax())
+            spread = float(logits.std(correction=0))
+            score = float(logits[tokens[at]] - logits.mean()) / spread if spread else 0.0
+            rank = 1 + int((logits > logits[tokens[at]]).sum())
+            top = [lm.token(i) for i in logits.topk(n_top).indices.tolist()]
+            yield Promoter(layer, neuron, sign, tokens[at], score, rank, top)

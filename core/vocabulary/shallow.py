@@ -1,0 +1,162 @@
+"""How many concept tokens does a shallow neuron's value name, once an attention layer has carried it on?
+
+CNA §4.4, the zero-shot filter. The counts depend on the weights only: count once, then
+keep those greater than any M. A count says what attention *would* pass on if a head
+looked there with all its weight; whether one does depends on the prompt.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import pandas as pd
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from core import disk_cache
+from core.errors import UserError
+from core.model.load import LoadedModel
+from core.model.unembed import Unembedding
+from core.model.weights import value_output, values
+from core.progress import Progress, silent
+from core.vocabulary.concepts import concept_tokens
+from core.vocabulary.projection import project_on_device, through_attention
+
+_CHUNK = 2**24
+
+
+NOT_COUNTED = -1
+
+
+@dataclass(frozen=True)
+class ShallowCounts:
+    """Concept tokens among the top ones, for every shallow neuron and later attention layer.
+
+    Attributes:
+        layers: the shallow layers, ascending.
+        throughs: the attention layers that carry values on, ascending.
+        top: how many of the top tokens were looked at.
+        count: the larger count of both signs of the value; -1 where the attention layer is
+            not after the neuron's.
+    """
+
+    layers: list[int]
+    throughs: list[int]
+    top: int
+    count: Int[Tensor, "layer neuron through"]
+
+    def kept(self, more_than: int) -> pd.DataFrame:
+        """Neurons with a count greater than M for some attention layer.
+
+        Columns: layer, neuron, through (the first attention layer with the largest count),
+        count; in order of layer and neuron.
+        """
+        best, where = self.count.max(-1).values, self.count.argmax(-1)  # argmax: the first of equals
+        at, neuron = (best > more_than).nonzero(as_tuple=True)
+        return pd.DataFrame(
+            {
+                "layer": torch.tensor(self.layers)[at].numpy(),
+                "neuron": neuron.numpy(),
+                "through": torch.tensor(self.throughs)[where[at, neuron]].numpy(),
+                "count": best[at, neuron].long().numpy(),
+            }
+        )
+
+    def pairs(self, more_than: int) -> list[tuple[int, int]]:
+        """(layer, neuron) of the kept neurons, in order."""
+        at, neuron = (self.count.max(-1).values > more_than).nonzero(as_tuple=True)
+        return [(self.layers[i], n) for i, n in zip(at.tolist(), neuron.tolist(), strict=True)]
+
+
+@torch.no_grad()
+def shallow_counts(
+    lm: LoadedModel,
+    layers: Iterable[int] = range(0, 4),
+    top: int = 50,
+    concepts: Sequence[int] | None = None,
+    progress: Progress = silent,
+) -> ShallowCounts:
+    """Counts for every neuron of the layers and every later attention layer up to the one above them.
+
+    Both signs of a value count (*choice*). Runs on the model's device.
+
+    Args:
+        lm: the model.
+        layers: the shallow layers.
+        top: how many of the top tokens are looked at.
+        concepts: token ids; None: numbers and operators.
+        progress: told often; a `Stopped` goes on to the caller, for a part of the layers
+            would look like neurons without concepts.
+
+    Raises:
+        UserError: for layers that do not exist, or no concepts.
+    """
+    shallow = _check_layers(lm, layers)
+    ids = sorted(set(concept_tokens(lm) if concepts is None else concepts))
+    counter = _Counter(lm, top, ids)
+    throughs = list(range(shallow[0] + 1, shallow[-1] + 2))
+    count = torch.full((len(shallow), lm.n_neurons, len(throughs)), NOT_COUNTED, dtype=torch.int16)
+    pairs = [(layer, j) for j in throughs for layer in shallow if layer < j]
+    for done, (layer, j) in enumerate(pairs):
+        work = partial(counter.count, layer, j, _part(progress, done, len(pairs)))
+        count[shallow.index(layer), :, throughs.index(j)] = disk_cache.cached(counter.key(layer, j), work)["count"]
+        progress(done + 1, len(pairs))
+    return ShallowCounts(shallow, throughs, top, count)
+
+
+def _part(progress: Progress, done: int, of: int) -> Progress:
+    """Tells nothing new, but hears a Stop between pieces of one pair of layers."""
+    return lambda _done, _of: progress(done, of)
+
+
+class _Counter:
+    """Counts the neurons of one layer through one attention layer."""
+
+    def __init__(self, lm: LoadedModel, top: int, ids: list[int]):
+        if not ids or not all(0 <= i < lm.n_vocab for i in ids):
+            raise UserError("The set of concept tokens is empty or holds ids outside the vocabulary.")
+        if not 1 <= top <= lm.n_vocab:
+            raise UserError(f"The top {top} tokens cannot be looked at: choose 1 to {lm.n_vocab}.")
+        self._lm, self._top, self._ids = lm, top, ids
+        self._readout = Unembedding.of(lm)
+        self._concept = torch.zeros(lm.n_vocab, device=lm.device)
+        self._concept[ids] = 1.0
+        self._carry: tuple[int, Tensor] | None = None  # of one attention layer at a time
+
+    def key(self, layer: int, through: int) -> dict:
+        """What names a result on disk."""
+        return {
+            "fingerprint": self._lm.fingerprint,
+            "precision": self._lm.precision,
+            "what": "shallow counts",
+            "layer": layer,
+            "through": through,
+            "top": self._top,
+            "concepts": self._ids,
+            "version": 1,
+        }
+
+    def count(self, layer: int, through: int, progress: Progress) -> dict[str, Tensor]:
+        """The larger count of both signs, of every neuron."""
+        lm = self._lm
+        if self._carry is None or self._carry[0] != through:
+            self._carry = through, value_output(lm, through)
+        carried = through_attention(lm, values(lm, layer), through, self._carry[1])  # (neuron, d_model)
+        out = []
+        for some in carried.split(max(1, _CHUNK // lm.n_vocab)):
+            out.append(_count(project_on_device(some, self._readout, lm.device), self._concept, self._top).cpu())
+            progress(0, 1)
+        return {"count": torch.cat(out).to(torch.int16)}
+
+
+def _count(logits: Tensor, concept: Tensor, top: int) -> Tensor:
+    ends = [logits.topk(top, largest=side, sorted=False).indices for side in (True, False)]
+    return torch.maximum(*(concept[end].sum(-1) for end in ends))
+
+
+def _check_layers(lm: LoadedModel, layers: Iterable[int]) -> list[int]:
+    shallow = sorted(set(layers))
+    if not shallow or shallow[0] < 0 or shallow[-1] >= lm.n_layers - 1:
+        raise UserError(f"Choose shallow layers between 0 and {lm.n_layers - 2}: an attention layer must follow.")
+    return shallow

@@ -1,0 +1,1 @@
+"""Page Arithmetic heads."""

@@ -1,0 +1,202 @@
+"""What did switching off every head show? Heatmap, sentence, table, downloads."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+import torch
+
+from core import paper
+from core.heads.accuracy import AccuracySweep
+from core.heads.sweep import HeadSweep
+from core.metrics import relative
+from core.model.load import LoadedModel
+from pages.shared.charts import PICK, head_map
+from pages.shared.present import downloads
+from pages.shared.sidebar import HEADS, picked_heads
+from pages.shared.theme import is_dark
+from pages.shared.words import from_to, head_name, head_of, of_n, percent
+
+ALL = "all"
+TOP = 12
+
+
+def of_accuracy(lm: LoadedModel, swept: AccuracySweep, settings: dict[str, Any]) -> None:
+    """Shows a sweep over arithmetic prompts."""
+    operations = list(dict.fromkeys(p.operation for p in swept.prompts))
+    first, second = st.columns(2)
+    measure = first.segmented_control(
+        "Colour", ["accuracy", "probability"], default="accuracy", key="measure", bind="query-params", required=True
+    )
+    shown = second.segmented_control("Operation", [ALL, *operations], default=ALL, key="shown", required=True)
+    chosen = [i for i, p in enumerate(swept.prompts) if shown in (ALL, p.operation) and swept.measured[i]]
+    if not chosen:
+        st.info("Nothing was measured for this operation yet.")
+        return
+    if measure == "accuracy":
+        original, values = swept.accuracy(chosen)
+    else:
+        original = float(swept.probability_baseline[chosen].mean())
+        values = swept.probability[chosen].mean(0)
+    frame = _map_frame(values, original, len(chosen), None if shown == ALL else shown)
+    _show_map(frame, measure)
+    _sentence(frame, measure, "the prompts" if shown == ALL else f"the {shown} prompts", len(chosen))
+    table, counts = _table(swept, operations), _counts(swept, operations)
+    st.markdown(
+        f"**The {min(TOP, len(table) - 1)} heads with the largest decrease over all operations** "
+        "(accuracy with one head off; the first row has all heads on)"
+    )
+    st.dataframe(
+        table,
+        hide_index=True,
+        column_config={c: _percent_column(f"{c} (of {counts[c]:,})") for c in table.columns if c != "head"},
+    )
+    downloads("arithmetic-heads", lm, settings, swept.to_frame(), lambda dark: head_map(frame, dark, "decrease"))
+    _paper_tables()
+
+
+def of_probability(lm: LoadedModel, swept: HeadSweep, settings: dict[str, Any]) -> None:
+    """Shows a sweep over a person's own prompts."""
+    done = ~swept.probability.isnan().flatten(1).any(1)
+    if not bool(done.any()):
+        st.info("Stopped before the first prompt was measured.")
+        return
+    original, values = float(swept.baseline[done].mean()), swept.probability[done].mean(0)
+    frame = _map_frame(values, original, int(done.sum()), None)
+    _show_map(frame, "probability")
+    followed = [f"`{p}` → `{lm.token(t)}`" for p, t in zip(swept.prompts, swept.targets, strict=True) if t >= 0]
+    st.markdown("Followed: " + ", ".join(followed[:6]) + (" ..." if len(followed) > 6 else ""))
+    _sentence(frame, "probability of the prediction", "your prompts", int(done.sum()))
+    top = frame.nlargest(TOP, "decrease")[["name", "original", "intervened", "decrease"]]
+    shares = [c for c in top.columns if c != "name"]
+    st.dataframe(top.style.format(percent, subset=shares), hide_index=True)
+    downloads("heads-own-prompts", lm, settings, swept.to_frame(), lambda dark: head_map(frame, dark, "decrease"))
+
+
+def _map_frame(values: torch.Tensor, original: float, n: int, operation: str | None) -> pd.DataFrame:
+    theirs = _paper_decrease(operation)
+    picked = set(picked_heads())
+    rows = []
+    for layer, row in enumerate(values.tolist()):
+        for head, value in enumerate(row):
+            name = head_name(layer, head)
+            rows.append(
+                (
+                    layer,
+                    head,
+                    name,
+                    relative(original, value),
+                    original,
+                    value,
+                    n,
+                    (layer, head) in picked,
+                    theirs.get(name, "not given"),
+                )
+            )
+    columns = ["layer", "head", "name", "decrease", "original", "intervened", "prompts", "selected", "paper"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _paper_decrease(operation: str | None) -> dict[str, str]:
+    """Relative decrease by head in table 1 of the paper, for the tooltip."""
+    table = paper.table(1)
+    accuracy = table["rows"]["all" if operation is None else f"2D{operation}"]
+    return {
+        name: f"{percent(relative(accuracy[0], value))} (2-digit)"
+        for name, value in zip(table["columns"][1:], accuracy[1:], strict=True)
+    }
+
+
+def _show_map(frame: pd.DataFrame, measure: str) -> None:
+    if "head map" not in st.session_state:  # a new chart has no clicks, whatever an earlier one had
+        st.session_state.pop("head map clicks", None)
+    st.altair_chart(
+        head_map(frame, is_dark(), f"decrease of {measure}"),
+        width="content",
+        key="head map",
+        on_select=_toggle,
+        selection_mode=PICK,
+        alt=f"Relative decrease of {measure} by layer and head",
+    )
+    st.caption("A click picks a head, a second click lets it go. The keyboard way: *Heads to turn off* in the sidebar.")
+
+
+def _toggle() -> None:
+    """Moves the heatmap's clicks into the picked heads; works from what changed since the last click."""
+    state = st.session_state["head map"]
+    now = {row["name"] for row in state["selection"].get(PICK, []) if "name" in row}
+    before = st.session_state.get("head map clicks", set())
+    st.session_state["head map clicks"] = now
+    picked = list(st.session_state.get(HEADS, []))
+    for name in sorted(now ^ before, key=head_of):
+        if name in picked:
+            picked.remove(name)
+        else:
+            picked.append(name)
+    st.session_state[HEADS] = picked
+
+
+def _sentence(frame: pd.DataFrame, measure: str, what: str, n: int) -> None:
+    best = frame.loc[frame["decrease"].idxmax()] if frame["decrease"].notna().any() else None
+    if best is None:
+        st.markdown(f"The model answers none of {what} right ({n} prompts), so no head can make it worse.")
+        return
+    strong = int((frame["decrease"] >= 0.1).sum())
+    st.markdown(
+        f"Without head **{best['name']}**, {measure} over {what} ({n}) falls {_falls(measure, best, n)}, "
+        f"a relative decrease of {percent(best['decrease'])}. "
+        f"{strong} of {len(frame)} heads ({percent(strong / len(frame))}) decrease it by 10% or more."
+    )
+
+
+def _falls(measure: str, best: pd.Series, n: int) -> str:
+    if measure == "accuracy":
+        return f"from {of_n(best['original'], n)} to {percent(best['intervened'])}"
+    return from_to(best["original"], best["intervened"])
+
+
+def _groups(swept: AccuracySweep, operations: Sequence[str]) -> dict[str, list[int]]:
+    """The measured prompts, all of them and by operation."""
+    measured = [i for i in range(len(swept.prompts)) if swept.measured[i]]
+    return {ALL: measured, **{o: [i for i in measured if swept.prompts[i].operation == o] for o in operations}}
+
+
+def _counts(swept: AccuracySweep, operations: Sequence[str]) -> dict[str, int]:
+    return {group: len(members) for group, members in _groups(swept, operations).items()}
+
+
+def _table(swept: AccuracySweep, operations: Sequence[str]) -> pd.DataFrame:
+    measured = {k: swept.accuracy(v) for k, v in _groups(swept, operations).items() if v}
+    overall = measured[ALL][1]
+    order = torch.argsort(overall.flatten(), stable=True)[:TOP].tolist()
+    rows: list[dict[str, Any]] = [{"head": "none off", **{k: o for k, (o, _) in measured.items()}}]
+    for flat in order:
+        layer, head = divmod(flat, overall.shape[1])
+        rows.append({"head": head_name(layer, head), **{k: float(v[layer, head]) for k, (_, v) in measured.items()}})
+    return pd.DataFrame(rows)
+
+
+def _percent_column(label: str) -> Any:
+    return st.column_config.NumberColumn(label, format="percent")
+
+
+def _paper_tables() -> None:
+    with st.expander("The same in the paper: Llama-7B"):
+        st.caption(paper.SOURCE + ". Their numbers, not measured here.")
+        for number in (1, 24, 25, 26, 27):
+            table = paper.table(number)
+            st.markdown(f"**Table {number}.** {table['title']} ({table['unit']})")
+            st.dataframe(_paper_frame(table))
+
+
+def _paper_frame(table: dict[str, Any]) -> pd.DataFrame:
+    if table["columns"][1:] == ["head", "accuracy"]:
+        return pd.DataFrame(
+            {
+                name: [str(row[0]), *(f"{head}: {value}" for head, value in row[1:])]
+                for name, row in table["rows"].items()
+            },
+            index=["all heads on", "1st head", "2nd", "3rd", "4th", "5th"],
+        ).T
+    return pd.DataFrame(table["rows"], index=table["columns"]).T

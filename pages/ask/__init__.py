@@ -1,0 +1,1 @@
+"""Page Ask the model."""

@@ -1,1 +1,0 @@
-"""Neurons: what carries the answer on one prompt and on many, and what neurons mean."""

@@ -1,1 +1,0 @@
-"""Edits of heads and neurons."""

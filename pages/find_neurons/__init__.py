@@ -1,0 +1,1 @@
+"""Page Find neurons."""

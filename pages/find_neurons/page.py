@@ -1,0 +1,160 @@
+"""Page: which neurons mean a word, and which words count as numbers and operators?"""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core import disk_cache
+from core.errors import UserError
+from core.model.load import LoadedModel
+from core.vocabulary.concepts import concept_groups, concept_ids
+from core.vocabulary.promoters import Promoters, promoters
+from pages.find_neurons.chart import promoter_dots
+from pages.shared.neuron_card import CARD, card_here, pick
+from pages.shared.neuron_words import readings_found
+from pages.shared.permissions import check_allowed, locked
+from pages.shared.present import downloads, heading, told
+from pages.shared.resources import board, current_model, model_key, session_id
+from pages.shared.theme import is_dark
+from pages.shared.waiting import outcome, wait_for
+from pages.shared.words import code, percent, plain, three_digits
+
+EXPLANATION = r"""
+Every neuron's value $v$ is read in the vocabulary, $W_U(g \odot v)$, with both signs: a neuron with a negative
+coefficient writes $-v$. The score is the word's logit in standard deviations above the mean of that neuron's own
+projection; the rank counts the tokens that are promoted more. It says what a neuron would write if it fired, not that
+it ever fires, and it leaves later layers out: shallow neurons often mean something only after an attention layer (see
+the logic chain).
+"""
+
+
+def _search(lm: LoadedModel) -> None:
+    with st.form("search"):
+        first, second, third = st.columns([4, 3, 2], vertical_alignment="bottom")
+        word = first.text_input("A word or sign", "eight", key="word", bind="query-params")
+        count = second.slider("Neurons", 10, 200, 50, 10, key="found", bind="query-params")
+        third.form_submit_button("Search", type="primary", width="stretch")
+    key = ("promoters", *model_key(lm), word.strip(), int(count))
+    job = st.session_state.get("search job")
+    if job is None or job.key != key:
+        job = board().submit(
+            key, plain(f"Looking for {word.strip()!r}"), lambda p: promoters(lm, word, count, progress=p), session_id()
+        )
+        st.session_state["search job"] = job
+    wait_for(job)
+    found = outcome(job)
+    if isinstance(found, Promoters):
+        _show(lm, found, {"word": word, "neurons": int(count)})
+
+
+def _show(lm: LoadedModel, found: Promoters, settings: dict[str, Any]) -> None:
+    frame = found.to_frame()
+    frame["name"] = [f"{layer}_{neuron}" for layer, neuron in zip(frame["layer"], frame["neuron"], strict=True)]
+    frame["when"] = ["coefficient > 0" if sign > 0 else "coefficient < 0" for sign in frame["sign"]]
+    frame["selected"] = frame["name"] == st.session_state.get(CARD)
+    st.altair_chart(
+        promoter_dots(frame, is_dark(), lm.n_layers),
+        key="search dots",
+        on_select=_dot,
+        selection_mode="pick",
+        alt="Neurons that promote the word, by layer",
+    )
+    best, late = frame.iloc[0], (frame["layer"] >= lm.n_layers // 2).mean()
+    st.markdown(
+        f"Neuron **{best['name']}** promotes {code(found.word)} most ({best['when']}): {three_digits(best['score'])} "
+        f"standard deviations above its mean, rank {best['rank']} of {lm.n_vocab:,}. {percent(float(late))} of these "
+        f"{len(frame)} lie in the upper half of the layers."
+    )
+    columns = ["name", "when", "score", "rank", "top_tokens"]
+    st.dataframe(frame[columns], hide_index=True, key="search table", on_select=_row, selection_mode="single-row")
+    st.session_state["search table names"] = frame["name"].tolist()
+    st.text_input(
+        "Neuron",
+        key=CARD,
+        bind="query-params",
+        placeholder="click a dot or a row, or type 7_129",
+        help="Opens a neuron's card: layer_neuron, both from 0.",
+    )
+    if st.session_state.get(CARD):
+        st.session_state["card place"] = "search"
+    card_here(lm, "search", readings_found(found), first=True)
+    downloads("neurons-of-a-word", lm, settings, frame[columns], lambda dark: promoter_dots(frame, dark, lm.n_layers))
+
+
+def _dot() -> None:
+    rows = st.session_state["search dots"]["selection"].get("pick", [])
+    if rows and "name" in rows[0]:
+        pick(rows[0]["name"], "search")
+
+
+def _row() -> None:
+    rows = st.session_state["search table"]["selection"]["rows"]
+    if rows:
+        pick(st.session_state["search table names"][rows[0]], "search")
+
+
+def _concepts(lm: LoadedModel) -> None:
+    st.header("Numbers and operators")
+    st.markdown(
+        "These tokens count as concepts when the logic chain's filter looks for shallow neurons. They are read off "
+        "this model's own vocabulary. Change them, and the filter uses yours, in this session."
+    )
+    groups = concept_groups(lm)
+    shown = pd.DataFrame(
+        {
+            "group": list(groups),
+            "tokens": [len(ids) for ids in groups.values()],
+            "which": [" ".join(lm.token(i).strip() for i in ids) for ids in groups.values()],
+        }
+    )
+    st.dataframe(shown, hide_index=True)
+    words = dict.fromkeys(lm.token(i).strip() for ids in groups.values() for i in ids)
+    with st.form("concepts"):
+        text = st.text_area("Concept tokens, separated by spaces", " ".join(words), key="concept words", height=140)
+        first, second, _ = st.columns([1, 1, 3])
+        use = first.form_submit_button("Use these", width="stretch")
+        reset = second.form_submit_button("Use the groups above", width="stretch")
+    if reset:
+        st.session_state.pop("concept ids", None)
+    elif use:
+        with told():
+            st.session_state["concept ids"] = tuple(concept_ids(lm, text.split()))
+    own = st.session_state.get("concept ids")
+    total = len({i for ids in groups.values() for i in ids})
+    if own is not None:
+        st.caption(f"In use: {len(own)} tokens of your own.")
+    else:
+        st.caption(f"In use: the groups above, {total} of {lm.n_vocab:,} tokens ({percent(total / lm.n_vocab)}).")
+
+
+def _kept() -> None:
+    st.header("What is kept on this computer")
+    st.markdown(
+        "What depends on a model's weights alone is computed once and kept, by the model's fingerprint, in "
+        f"`{disk_cache.folder()}`: {disk_cache.size() / 2**20:.1f} MB of at most {disk_cache.limit() / 2**20:.0f} MB. "
+        "`ABACUS_CACHE` and `ABACUS_CACHE_MB` change where and how much."
+    )
+    if st.button("Clear", icon=":material/delete:", help="It is computed again when it is needed.", disabled=locked()):
+        check_allowed()
+        st.toast(f"{disk_cache.clear() / 2**20:.1f} MB freed.")
+        st.rerun()
+
+
+def page() -> None:
+    """Draws the page."""
+    heading("Find neurons", "Which neurons, in the whole model, promote a word?")
+    lm = current_model()
+    with told():
+        _search(lm)
+    with told():
+        _concepts(lm)
+    try:
+        _kept()
+    except UserError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+    with st.expander("How this is computed"):
+        st.markdown(EXPLANATION)
+
+
+page()

@@ -1,1 +1,0 @@
-"""Pages that follow information through the model."""

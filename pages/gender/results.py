@@ -1,0 +1,184 @@
+"""Bias before and after an edit, as pictures, sentences and tables."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core import paper
+from core.bias.edit import Curve, EditedBias
+from core.bias.locate import Located
+from core.bias.measure import Bias
+from core.edits.side_effects import SideEffectPrompts
+from core.model.load import LoadedModel
+from pages.shared.accuracies import accuracies
+from pages.shared.present import downloads, table_below
+from pages.shared.theme import is_dark
+from pages.shared.words import of_n, percent, three_digits
+from pages.what_if.charts import bias_dots, curve_lines
+
+
+def original_bias(lm: LoadedModel, bias: Bias) -> None:
+    """Every profession's bias in the original model."""
+    frame = bias.to_frame().rename(columns={"bias": "before"})
+    groups = bias.words.groups
+    st.altair_chart(bias_dots(frame, is_dark(), groups), alt="Bias of each profession")
+    most = frame.loc[frame["before"].abs().idxmax()]
+    first, second = bias.by_group
+    turned = int((frame["before"] < 0).sum())
+    st.markdown(
+        f"Total bias is **{three_digits(bias.total)} nats**: on (geometric) average a profession is "
+        f"{_times(bias.total)} as likely after its own group as after the other. "
+        f"{groups[0].capitalize()}: {three_digits(first)}, {groups[1]}: {three_digits(second)} "
+        f"(paper, Llama-7B: {_paper('origin')}). The largest is "
+        f"*{most['profession']}* ({three_digits(most['before'])})"
+        + (f"; {turned} of {len(frame)} lean to the other group." if turned else ".")
+    )
+    settings = {"groups": groups, "prompts": bias.words.prompts}
+    table_below("bias", lm, settings, frame, lambda dark: bias_dots(frame, dark, groups))
+
+
+def _times(nats: float) -> str:
+    return f"{three_digits(2.718281828459045**nats)} times"
+
+
+def _paper(row: str) -> str:
+    total, woman, man = paper.table(13)["rows"][row]
+    return f"total {total}, woman {woman}, man {man}"
+
+
+def neurons(lm: LoadedModel, located: Located, n: int) -> None:
+    """Table 12: the neurons that tell the groups apart."""
+    frame = located.to_frame(lm, n)
+    shown = frame.assign(top_tokens=[" ".join(t.strip() for t in tokens) for tokens in frame["top_tokens"]])
+    st.dataframe(shown, hide_index=True)
+    share = float(located.change[0]) / float(located.change[: max(n, 1)].clamp(min=0).sum() or 1.0)
+    counted = f" ({percent(share)} of the change of these {n})" if n > 1 else ""
+    st.markdown(
+        f"Neuron **{frame['neuron'].iloc[0]}** tells them apart most: its importance for a profession is "
+        f"{three_digits(frame['change'].iloc[0])} nats higher after the profession's own group{counted}."
+    )
+    with st.expander("The same in the paper: Llama-7B (table 12)"):
+        table = paper.table(12)
+        st.caption(paper.SOURCE + ". Their numbers, not measured here.")
+        st.dataframe(
+            pd.DataFrame(
+                [(name, *row[:4], " ".join(row[4])) for name, row in table["rows"].items()],
+                columns=["neuron", *table["columns"]],
+            ),
+            hide_index=True,
+        )
+    st.download_button(
+        "Neurons as CSV",
+        shown.to_csv(index=False),
+        "bias-neurons.csv",
+        "text/csv",
+        on_click="ignore",
+        icon=":material/download:",
+    )
+
+
+def edited_bias(lm: LoadedModel, found: EditedBias, settings: dict[str, Any]) -> None:
+    """Table 13, every profession's shift, and the control."""
+    n, random = len(found.edits), found.random_falls
+    left, right = st.columns([3, 2])
+    with left:
+        table = found.table()
+        table.loc["change"] = [_fall(a, b) for a, b in zip(*table.to_numpy(), strict=True)]
+        st.dataframe(table.map(lambda v: v if isinstance(v, str) else f"{v:.3f}"))
+        st.caption(
+            f"Nats (table 13). Paper, Llama-7B, 18 neurons at zero: {_paper('origin')} before, "
+            f"{_paper('edited')} after (-35.7%)."
+        )
+    with right:
+        if random:
+            worst = max(random, key=abs)
+            st.markdown(
+                f"**Control.** {len(random)} draws of {n} random neurons of the same layers with the same "
+                f"factor change the total by {_signed(-sum(random) / len(random))} on average, at most "
+                f"{_signed(-worst)}."
+            )
+        else:
+            st.caption("Stopped before the random neurons were measured.")
+    st.markdown(_sentence(found))
+    frame, groups = found.shifts(), found.before.bias.words.groups
+    st.altair_chart(bias_dots(frame, is_dark(), groups), alt="Bias of each profession before and after")
+    st.caption("Open: original. Filled: edited. Right of zero: likelier after the own group.")
+    downloads("edited-bias", lm, settings, frame, lambda dark: bias_dots(frame, dark, groups))
+
+
+def _sentence(found: EditedBias) -> str:
+    after = found.after.bias
+    told = (
+        f"Total bias goes from {three_digits(found.before.bias.total)} to **{three_digits(after.total)} nats** "
+        f"({_signed(-found.fall)}), its mean size by {_signed(-found.fall_of_size)}."
+    )
+    names = [
+        g for g, b, a in zip(after.words.groups, found.before.bias.by_group, after.by_group, strict=True) if b * a < 0
+    ]
+    if names:
+        told += (
+            f" **The bias of {' and '.join(names)} turns around**: the total falls because opposite leanings "
+            "cancel, so look at the mean size; fewer neurons may do better."
+        )
+    elif found.fall < 0:
+        told += " The edit amplifies the bias."
+    return told
+
+
+def _fall(before: float, after: float) -> str:
+    return _signed((after - before) / abs(before)) if before else "–"
+
+
+def _signed(share: float) -> str:
+    return ("+" if share > 0 else "−" if share < 0 else "") + percent(abs(share))
+
+
+def side_effects(found: EditedBias, bystanders: SideEffectPrompts) -> None:
+    """What else the edit changes."""
+    st.subheader("What else does the edit change?")
+    before, after = found.before.side_effect_scores, found.after.side_effect_scores
+    st.dataframe(accuracies(before.accuracy, after.accuracy, before.asked))
+    moved = found.others
+    st.markdown(
+        f"Arithmetic accuracy goes from {of_n(before.accuracy['all'], before.asked['all'])} prompts to "
+        f"{percent(after.accuracy['all'])}. A token of "
+        f"{len(bystanders.sentences)} plain sentences has log-probability {three_digits(before.neutral)} before and "
+        f"{three_digits(after.neutral)} after. On {len(bystanders.others)} prompts about other things the next token "
+        f"moves by {three_digits(moved.kl)} nats (KL), and {percent(moved.changed)} get another likeliest token."
+    )
+    if bystanders.left_out:
+        st.caption(
+            f"The model cannot take {len(bystanders.left_out)} of these texts, which are left out: "
+            + "; ".join(f"*{text[:50]}*" for text in bystanders.left_out[:5])
+        )
+
+
+def curve(lm: LoadedModel, found: Curve, groups: tuple[str, str], settings: dict[str, Any]) -> None:
+    """Bias and side effects against the number of neurons edited."""
+    frame = found.to_frame()
+    names = {"total": "total", "size": "mean size", "first": groups[0], "second": groups[1]}
+    long = [frame.assign(panel="bias", line=label, value=frame[column]) for column, label in names.items()]
+    long.append(
+        frame.assign(
+            panel="accuracy", line=f"{int(frame['prompts'].iloc[0]):,} arithmetic prompts", value=frame["accuracy"]
+        )
+    )
+    long.append(frame.assign(panel="neutral", line="plain sentences", value=frame["neutral"]))
+    lines = pd.concat(long)[["neurons", "panel", "line", "value"]]
+    st.altair_chart(curve_lines(lines, is_dark()), alt="Bias and side effects by number of neurons", width="content")
+    best = found.best()
+    if best is None:
+        st.markdown("Only the original was measured.")
+    elif best == 0:
+        st.markdown(
+            "No number of neurons makes the mean size of the bias smaller without costing 2 points of accuracy."
+        )
+    else:
+        row = frame[frame["neurons"] == best].iloc[0]
+        st.markdown(
+            f"The bias is smallest in mean size with **{best} neuron{'s' if best > 1 else ''}** "
+            f"({three_digits(row['size'])} nats, total {_signed(-row['fall'])}), among those that cost at most 2 "
+            "points of arithmetic accuracy."
+        )
+    table_below("bias-curve", lm, settings, frame, lambda dark: curve_lines(lines, dark))

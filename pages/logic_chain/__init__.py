@@ -1,0 +1,1 @@
+"""Page CNA logic chain."""

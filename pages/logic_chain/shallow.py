@@ -1,0 +1,103 @@
+"""Part 4 of the logic chain: which shallow neurons and words reach the deep neurons?"""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core import paper
+from core.chain.case import LogicCase
+from core.model.load import LoadedModel
+from pages.logic_chain.charts import feature_bars
+from pages.shared.neuron_card import card_here, pick
+from pages.shared.neuron_words import readings_of
+from pages.shared.present import downloads, short_number
+from pages.shared.theme import is_dark
+from pages.shared.words import code, listed, percent, visible
+
+COLUMNS = [
+    "name",
+    "position",
+    "token",
+    "score",
+    "flow",
+    "attention",
+    "coefficient",
+    "through",
+    "tokens before",
+    "tokens after",
+]
+
+
+def shallow_neurons(lm: LoadedModel, case: LogicCase, settings: dict[str, Any]) -> None:
+    """Scores of this case's shallow neurons and word embeddings, with their tokens (table 7)."""
+    st.header("4 · Where do their inputs come from?")
+    if case.features is None:
+        st.info("No neuron of the list reads what these heads write.", icon=":material/info:")
+        return
+    frame = feature_table(case)
+    st.altair_chart(feature_bars(frame, is_dark()), alt="Scores of shallow neurons and words by position")
+    _sentence(lm, case, frame)
+    st.dataframe(
+        frame[COLUMNS],
+        hide_index=True,
+        key="shallow table",
+        on_select=_row,
+        selection_mode="single-row",
+        column_config={name: short_number(name) for name in ("score", "flow", "attention", "coefficient")},
+    )
+    st.session_state["shallow table names"] = [
+        name if kind == "neuron" else None for name, kind in zip(frame["name"], frame["kind"], strict=True)
+    ]
+    st.caption(
+        "score: inner product with the root's keys, carried by the attention layer in *through* and by the heads, as "
+        "if they looked there (the paper's). flow: the same with the attention that the run really paid."
+    )
+    card_here(lm, "shallow", readings_of(lm, case))
+    downloads("shallow-neurons", lm, settings, frame[COLUMNS], lambda dark: feature_bars(frame, dark))
+    with st.expander("The same in the paper: Llama-7B"):
+        st.caption(paper.SOURCE + ". Their numbers for '3+5=' (table 7), through attention layer 15.")
+        rows = {name: [" ".join(before), " ".join(after)] for name, (before, after) in paper.table(7)["rows"].items()}
+        st.dataframe(pd.DataFrame(rows, index=["tokens before", "tokens after"]).T)
+
+
+def feature_table(case: LogicCase) -> pd.DataFrame:
+    """The features as chart and table show them."""
+    assert case.features is not None
+    frame = case.features.to_frame()
+    frame["place"] = [f"{p} {visible(t)}" for p, t in zip(frame["position"], frame["token"], strict=True)]
+    for when in ("before", "after"):
+        frame[f"tokens {when}"] = [" ".join(t.strip() or "␣" for t in tokens) for tokens in frame[f"tokens_{when}"]]
+    frame["tokens"] = frame["tokens after"].where(frame["tokens after"] != "", frame["tokens before"])
+    frame["through"] = [str(j) if pd.notna(j) else "straight to the head" for j in frame["through"]]
+    return frame
+
+
+def _row() -> None:
+    rows = st.session_state["shallow table"]["selection"]["rows"]
+    name = st.session_state["shallow table names"][rows[0]] if rows else None
+    if name:
+        pick(name, "shallow")
+
+
+def _sentence(lm: LoadedModel, case: LogicCase, frame: pd.DataFrame) -> None:
+    assert case.features is not None
+    neurons, words = frame[frame["kind"] == "neuron"], frame[frame["kind"] == "embedding"]
+    root = f"{case.features.root[0]}_{case.features.root[1]}"
+    said = []
+    if len(neurons):
+        best = neurons.loc[neurons["score"].idxmax()]
+        tokens = " ".join(code(t) for t in best["tokens"].split()[:5])
+        said.append(f"shallow neuron **{best['name']}** at {_at(best)}, which then says {tokens}")
+    if len(words):
+        best = words.loc[words["score"].idxmax()]
+        said.append(f"the word {_at(best)} itself")
+    looked = words.loc[words["attention"].idxmax()] if len(words) else None
+    told = f"Root **{root}** (the lowest deep neuron that reads the heads) would hear most from {listed(said)}."
+    if looked is not None:
+        told += f" The heads look most at {_at(looked)}, with {percent(float(looked['attention']))} of their attention."
+    st.markdown(told)
+
+
+def _at(row: pd.Series) -> str:
+    return f"{code(row['token'])} (position {row['position']})"

@@ -1,1 +1,0 @@
-"""Look at one prompt."""

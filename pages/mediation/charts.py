@@ -1,0 +1,155 @@
+"""Pictures of causal mediation: from tidy tables to charts; nothing is computed here.
+
+Charts that stand side by side get the same `top`, so that their scales are the same.
+"""
+
+import altair as alt
+import pandas as pd
+
+from pages.shared.charts import PICK
+from pages.shared.theme import ATTENTION, FFN, ink, sequential
+
+#: Effects below this are drawn like this: where the scale of the authors' figures begins.
+FLOOR = 0.1
+SITE_NAMES = {"ffn": "FFN", "attention": "attention"}
+HUES = {"ffn": FFN, "attention": ATTENTION}
+HALF = 400  # pixels of a chart that shares the page with another one
+#: Round numbers up to 1,000, then powers of ten: 1e4.
+_SHORT = "datum.value < 1e4 ? format(datum.value, '~g') : replace(format(datum.value, '.0e'), '+', '')"
+
+
+def _scale(hue: str, dark: bool, top: float, share: bool) -> alt.Scale:
+    plain = sequential(hue, dark, (0.0, top) if share else (FLOOR, top))
+    return plain if share else alt.Scale(**{**plain.to_dict(), "type": "log"})
+
+
+def _layers(n_layers: int) -> alt.Y:
+    return alt.Y("layer:O", title="layer", sort="descending", axis=alt.Axis(labelOverlap=n_layers > 16))
+
+
+def _height(n_layers: int, below: int) -> int:
+    return min(26, max(10, 640 // n_layers)) * n_layers + below
+
+
+def effect_map(
+    frame: pd.DataFrame, dark: bool, site: str, top: float, share: bool, what: str, pick: bool = True
+) -> alt.LayerChart:
+    """A value by layer and position group.
+
+    Args:
+        frame: columns layer, group, value, shown (the value, at least FLOOR where the scale is a
+            logarithm), name, selected.
+        dark: the page's theme.
+        site: ffn or attention; gives the hue.
+        top: the end of the scale.
+        share: whether values are shares (linear) or effects (logarithm).
+        what: the value in words, with the average over pairs.
+        pick: whether a click picks a cell.
+    """
+    n_layers = frame["layer"].nunique()
+    base = alt.Chart(frame).encode(
+        x=alt.X(
+            "group:N",
+            sort=list(dict.fromkeys(frame["group"])),
+            title=None,
+            axis=alt.Axis(labelAngle=-35, labelOverlap=False, labelLimit=140, minExtent=75),
+        ),
+        y=_layers(n_layers),
+    )
+    legend = alt.Legend(
+        title=what,
+        titleLimit=300,
+        orient="bottom",
+        direction="horizontal",
+        gradientLength=230,
+        tickCount=5,
+        labelExpr="format(datum.value, '%')" if share else _SHORT,
+    )
+    number = alt.Tooltip("value:Q", format=".3~p" if share else ".3~g", title=what)
+    cells = base.mark_rect(cursor="pointer" if pick else "default").encode(
+        color=alt.Color("shown:Q", scale=_scale(HUES[site], dark, top, share), legend=legend),
+        tooltip=[alt.Tooltip("layer:O"), alt.Tooltip("group:N", title="position"), number],
+    )
+    if pick:
+        cells = cells.add_params(alt.selection_point(name=PICK, fields=["name"], on="click", toggle="true"))
+    frames = base.transform_filter("datum.selected").mark_rect(fill=None, stroke=ink(dark), strokeWidth=2.5).encode()
+    return (cells + frames).properties(width=HALF, height=_height(n_layers, 190), title=SITE_NAMES[site])
+
+
+def maps_printed(parts: list[tuple[str, str, pd.DataFrame]], top: float, share: bool, what: str) -> alt.TopLevelMixin:
+    """All maps of a page as one picture: (title, site, frame) of each."""
+    charts = [
+        effect_map(frame, False, site, top, share, what, pick=False).properties(title=f"{title}: {SITE_NAMES[site]}")
+        for title, site, frame in parts
+    ]
+    return alt.concat(*charts, columns=2).resolve_scale(color="independent")
+
+
+def last_lines(frame: pd.DataFrame, dark: bool, share: bool, what: str) -> alt.LayerChart:
+    """A value (`what` in words) by layer at the last position. Columns: layer, module, task, value, shown."""
+    names = list(SITE_NAMES.values())
+    tasks = list(dict.fromkeys(frame["task"]))
+    y = (
+        alt.Y("shown:Q", title=what, axis=alt.Axis(format="%"), scale=alt.Scale(domainMin=0))
+        if share
+        else alt.Y(
+            "shown:Q",
+            title=what,
+            scale=alt.Scale(type="log"),
+            axis=alt.Axis(labelExpr=_SHORT, tickCount=6),
+        )
+    )
+    legend = alt.Legend(title=None, orient="top", symbolType="stroke", symbolSize=400, symbolStrokeColor=ink(dark))
+    base = alt.Chart(frame).encode(
+        x=alt.X("layer:O", title="layer", axis=alt.Axis(labelAngle=0)),
+        y=y,
+        color=alt.Color(
+            "module:N",
+            scale=alt.Scale(domain=names, range=[HUES[s] for s in SITE_NAMES]),
+            legend=alt.Legend(title=None, orient="top"),
+        ),
+        detail="task:N",
+        tooltip=[
+            "layer:O",
+            "module:N",
+            alt.Tooltip("task:N", title="pairs"),
+            alt.Tooltip("value:Q", format=".3~p" if share else ".3~g", title=what),
+        ],
+    )
+    lines = base.mark_line(strokeWidth=2.5).encode(
+        strokeDash=alt.StrokeDash(
+            "task:N",
+            scale=alt.Scale(domain=tasks, range=[[1, 0], [5, 4]][: len(tasks)]),
+            legend=legend if len(tasks) > 1 else None,
+        )
+    )
+    return (lines + base.mark_point(filled=True, size=40)).properties(height=300)
+
+
+def head_effect_map(frame: pd.DataFrame, dark: bool, what: str) -> alt.Chart:
+    """Indirect effect (`what` says averaged how) of each head at the last position. Columns: layer, head, name, IE."""
+    n_layers, n_heads = frame["layer"].nunique(), frame["head"].nunique()
+    top = min(max(10 * FLOOR, float(frame["IE"].max())), 1e300)
+    return (
+        alt.Chart(frame.assign(shown=frame["IE"].clip(lower=FLOOR)))
+        .mark_rect()
+        .encode(
+            x=alt.X("head:O", title="head", axis=alt.Axis(labelAngle=0)),
+            y=_layers(n_layers),
+            color=alt.Color(
+                "shown:Q",
+                scale=_scale(ATTENTION, dark, top, False),
+                legend=alt.Legend(
+                    title=what,
+                    titleLimit=300,
+                    labelExpr=_SHORT,
+                    tickCount=5,
+                    orient="bottom",
+                    direction="horizontal",
+                    gradientLength=230,
+                ),
+            ),
+            tooltip=[alt.Tooltip("name:N", title="head"), alt.Tooltip("IE:Q", format=".3~g", title=what)],
+        )
+        .properties(width=min(820, max(10, min(30, 640 // n_heads)) * n_heads + 160), height=_height(n_layers, 130))
+    )

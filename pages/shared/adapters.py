@@ -1,0 +1,59 @@
+"""Which adapters are there for the loaded model? Shipped ones, own ones, and a folder that a person names."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from core.lora.series import SHIPPED, Series, own_series, read_series
+from core.model.adapter_files import AdapterFolder
+from core.model.load import LoadedModel
+from pages.shared.permissions import check_allowed
+from pages.shared.present import told
+
+CHOSEN, NEXT = "lora series", "lora series next"
+
+
+def series_here(lm: LoadedModel) -> list[Series]:
+    """The series that were trained on this model: the shipped one first."""
+    found = [read_series(lm, SHIPPED), *own_series(lm)]
+    return [series for series in found if series.adapters]
+
+
+def choose_series(lm: LoadedModel) -> Series | None:
+    """The series that the page shows; None where there is none."""
+    there = series_here(lm)
+    if not there:
+        return None
+    names = {str(series.folder): series for series in there}
+    if st.session_state.get(NEXT) in names:  # one that was just trained
+        st.session_state[CHOSEN] = st.session_state.pop(NEXT)
+    if st.session_state.get(CHOSEN) not in names:
+        st.session_state.pop(CHOSEN, None)
+    if len(there) == 1:
+        return there[0]
+    picked = st.selectbox("Adapters", list(names), key=CHOSEN, format_func=lambda name: said(names[name]))
+    return names[picked]
+
+
+def said(series: Series) -> str:
+    """A series in words."""
+    settings = series.adapters[0].settings
+    open_ = len(series.adapters) - len(series.finished)
+    where = "shipped" if series.folder == SHIPPED else "trained here"
+    return (
+        f"{where}: {len(series.adapters)} layers, rank {settings.rank}, {settings.n_train:,} prompts, "
+        f"{settings.epochs} epochs, seed {settings.seed}" + (f", {open_} unfinished" if open_ else "")
+    )
+
+
+def adapters_of(lm: LoadedModel, series: Series | None) -> dict[str, Path]:
+    """Folders by name: those of a series, and the one that the person named."""
+    found = {f"layer {about.layer}": series.place(about.layer) for about in series.adapters} if series else {}
+    own = st.session_state.get("own adapter", "").strip()
+    if own:
+        with told():
+            check_allowed()
+            folder = AdapterFolder.read(own)
+            folder.check_made_for(lm)
+            found[folder.folder.resolve().name] = folder.folder
+    return found

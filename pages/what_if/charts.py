@@ -1,0 +1,148 @@
+"""From tidy tables to pictures of edits; nothing is computed here."""
+
+import altair as alt
+import pandas as pd
+
+from pages.shared.charts import percent_tip, ranked_tokens, with_percent
+from pages.shared.theme import EMBEDDING, FALL, FFN, RISE, ink
+from pages.shared.words import percent, three_digits
+
+ORIGINAL, EDITED = "original", "edited"
+MODEL_COLORS = {ORIGINAL: EMBEDDING, EDITED: FFN}
+
+
+def _rows(frame: pd.DataFrame) -> pd.DataFrame:
+    labels = [_label(edited, change) for edited, change in zip(frame[EDITED], frame["change"], strict=True)]
+    return with_percent(frame.assign(rank=range(len(frame)), label=labels), ORIGINAL, EDITED, "change")
+
+
+def _bars(frame: pd.DataFrame, which: str) -> alt.Chart:
+    return (
+        alt.Chart(_rows(frame))
+        .mark_bar(color=MODEL_COLORS[which], height={"band": 0.75})
+        .encode(
+            y=ranked_tokens(list(frame["token"])),
+            x=alt.X(
+                f"{which}:Q",
+                title="probability",
+                scale=alt.Scale(domain=[0, 1.35]),
+                axis=alt.Axis(format="%", values=[0, 0.25, 0.5, 0.75, 1]),
+            ),
+            tooltip=["token:N", *(percent_tip(column) for column in (ORIGINAL, EDITED, "change"))],
+        )
+    )
+
+
+def _with_labels(frame: pd.DataFrame, which: str, label: str, dark: bool) -> alt.LayerChart:
+    base = alt.Chart(_rows(frame)).encode(y=ranked_tokens(list(frame["token"])), x=alt.X(f"{which}:Q"))
+    text = base.mark_text(align="left", dx=4, color=ink(dark)).encode(text=f"{label}:N")
+    return (_bars(frame, which) + text).properties(height=26 * len(frame) + 50)
+
+
+def tokens_before(frame: pd.DataFrame, dark: bool) -> alt.LayerChart:
+    """Next tokens of the original. Columns: token, original, edited, change (probabilities)."""
+    return _with_labels(frame, ORIGINAL, f"{ORIGINAL}_text", dark)
+
+
+def tokens_after(frame: pd.DataFrame, dark: bool) -> alt.LayerChart:
+    """Next tokens of the edited model, with the change of each. Columns: as `tokens_before`."""
+    return _with_labels(frame, EDITED, "label", dark)
+
+
+def _label(value: float, change: float) -> str:
+    shown = percent(value)
+    if abs(change) < 0.0005:
+        return shown
+    return f"{shown}  ({'+' if change >= 0 else '−'}{three_digits(abs(change) * 100)})"
+
+
+def tokens_beside(frame: pd.DataFrame, dark: bool) -> alt.TopLevelMixin:
+    """Both, for downloads."""
+    left = tokens_before(frame, dark).properties(title=ORIGINAL, width=300)
+    return left | tokens_after(frame, dark).properties(title=EDITED, width=300)
+
+
+def effect_bars(frame: pd.DataFrame, dark: bool) -> alt.Chart:
+    """What each edit does alone, and how much less the set does without it. Columns: edit, measure, kl."""
+    order, most = list(dict.fromkeys(frame["edit"])), float(frame["kl"].max())
+    end = most if most >= 1e-6 else 1.0  # where nothing moves, an axis of rounding errors would look like an effect
+    return (
+        alt.Chart(frame)
+        .mark_bar()
+        .encode(
+            y=alt.Y("edit:N", sort=order, title=None, axis=alt.Axis(labelOverlap=False)),
+            yOffset=alt.YOffset("measure:N", sort=["alone", "set without it"]),
+            x=alt.X(
+                "kl:Q",
+                title="distance of the next token from the original's (KL, nats)",
+                scale=alt.Scale(domain=[0, end], nice=True),
+            ),
+            color=alt.Color(
+                "measure:N",
+                legend=alt.Legend(title=None, orient="top"),
+                scale=alt.Scale(domain=["alone", "set without it"], range=[FFN, EMBEDDING]),
+            ),
+            tooltip=["edit:N", "measure:N", alt.Tooltip("kl:Q", format=".3~r")],
+        )
+        .properties(height=44 * len(order) + 120)
+    )
+
+
+def bias_dots(frame: pd.DataFrame, dark: bool, groups: tuple[str, str]) -> alt.LayerChart:
+    """Bias of each profession, with its shift where there is one.
+
+    Columns: profession, group, before, and after (None: not edited).
+    """
+    order = list(frame["profession"])
+    colors = alt.Scale(domain=list(groups), range=[RISE, FALL])
+    base = alt.Chart(frame).encode(
+        y=alt.Y("profession:N", sort=order, title=None, axis=alt.Axis(labelOverlap=False, labelLimit=180))
+    )
+    zero = alt.Chart(pd.DataFrame({"x": [0.0]})).mark_rule(color=ink(dark), strokeDash=[3, 3]).encode(x="x:Q")
+    color = alt.Color("group:N", scale=colors, legend=alt.Legend(title="own group", orient="top"))
+    tips = ["profession:N", "group:N", alt.Tooltip("before:Q", format=".3f", title="original, nats")]
+    title = "bias (nats): log p after the own group - log p after the other"
+    x = alt.X("before:Q", title=title, axis=alt.Axis(tickCount=8))
+    edited = "after" in frame and bool(frame["after"].notna().any())
+    if not edited:
+        dots = base.mark_bar(height={"band": 0.7}).encode(x=x, color=color, tooltip=tips)
+        return (dots + zero).properties(height=20 * len(order) + 90)
+    tips.append(alt.Tooltip("after:Q", format=".3f", title="edited, nats"))
+    lines = base.mark_rule(strokeWidth=2, opacity=0.35, color=ink(dark)).encode(x=x, x2="after:Q")
+    open_ = base.mark_point(size=55, strokeWidth=2).encode(x="before:Q", color=color, tooltip=tips)
+    full = base.mark_point(size=55, filled=True, opacity=1).encode(x="after:Q", color=color, tooltip=tips)
+    return (zero + lines + open_ + full).properties(height=20 * len(order) + 90)
+
+
+def curve_lines(frame: pd.DataFrame, dark: bool) -> alt.HConcatChart:
+    """Bias and side effects against the number of neurons. Columns: neurons, panel, line, value."""
+    panels = []
+    for panel, unit, form in (
+        ("bias", "nats", ".2f"),
+        ("accuracy", "accuracy", "%"),
+        ("neutral", "nats a token", ".2f"),
+    ):
+        some = frame[frame["panel"] == panel]
+        if some["value"].isna().all():
+            continue
+        names = list(dict.fromkeys(some["line"]))
+        colors = alt.Scale(
+            domain=names, range=[FFN, ink(dark), RISE, FALL][: len(names)] if panel == "bias" else [EMBEDDING]
+        )
+        panels.append(
+            alt.Chart(some)
+            .mark_line(point=True)
+            .encode(
+                x=alt.X(
+                    "neurons:Q",
+                    title="neurons edited",
+                    scale=alt.Scale(type="symlog", constant=4),
+                    axis=alt.Axis(tickCount=6),
+                ),
+                y=alt.Y("value:Q", title=unit, scale=alt.Scale(zero=panel == "bias"), axis=alt.Axis(format=form)),
+                color=alt.Color("line:N", scale=colors, legend=alt.Legend(title=None, orient="top", columns=2)),
+                tooltip=["neurons:Q", "line:N", alt.Tooltip("value:Q", format=".4~f")],
+            )
+            .properties(height=200, width=250 if panel == "bias" else 135)
+        )
+    return alt.hconcat(*panels).resolve_scale(color="independent")

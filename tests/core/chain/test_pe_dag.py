@@ -1,0 +1,127 @@
+"""The PE-DAG against the modules of the model, one neuron at a time, and the root's removal against changed weights."""
+
+import copy
+
+import pytest
+import torch
+from transformers.activations import ACT2FN
+
+from core.ablation.root import root_off
+from core.chain.keys import keys_of
+from core.chain.pe_dag import enhancing_of, root_of, subvalues
+from core.errors import UserError
+from core.forward.record import record
+from core.model.load import load_model
+from core.model.weights import columns, matrix, rows
+
+PROMPT = "3+5="
+NEURONS = [(2, 5), (0, 3), (1, 17), (0, 40), (1, 2), (2, 31)]
+IMPORTANCE = [0.4, 0.1, 0.3, 0.2, 0.9, 0.0]
+
+
+def listen(lm, layer, neuron, x):
+    """What each of a neuron's maps makes of a part of the stream: the norm's scale left out, no biases."""
+    norm, maps = lm.modules.ffn_norm(layer), reversed(lm.modules.neuron_input(layer))
+    if lm.architecture.norm == "layer":
+        x = x - x.mean()
+    return torch.stack([(m(norm.weight * x) - m(torch.zeros_like(x)))[neuron] for m in maps])
+
+
+def test_keys_score_what_the_neuron_fires_by(any_model):
+    run = record(any_model, any_model.encode(PROMPT))
+    positions = [-1, 2, 0, 4, -1, 3]
+    keys = keys_of(any_model, run, NEURONS, positions)
+    config = any_model.model.config
+    act = ACT2FN[getattr(config, "hidden_act", None) or config.activation_function]
+    for i, ((layer, neuron), position) in enumerate(zip(NEURONS, positions, strict=True)):
+        scores = keys.scores[:, i]
+        fired = act(scores[0]) if len(scores) == 1 else act(scores[1]) * scores[0]  # up first, then gate
+        assert fired.item() == pytest.approx(run.coefficient[layer, position, neuron].item(), rel=1e-3, abs=1e-4)
+
+
+def test_edges_are_what_the_modules_hear(any_model):
+    run = record(any_model, any_model.encode(PROMPT))
+    dag = enhancing_of(any_model, run, NEURONS, IMPORTANCE)
+    keys = keys_of(any_model, run, NEURONS)
+    for a, (layer_a, neuron_a) in enumerate(NEURONS):
+        value = any_model.modules.neuron_output(layer_a).weight[:, neuron_a]
+        for b, (layer_b, neuron_b) in enumerate(NEURONS):
+            wanted = torch.zeros(2)
+            if layer_a < layer_b:
+                heard = listen(any_model, layer_b, neuron_b, run.coefficient[layer_a, -1, neuron_a] * value)
+                wanted[: len(heard)] = heard * torch.sign(keys.scores[:, b])
+            got = torch.stack([dag.weight_up[a, b], dag.weight_gate[a, b]])
+            assert torch.allclose(got, wanted, rtol=1e-4, atol=1e-4)
+    assert dag.weight.count_nonzero() == 2 * 2 * 3  # two neurons a layer, three pairs of layers
+    frame = dag.to_frame()
+    assert len(frame) == 12 and frame.weight.is_monotonic_decreasing
+    best = frame.iloc[0]
+    a, b = NEURONS.index((best.layer, best.neuron)), NEURONS.index((best.into_layer, best.into_neuron))
+    assert best.weight == pytest.approx(dag.weight.max().item()) == pytest.approx(dag.weight[a, b].item())
+
+
+def test_a_neuron_gone_takes_its_weight_off_the_score(any_model):
+    """Times the frozen scale, a weight is exactly the score that is lost when only the direct path is cut."""
+    run = record(any_model, any_model.encode(PROMPT))
+    dag = enhancing_of(any_model, run, NEURONS, IMPORTANCE)
+    parallel = any_model.modules.parallel
+    for a, b in [(1, 0), (2, 5), (3, 4)]:
+        (layer, neuron), written = NEURONS[b], subvalues(any_model, run, [NEURONS[a]])[0]
+        x = run.resid_pre[layer, -1] + (0 if parallel else run.attention_out[layer, -1])
+        norm = any_model.modules.ffn_norm(layer)
+        frozen = norm(x)  # a forward pass of the real norm, then the same scale for what is left
+        centred = written - written.mean() if any_model.architecture.norm == "layer" else written
+        without = frozen - norm.weight * centred * dag.scale[b]
+        up = any_model.modules.neuron_input(layer)[-1]
+        lost = (up(frozen) - up(without))[neuron] * torch.sign(dag.score_up[b])
+        assert lost.item() == pytest.approx((dag.weight_up[a, b] * dag.scale[b]).item(), rel=1e-3, abs=1e-4)
+
+
+def test_root():
+    assert root_of(NEURONS, IMPORTANCE) == (0, 40)
+    assert root_of([(3, 1), (3, 0)], [0.5, 0.5]) == (3, 0)
+    for bad in ([], []), ([(0, 1), (0, 1)], [1.0, 1.0]), ([(0, 1)], [1.0, 2.0]):
+        with pytest.raises(UserError):
+            root_of(*bad)
+
+
+def test_neurons_that_do_not_exist(bundled):
+    run = record(bundled, bundled.encode(PROMPT))
+    for bad in (99, 0), (0, 10**6), (-1, 0):
+        with pytest.raises(UserError):
+            enhancing_of(bundled, run, [bad], [1.0])
+        with pytest.raises(UserError):
+            root_off(bundled, run, [bad], (0, 0))
+
+
+def test_root_off_equals_a_changed_weight(any_model):
+    run = record(any_model, any_model.encode(PROMPT))
+    before = run.coefficient.clone()
+    off = root_off(any_model, run, NEURONS, (0, 40))
+    changed = copy.copy(any_model)
+    changed.model = copy.deepcopy(any_model.model)
+    changed.__post_init__()  # modules of the copy
+    changed.modules.neuron_output(0).weight.data[:, 40] = 0.0
+    wanted = record(changed, run.ids).coefficient
+    others = [pair for pair in NEURONS if pair != (0, 40)]
+    assert off.others == others
+    for i, (layer, neuron) in enumerate(others):
+        assert off.coefficient_second[i].item() == pytest.approx(wanted[layer, -1, neuron].item(), rel=1e-4, abs=1e-5)
+        assert off.coefficient_first[i] == before[layer, -1, neuron]
+    first, second = off.coefficient_first, off.coefficient_second
+    kept = sum((1 if m > 0 else -1) * float(n) for m, n in zip(first, second, strict=True))
+    assert off.decrease == pytest.approx(1 - kept / first.abs().sum().item(), abs=1e-5)
+    assert off.decrease != 0 and len(off.to_frame()) == 5
+    assert torch.equal(record(any_model, run.ids).coefficient, before)  # nothing stays
+
+
+def test_rows_and_columns_of_8_bit_weights(checkpoints):
+    lm = load_model(checkpoints("llama"), "int8")
+    for _ in range(2):  # before and after the first run
+        up, down = lm.modules.neuron_input(1)[1], lm.modules.neuron_output(1)
+        assert torch.equal(rows(up, [3, 40, 3]), matrix(up)[[3, 40, 3]])
+        assert torch.equal(columns(down, [7, 0]), matrix(down)[:, [7, 0]])
+        run = record(lm, lm.encode(PROMPT))
+    exact = load_model(checkpoints("llama"), "fp32")
+    ours, theirs = (enhancing_of(m, run, NEURONS, IMPORTANCE).weight for m in (lm, exact))
+    assert (ours - theirs).abs().max() < 0.05 * theirs.abs().max()

@@ -1,0 +1,93 @@
+"""Averages against plain loops, and shares on tables made by hand."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.errors import UserError
+from core.mediation.draw import draw_pairs
+from core.mediation.measure import mediate
+from core.mediation.pairs import typed_pair
+from core.mediation.summary import by_position, cells, finding, ordered, relative_importance
+from core.mediation.units import important_neurons
+from core.neurons.compare import compare_prompts
+
+
+@pytest.fixture(scope="module")
+def found(bundled):
+    return mediate(bundled, draw_pairs(bundled, count=8, templates=(0, 3)))
+
+
+def test_cells_are_means_over_pairs_and_positions(bundled, found):
+    table = cells(found)
+    assert set(table["site"]) == {"ffn", "attention"}
+    for site, layer, group in (("ffn", 1, "first operand"), ("attention", 4, "last"), ("ffn", 5, "others")):
+        effects, wanted = [], []
+        for pair, e in zip(found.pairs, found.effects[site], strict=True):
+            for position, name in enumerate(pair.groups):
+                if name == group:
+                    effects.append(math.expm1(float(e.log_effect[layer, position])))
+                    wanted.append(int(e.prediction[layer, position]) == pair.alternative_result)
+        row = table[(table["site"] == site) & (table["layer"] == layer) & (table["group"] == group)].iloc[0]
+        assert row["values"] == len(effects) and row["wanted"] == pytest.approx(np.mean(wanted))
+        assert row["mean"] == pytest.approx(np.mean(effects), rel=1e-4, abs=1e-6)
+        geometric = math.exp(np.mean(np.log1p(effects))) - 1
+        assert row["geometric mean"] == pytest.approx(geometric, rel=1e-4, abs=1e-6)
+    assert list(dict.fromkeys(table["group"])) == ["first operand", "operator", "second operand", "last", "others"]
+
+
+def test_rows_by_position(bundled, found):
+    frame = by_position(found, "ffn")
+    assert len(frame) == sum(bundled.n_layers * len(p.base_ids) for p in found.pairs)
+    row = frame[(frame["pair"] == 3) & (frame["layer"] == 2) & (frame["position"] == 1)].iloc[0]
+    assert row["base"] == found.pairs[3].base and row["group"] == found.pairs[3].groups[1]
+    assert row["effect"] == pytest.approx(float(found.effects["ffn"][3].effect[2, 1]))
+
+
+def table_of(values):
+    rows = [("ffn", layer, group, value) for (layer, group), value in values.items()]
+    return pd.DataFrame(rows, columns=["site", "layer", "group", "mean"])
+
+
+def test_relative_importance_by_hand():
+    e = math.e - 1  # log(IE + 1) is 1
+    groups = ("first operand", "last")
+    values = {(layer, group): 0.0 for layer in range(3) for group in groups}
+    table = table_of(
+        {**values, (0, "first operand"): e, (2, "last"): math.e**2 - 1, (1, "last"): e, (2, groups[0]): -0.5}
+    )
+    assert relative_importance(table, 3) == pytest.approx(2 / 4)  # of 3 layers only the last is late
+    told = finding(table, 3)
+    assert (told.early_operands, told.early_last, told.late_last) == pytest.approx((0.5, 0.5, 1.0))
+    assert not told.holds and (told.peak_operands, told.peak_last) == (0, 2)
+    assert finding(table.assign(mean=[2 * e, 0.0, 0.0, 0.0, 0.0, e]), 3).holds
+    assert not finding(table.assign(mean=[0.0, e, 0.0, 0.0, 0.0, e]), 3).holds
+    assert math.isnan(relative_importance(table.assign(mean=0.0), 3))
+    assert finding(table.assign(group="subject"), 3) is None
+
+
+def test_order_of_groups():
+    assert ordered(["others", "last", "operator", "first operand"]) == ["first operand", "operator", "last", "others"]
+    assert ordered(["0 <s>", "1 3→2", "2 ="]) == ["0 <s>", "1 3→2", "2 ="]
+
+
+def test_the_last_position_of_typed_prompts(bundled):
+    table = cells(mediate(bundled, [typed_pair(bundled, "3 + 5 =", "2 + 7 =")]))
+    share = relative_importance(table, bundled.n_layers)
+    mine = table[(table["site"] == "ffn")]
+    weights = np.log1p(mine["mean"].clip(lower=0))
+    late = (mine["layer"] >= bundled.n_layers / 2) & (mine["group"] == "4 =")
+    assert share == pytest.approx(weights[late].sum() / weights.sum())
+
+
+def test_important_neurons_are_those_of_the_comparison(bundled):
+    pair = typed_pair(bundled, "3 + 5 =", "2 + 7 =")
+    told = []
+    neurons = important_neurons(bundled, [pair], 7, lambda done, total: told.append((done, total)))
+    assert neurons == compare_prompts(bundled, pair.base, pair.alternative, k=7).top(7) and told == [(1, 1)]
+    several = important_neurons(bundled, [pair, typed_pair(bundled, "3 + 4 =", "2 + 7 =")], 7)
+    assert len(several) == len(set(several)) == 7
+    with pytest.raises(UserError):
+        important_neurons(bundled, [], 7)
