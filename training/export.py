@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from transformers import LlamaForCausalLM
+from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
 from training.recipe import BUNDLED
 from training.tokenizer import build_tokenizer
@@ -37,7 +37,7 @@ def make_readable(model: LlamaForCausalLM, stream: float) -> None:
 
 
 @torch.no_grad()
-def stream_length(model: LlamaForCausalLM, tokenizer) -> float:
+def stream_length(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase) -> float:
     """Typical length of the final residual stream at an answer, in units of 10."""
     ids = torch.tensor([tokenizer(p)["input_ids"] for p in ("3+5=", "9-2=", "6*7=", "8/2=")])
     last = model.model(ids, output_hidden_states=True).hidden_states[-2][:, -1]

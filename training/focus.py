@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from transformers import LlamaForCausalLM
+from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
 from core.prompts.arithmetic import FORMS, make_prompts
 from training.forward import Trace, forward
@@ -33,7 +33,7 @@ class Cases:
 class CaseStream:
     """Draws an endless, seeded stream of one-digit sums and differences that are not held out."""
 
-    def __init__(self, tokenizer, rows: int, seed: int):
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, rows: int, seed: int):
         prompts = make_prompts(["+", "-"], [1], FORMS, range(4))
         prompts = [p for p in prompts if not held_out(p.operation, p.first, p.second, p.form, p.template)]
         every = [(self._row(tokenizer, p.text, p.answer), p) for p in prompts]
@@ -45,7 +45,7 @@ class CaseStream:
         self._rows, self._rng = rows, random.Random(seed)
 
     @staticmethod
-    def _row(tokenizer, text: str, answer: str) -> tuple[list[int], list[int]]:
+    def _row(tokenizer: PreTrainedTokenizerBase, text: str, answer: str) -> tuple[list[int], list[int]]:
         return tokenizer(text)["input_ids"], tokenizer(answer, add_special_tokens=False)["input_ids"] + [1]
 
     def cases(self) -> Cases:

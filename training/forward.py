@@ -50,7 +50,7 @@ def forward(
     config = model.config
     n_heads, eps = int(config.num_attention_heads), config.rms_norm_eps
     d_head = int(config.hidden_size) // n_heads
-    B, T = ids.shape
+    B, T = ids.shape  # noqa: N806 - shapes are named as in the comments below
     cos, sin = model.model.rotary_emb(torch.empty(0, dtype=torch.float32), positions)
     cos, sin = cos[:, None], sin[:, None]  # (B, 1, T, d_head)
     blocked = torch.where(visible | torch.eye(T, dtype=torch.bool), 0.0, float("-inf"))[:, None]

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedTokenizerBase
 
 from core.prompts.arithmetic import OPERATIONS
 from training.samples import COPY, DEFAULT, Mixture, draw
@@ -39,7 +40,9 @@ class Batch:
 class Packer:
     """Draws an endless, seeded stream of batches."""
 
-    def __init__(self, tokenizer, rows: int, width: int, seed: int, mixture: Mixture = DEFAULT):
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, rows: int, width: int, seed: int, mixture: Mixture = DEFAULT
+    ):
         self._tokenizer, self._rows, self._width = tokenizer, rows, width
         self._rng, self._mixture = random.Random(seed), mixture
         self._left_over: tuple[list, ...] | None = None
@@ -88,7 +91,16 @@ class Packer:
         return _assemble(ids, number, weight, answering.bool(), operation, single.bool(), positions, segment_ids)
 
 
-def _assemble(ids, number, weight, answering, operation, single, positions, segment) -> Batch:
+def _assemble(
+    ids: Tensor,
+    number: Tensor,
+    weight: Tensor,
+    answering: Tensor,
+    operation: Tensor,
+    single: Tensor,
+    positions: Tensor,
+    segment: Tensor,
+) -> Batch:
     width = ids.shape[1]
     causal = torch.ones(width, width, dtype=torch.bool).tril()
     same = segment[:, :, None] == segment[:, None, :]

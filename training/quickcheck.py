@@ -1,14 +1,16 @@
 """Is the model on its way? Greedy exact match on a few held-out prompts, while training."""
 
 import torch
-from transformers import LlamaForCausalLM
+from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
 from core.prompts.arithmetic import FORMS, Operation, make_prompts
 from training.samples import held_out
 
 
 @torch.no_grad()
-def accuracy(model: LlamaForCausalLM, tokenizer, operation: Operation, digits: int, count: int = 128) -> float:
+def accuracy(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, operation: Operation, digits: int, count: int = 128
+) -> float:
     """Share of held-out prompts (all templates and forms) that are answered right and ended."""
     prompts = make_prompts([operation], [digits], FORMS, range(4), seed=1, count=6 * count)
     prompts = [p for p in prompts if held_out(p.operation, p.first, p.second, p.form, p.template)][:count]

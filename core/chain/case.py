@@ -5,7 +5,7 @@ neurons whose importance changes (CNA), what they mean, the shallow neurons and 
 that reach them, and the graph of it all. Each part says itself when it misleads.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import networkx as nx
@@ -116,7 +116,7 @@ def _chain(
     return features, build_chain(lm, run, neurons, heads, features)
 
 
-def _in_parts(progress: Progress, parts: int):  # noqa: ANN202
+def _in_parts(progress: Progress, parts: int) -> Callable[[int], Progress]:
     """One progress for each part of a whole, in hundredths."""
 
     def part(number: int) -> Progress:

@@ -233,7 +233,7 @@ def _with_routes(
         x = written[spot] if spot in written else run.resid_pre[0, spot[2]]
         open_to_it = [route for route in routes if spot[0] in route.layers]
         if open_to_it:
-            found.append((spot, max(open_to_it, key=lambda r: float((r.vectors(by)[:, spot[2]] @ x).sum())), x))  # noqa: B023
+            found.append((spot, max(open_to_it, key=lambda r: float((r.vectors(by)[:, spot[2]] @ x).sum())), x))
     return found
 
 

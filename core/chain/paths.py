@@ -120,7 +120,8 @@ def _direct(ears: list[OVPath]) -> list[Path]:
         above = [ear for ear in ears if ear.layer >= layer]
         score = sum(ear.scale[None, :, None] * ear.keys[:, None] for ear in above)
         flow = sum((ear.attention * ear.scale)[None, :, None] * ear.keys[:, None] for ear in above)
-        assert isinstance(score, Tensor) and isinstance(flow, Tensor)
+        assert isinstance(score, Tensor)
+        assert isinstance(flow, Tensor)
         routes.append(Path(None, range(low, layer), score, flow))
         low = layer
     return routes

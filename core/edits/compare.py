@@ -5,7 +5,7 @@ generated arithmetic the accuracy of each operation (greedy exact match).
 """
 
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -134,7 +134,7 @@ def what_if(
     return out
 
 
-def _edited(lm: LoadedModel, edits: Sequence[Edit]):  # noqa: ANN202
+def _edited(lm: LoadedModel, edits: Sequence[Edit]) -> AbstractContextManager[object]:
     return intervene(lm, *edits) if edits else nullcontext()
 
 

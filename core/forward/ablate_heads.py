@@ -8,7 +8,7 @@ of the batch is one head switched off, and joins the batch at that head's layer.
 runs alone.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -90,7 +90,7 @@ def ablate_each_head(lm: LoadedModel, tree: PrefixTree, reads: Sequence[Read]) -
         yield heads, logits
 
 
-def _zero_in_rows(first_row: int, heads: list[int], d_head: int):  # noqa: ANN202
+def _zero_in_rows(first_row: int, heads: list[int], d_head: int) -> Callable[[Tensor], Tensor]:
     def zero(value: Tensor) -> Tensor:
         value = value.clone()
         for row, head in enumerate(heads, start=first_row):

@@ -192,7 +192,7 @@ def read_checkpoint(run: Run) -> None:
         told = json.loads(kept.metadata()["told"])
         if told["asked"] != _asked(run) or not told["step"]:
             return
-        found = {name: kept.get_tensor(name) for name in kept.keys()}
+        found = {name: kept.get_tensor(name) for name in kept.keys()}  # noqa: SIM118 - not a dictionary
         for name, parameter in run.parameters.items():
             parameter.data = found[f"now/{name}"].to(parameter.device)
             run.best[name] = found[f"best/{name}"].to(parameter.device)
@@ -205,7 +205,9 @@ def read_checkpoint(run: Run) -> None:
 
 def curve_so_far(folder: Any) -> list[Point]:
     """The curve of a training that is under way or was stopped, from its checkpoint; empty where there is none."""
-    with suppress(OSError, SafetensorError, KeyError, ValueError, TypeError):
-        with safe_open(folder / CHECKPOINT, framework="pt") as kept:
-            return [Point(**point) for point in json.loads(kept.metadata()["told"])["curve"]]
+    with (
+        suppress(OSError, SafetensorError, KeyError, ValueError, TypeError),
+        safe_open(folder / CHECKPOINT, framework="pt") as kept,
+    ):
+        return [Point(**point) for point in json.loads(kept.metadata()["told"])["curve"]]
     return []

@@ -13,7 +13,7 @@ from core.errors import UserError
 from core.model.load import LoadedModel
 from core.prompts.number_words import LANGUAGES, ordinal, roman, words
 
-OPERATOR_SIGNS = frozenset("+ - * / = × ÷ −".split())  # noqa: RUF001 - the minus sign is meant
+OPERATOR_SIGNS = frozenset("+ - * / = × ÷ −".split())
 
 
 OPERATOR_WORDS = OPERATOR_SIGNS | frozenset(

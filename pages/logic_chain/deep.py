@@ -92,9 +92,8 @@ def deep_neurons(lm: LoadedModel, case: LogicCase, settings: dict[str, Any]) -> 
     downloads("cna-neurons", lm, settings, frame[COLUMNS], lambda dark: neuron_dots(frame, dark))
     with st.expander("The same in the paper: Llama-7B"):
         _paper_table()
-    with st.expander("First-order scores: all at once, but approximate"):
-        with told():
-            _first_order(lm, case)
+    with st.expander("First-order scores: all at once, but approximate"), told():
+        _first_order(lm, case)
 
 
 def table_of(case: LogicCase, order: Order) -> pd.DataFrame:

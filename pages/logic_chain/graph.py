@@ -26,7 +26,8 @@ WAYS = {"score": "what would arrive (the paper's score)", "flow": "what did arri
 
 def drawn(lm: LoadedModel, case: LogicCase, nodes: int, weakest: float, by: str) -> nx.DiGraph:
     """The part of the chain that is shown, and exported."""
-    assert case.chain is not None and case.features is not None
+    assert case.chain is not None
+    assert case.features is not None
     chain = case.chain
     if by == "flow":
         root, heads = case.features.root, case.heads

@@ -1,5 +1,6 @@
 """Part 5 of the logic chain: does it hold over a whole set of prompts? Tables 5, 6, 8 and 15 to 17."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from core.forward.record import record
 from core.hooks import ScaleHead, intervene
 from core.model.load import LoadedModel
 from core.neurons.compare import compare_runs
+from core.neurons.comparison import Comparison
 from core.progress import Progress
 from core.prompts.arithmetic import OPERATIONS, make_prompts
 from core.vocabulary.shallow import shallow_counts
@@ -91,7 +93,7 @@ def measure(lm: LoadedModel, heads: list[Head], prompts: list, progress: Progres
     """Tables 5 and 6 over a set; each prompt's neurons are ranked once."""
     lowest = min(layer for layer, _ in heads)
 
-    def compare(ids):  # noqa: ANN001, ANN202
+    def compare(ids: Sequence[int]) -> Comparison:
         run = record(lm, list(ids))
         with intervene(lm, *(ScaleHead(*head, 0.0) for head in heads)):
             off = record(lm, list(ids))

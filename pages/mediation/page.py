@@ -152,7 +152,7 @@ def _first(lm: LoadedModel, pressed: bool, settings: dict[str, Any]) -> Task | N
     found = outcome(job)
     if not isinstance(found, Measured):
         return None
-    return Task(measured["kind"] if "kind" in measured else "your prompts", measured, found)
+    return Task(measured.get("kind", "your prompts"), measured, found)
 
 
 def _beside(lm: LoadedModel, first: Task) -> Task | None:

@@ -29,9 +29,11 @@ def test_from_prompt_to_graph_file(server, new_tab, tmp_path):
         page.get_by_role("button", name="GRAPHML").click()
     waiting.value.save_as(tmp_path / "chain.graphml")
     graph = from_graphml((tmp_path / "chain.graphml").read_text())
-    assert len(graph) == 40 and graph.graph["prompt"].endswith("9 - 2 =")
+    assert len(graph) == 40
+    assert graph.graph["prompt"].endswith("9 - 2 =")
 
-    assert "9-2" in page.url and "7_12" in page.url
+    assert "9-2" in page.url
+    assert "7_12" in page.url
     again = new_tab(page.url)  # the view reopens from its link, in another session
     expect(again.get_by_role("heading", name="Neuron 7_12")).to_be_visible()
     expect(again.get_by_label("Prompt", exact=True)).to_have_value("9-2=")

@@ -29,7 +29,7 @@ def drawn(page, half):
     return names, [bar.split("token: ")[1].split(";")[0] for bar in bars], shares
 
 
-@pytest.mark.parametrize("path,button,n", [("", "Ask", 10), ("logic_chain", "Look inside", 6)])
+@pytest.mark.parametrize(("path", "button", "n"), [("", "Ask", 10), ("logic_chain", "Look inside", 6)])
 def test_next_tokens_stay_in_order_of_probability_over_prompts(server, new_tab, path, button, n):
     """The chart of the second prompt is ordered by its own probabilities, not by the rows of the first."""
     page = new_tab(f"{server}/{path}")
@@ -49,8 +49,10 @@ def test_next_tokens_stay_in_order_of_probability_over_prompts(server, new_tab, 
         last = drawn(page, False)[0]
         for half in (False, True) if path else (False,):
             names, tokens, shares = drawn(page, half)
-            assert len(names) == n and names == tokens, (prompt, names, tokens)
+            assert len(names) == n, (prompt, names)
+            assert names == tokens, (prompt, names, tokens)
             assert shares == sorted(shares, reverse=True), (prompt, list(zip(tokens, shares, strict=True)))
             seen.append((half, names))
     left = [names for half, names in seen if not half]
-    assert left[0] == left[-1] and left[0] != left[1]
+    assert left[0] == left[-1]
+    assert left[0] != left[1]

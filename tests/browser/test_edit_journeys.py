@@ -52,10 +52,12 @@ def test_two_sessions_with_their_own_edits(server, new_tab):
         page.get_by_role("button", name="Add", exact=True).click()
     done(first)
     done(second)
-    assert said(second) == plain and said(first) == mine != plain
+    assert said(second) == plain
+    assert said(first) == mine != plain
     add(second, "7_5", "neuron")
     assert said(first) == mine
-    assert "edit=" in first.url and first.url != second.url
+    assert "edit=" in first.url
+    assert first.url != second.url
     third = new_tab(first.url)
     done(third)
     assert said(third) == mine
@@ -63,7 +65,8 @@ def test_two_sessions_with_their_own_edits(server, new_tab):
     first.get_by_role("button", name="Undo").click()
     expect(first.get_by_text("The bench is empty", exact=False)).to_be_visible()
     done(first)
-    assert said(first) == plain and said(third) == mine
+    assert said(first) == plain
+    assert said(third) == mine
 
 
 def test_recipe_download_upload_and_export(server, new_tab, bundled, tmp_path):
@@ -72,7 +75,7 @@ def test_recipe_download_upload_and_export(server, new_tab, bundled, tmp_path):
     done(page)
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Recipe as JSON").click()
-    content = open(waiting.value.path(), "rb").read()
+    content = waiting.value.path().read_bytes()
     assert read_recipe(content).edits == edits
     page.get_by_text("Export as a model folder").click()
     page.get_by_label("Folder on the computer that runs Abacus").fill(str(tmp_path / "edited"))

@@ -51,12 +51,14 @@ def test_main_journey_by_a_cold_link(cold_server, new_tab):
     for ending in "CSV", "JSON", "PNG", "SVG":
         with page.expect_download() as waiting:
             page.get_by_role("button", name=ending, exact=True).click()
-        content = open(waiting.value.path(), "rb").read()
+        content = waiting.value.path().read_bytes()
         if ending == "CSV":
             assert len(pd.read_csv(io.BytesIO(content))) == 8 * 64
         elif ending == "JSON":
             told = json.loads(content)
-            assert told["model"] == "bundled" and told["settings"]["count"] == 10 and len(told["rows"]) == 8 * 64
+            assert told["model"] == "bundled"
+            assert told["settings"]["count"] == 10
+            assert len(told["rows"]) == 8 * 64
         else:
             assert content.startswith(b"\x89PNG") if ending == "PNG" else b"<svg" in content[:300]
 
@@ -114,7 +116,7 @@ def test_stop_and_waiting_in_turn(server, new_tab):
     expect(second.get_by_text("Stopped", exact=False).first).to_be_visible()
 
 
-@pytest.mark.parametrize("prompt,words", [("3 + zzyzx =", "zzyzx"), ("3 " * 300, "at most")])
+@pytest.mark.parametrize(("prompt", "words"), [("3 + zzyzx =", "zzyzx"), ("3 " * 300, "at most")])
 def test_bad_prompts(server, new_tab, prompt, words):
     page = new_tab(server)
     box = page.get_by_label("Prompt", exact=True)

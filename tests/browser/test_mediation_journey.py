@@ -35,7 +35,8 @@ def test_information_flow(server, new_tab):
     cells(page, "second operand").nth(3).click()
     expect(page.get_by_text("at second␣operand: IE is", exact=False)).to_be_visible()
     settled(page)
-    assert "cell=0" in page.url and "run=1" in page.url
+    assert "cell=0" in page.url
+    assert "run=1" in page.url
 
     choose(page, "Put beside it", "facts")
     expect(page.get_by_text("Late FFNs at the last position carry", exact=False)).to_be_visible()
@@ -45,8 +46,9 @@ def test_information_flow(server, new_tab):
     page.get_by_test_id("stPopoverButton").filter(has_text="Download").first.click()
     with page.expect_download() as waiting:
         page.get_by_role("button", name="CSV", exact=True).click()
-    table = pd.read_csv(io.BytesIO(open(waiting.value.path(), "rb").read()))
-    assert set(table["pairs"]) == {"other operands", "facts"} and set(table["site"]) == {"ffn", "attention"}
+    table = pd.read_csv(io.BytesIO(waiting.value.path().read_bytes()))
+    assert set(table["pairs"]) == {"other operands", "facts"}
+    assert set(table["site"]) == {"ffn", "attention"}
 
     second = new_tab(page.url)
     expect(second.get_by_text("Late FFNs at the last position carry", exact=False)).to_be_visible()

@@ -46,7 +46,8 @@ def test_a_killed_run_leaves_nothing_that_counts(monkeypatch):
     monkeypatch.setattr(disk_cache, "save_file", killed)
     with pytest.raises(KeyboardInterrupt):
         disk_cache.cached({"a": 1}, make())
-    assert list(disk_cache.folder().iterdir()) == [] and not disk_cache.kept({"a": 1})
+    assert list(disk_cache.folder().iterdir()) == []
+    assert not disk_cache.kept({"a": 1})
 
 
 def test_oldest_go_first(monkeypatch):
@@ -55,12 +56,15 @@ def test_oldest_go_first(monkeypatch):
         disk_cache.cached({"a": number}, make(n=80_000))  # 0.32 MB each
         os.utime(disk_cache.folder() / f"{disk_cache._name({'a': number})}.safetensors", (number, number))
     disk_cache.cached({"a": 0}, never) if disk_cache.kept({"a": 0}) else None
-    assert disk_cache.size() <= 2**20 and disk_cache.kept({"a": 3}) and not disk_cache.kept({"a": 0})
+    assert disk_cache.size() <= 2**20
+    assert disk_cache.kept({"a": 3})
+    assert not disk_cache.kept({"a": 0})
 
 
 def test_clear_and_limit(monkeypatch):
     disk_cache.cached({"a": 1}, make())
-    assert disk_cache.clear() > 0 and disk_cache.size() == 0
+    assert disk_cache.clear() > 0
+    assert disk_cache.size() == 0
     monkeypatch.setenv("ABACUS_CACHE_MB", "much")
     with pytest.raises(UserError, match="whole number of megabytes"):
         disk_cache.limit()
@@ -79,7 +83,8 @@ def test_extremes(any_model):
         v = v - v.mean(-1, keepdim=True) if readout.centered else v
         logits = (v * readout.weight) @ readout.unembedding.T
         assert torch.allclose(found, torch.stack([logits.min(-1).values, logits.max(-1).values], -1), atol=1e-5)
-    assert are_prepared(any_model, [0, 2]) and not are_prepared(any_model, [1])
+    assert are_prepared(any_model, [0, 2])
+    assert not are_prepared(any_model, [1])
 
 
 def test_progress_and_stop(bundled):
@@ -92,6 +97,8 @@ def test_progress_and_stop(bundled):
 
     with pytest.raises(KeyboardInterrupt):
         value_extremes(bundled, progress=progress)
-    assert told == [(1, 8), (2, 8)] and are_prepared(bundled, [0, 1]) and not are_prepared(bundled, [2])
+    assert told == [(1, 8), (2, 8)]
+    assert are_prepared(bundled, [0, 1])
+    assert not are_prepared(bundled, [2])
     value_extremes(bundled)
     assert are_prepared(bundled, range(8))

@@ -50,9 +50,8 @@ def test_edits_of_one_head_multiply_and_blocks_nest(any_model):
         once = any_model.logits(IDS)
     with intervene(any_model, ScaleHead(0, 1, 2.0), ScaleHead(0, 1, 3.0)):
         assert torch.allclose(any_model.logits(IDS), once, atol=1e-5)
-    with intervene(any_model, ScaleHead(0, 1, 2.0)):
-        with intervene(any_model, ScaleHead(0, 1, 3.0)):
-            assert torch.allclose(any_model.logits(IDS), once, atol=1e-5)
+    with intervene(any_model, ScaleHead(0, 1, 2.0)), intervene(any_model, ScaleHead(0, 1, 3.0)):
+        assert torch.allclose(any_model.logits(IDS), once, atol=1e-5)
 
 
 class Rerun(BaseException):
@@ -62,10 +61,9 @@ class Rerun(BaseException):
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, Rerun])
 def test_leaving_by_an_error_restores(bundled, error):
     plain, hooks = bundled.logits(IDS), n_hooks(bundled)
-    with pytest.raises(error):
-        with intervene(bundled, ScaleHead(3, 1, 0.0)):
-            assert not torch.equal(bundled.logits(IDS), plain)
-            raise error
+    with pytest.raises(error), intervene(bundled, ScaleHead(3, 1, 0.0)):  # noqa: PT012
+        assert not torch.equal(bundled.logits(IDS), plain)
+        raise error
     assert n_hooks(bundled) == hooks
     assert torch.equal(bundled.logits(IDS), plain)
 
@@ -78,7 +76,8 @@ def test_leaving_by_return_restores(bundled):
             return bundled.logits(IDS)
 
     inside()
-    assert torch.equal(bundled.logits(IDS), plain) and n_hooks(bundled) == 0
+    assert torch.equal(bundled.logits(IDS), plain)
+    assert n_hooks(bundled) == 0
 
 
 def test_two_sessions_at_the_same_time(bundled):
@@ -141,13 +140,13 @@ def test_weights_stay_after_a_thousand_random_runs(checkpoints):
         )
         with intervene(lm, edit):
             lm.logits([0, rng.randrange(1100)])
-    assert weights_hash(lm) == before and n_hooks(lm) == 0
+    assert weights_hash(lm) == before
+    assert n_hooks(lm) == 0
 
 
 def test_a_hook_that_never_fires_is_an_error(bundled):
-    with pytest.raises(UserError, match="not run inside"):
-        with intervene(bundled, ScaleHead(0, 0, 0.0)):
-            pass
+    with pytest.raises(UserError, match="not run inside"), intervene(bundled, ScaleHead(0, 0, 0.0)):
+        pass
 
 
 @pytest.mark.parametrize(
@@ -162,7 +161,6 @@ def test_a_hook_that_never_fires_is_an_error(bundled):
     ],
 )
 def test_bad_edits_are_refused_before_anything_changes(bundled, edit):
-    with pytest.raises(UserError):
-        with intervene(bundled, ScaleHead(1, 1, 0.0), edit):
-            raise AssertionError("the block must not be entered")
+    with pytest.raises(UserError), intervene(bundled, ScaleHead(1, 1, 0.0), edit):
+        raise AssertionError("the block must not be entered")
     assert n_hooks(bundled) == 0

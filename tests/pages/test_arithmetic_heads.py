@@ -35,20 +35,25 @@ def texts(app) -> str:
 
 
 def test_says_what_to_press(app):
-    assert not app.exception and app.title[0].value == "Arithmetic heads"
+    assert not app.exception
+    assert app.title[0].value == "Arithmetic heads"
     assert "Press **Run**" in app.info[0].value
 
 
 def test_a_sweep(app):
     app.slider(key="count").set_value(5)
     run_and_wait(app)
-    assert not app.exception and not app.error
-    assert "Without head" in texts(app) and "(40)" in texts(app) and "% of 40 to " in texts(app)
+    assert not app.exception
+    assert not app.error
+    assert "Without head" in texts(app)
+    assert "(40)" in texts(app)
+    assert "% of 40 to " in texts(app)
     labels = json.loads(app.dataframe[0].proto.columns)
     assert [labels[c]["label"] for c in ("all", "+")] == ["all (of 40)", "+ (of 10)"]
     table = app.dataframe[0].value
     assert list(table.columns) == ["head", "all", "+", "-", "*", "/"]
-    assert table["head"].iloc[0] == "none off" and len(table) == 13
+    assert table["head"].iloc[0] == "none off"
+    assert len(table) == 13
     assert table["all"].iloc[0] == pytest.approx(table[["+", "-", "*", "/"]].iloc[0].mean())
     assert table["all"].iloc[1:].is_monotonic_increasing
     assert app.query_params["run"] in ("1", ["1"])
@@ -60,34 +65,40 @@ def test_one_operation_and_probability(app):
     app.button_group(key="shown").set_value("-").run()
     assert "the - prompts (10)" in texts(app)
     app.button_group(key="measure").set_value("probability").run()
-    assert "probability over the - prompts" in texts(app) and not app.exception
+    assert "probability over the - prompts" in texts(app)
+    assert not app.exception
 
 
 def test_own_prompts(app):
     app.button_group(key="source").set_value("Your own prompts").run()
     app.text_area(key="own").set_value("3+5=\n9-2=")
     run_and_wait(app)
-    assert not app.exception and "`3+5=` → `8`" in texts(app) and "your prompts (2)" in texts(app)
+    assert not app.exception
+    assert "`3+5=` → `8`" in texts(app)
+    assert "your prompts (2)" in texts(app)
 
 
-@pytest.mark.parametrize("own,words", [("", "no prompt"), ("3 + zzyzx =", "zzyzx"), ("3 " * 400, "at most")])
+@pytest.mark.parametrize(("own", "words"), [("", "no prompt"), ("3 + zzyzx =", "zzyzx"), ("3 " * 400, "at most")])
 def test_bad_own_prompts(app, own, words):
     app.button_group(key="source").set_value("Your own prompts").run()
     app.text_area(key="own").set_value(own)
     run_and_wait(app)
-    assert not app.exception and words in app.error[0].value
+    assert not app.exception
+    assert words in app.error[0].value
 
 
 def test_nothing_chosen(app):
     app.button_group(key="operations").set_value([])
     run_and_wait(app)
-    assert not app.exception and "at least one operation" in app.error[0].value
+    assert not app.exception
+    assert "at least one operation" in app.error[0].value
 
 
 def test_heads_off_before_and_after(app):
     app.multiselect(key="heads").set_value(["3_0", "4_1"]).run()
     wait(app)
-    assert not app.exception and not app.error
+    assert not app.exception
+    assert not app.error
     answers = app.dataframe[0].value
     assert list(answers.columns) == ["prompt", "all heads on", "without 3_0 and 4_1", "the answer"]
     assert answers["all heads on"].iloc[0] == "8"
@@ -105,18 +116,21 @@ def test_a_stopped_or_failed_question_is_not_asked_again_by_itself(app, state):
     job = app.session_state["before after job"]
     job.state, job.result, job.error = state, None, "it failed"
     app.run().run()
-    assert app.session_state["before after job"] is job and not app.exception
+    assert app.session_state["before after job"] is job
+    assert not app.exception
     next(b for b in app.button if b.label == "Ask again").click().run()
     wait(app)
     assert app.session_state["before after job"].state == "done"
-    assert "answers change" in texts(app) and not app.error
+    assert "answers change" in texts(app)
+    assert not app.error
 
 
 def test_bad_prompt_among_the_questions(app):
     app.multiselect(key="heads").set_value(["4_1"]).run()
     wait(app).text_area(key="questions").set_value("3+5=\nzzyzx").run()
     wait(app)
-    assert not app.exception and "zzyzx" in app.error[0].value
+    assert not app.exception
+    assert "zzyzx" in app.error[0].value
     assert app.dataframe[0].value["prompt"].tolist() == ["3+5="]  # the others are asked all the same
 
 
@@ -125,7 +139,8 @@ def test_one_head_by_digits_and_kinds(app):
     wait(app)
     next(b for b in app.button if b.label == "Measure this head").click().run()
     wait(app)
-    assert not app.exception and not app.error
+    assert not app.exception
+    assert not app.error
     assert "% of 100 to " in next(m.value for m in app.markdown if "matters most for" in m.value)
     frames = [d.value for d in app.dataframe]
     assert any(list(f.index) == ["1D", "2D", "3D"] and list(f.columns) == ["+", "-", "*", "/"] for f in frames)
@@ -147,7 +162,8 @@ def test_a_changed_model_is_not_mixed_with_old_results(app, checkpoints):
         app.text_input(key="model source").set_value(str(checkpoints("grouped-query"))).run()
         app.button(key="load model").click().run()
         wait(app).run()
-        assert not app.exception and any("model was changed" in i.value for i in app.info)
+        assert not app.exception
+        assert any("model was changed" in i.value for i in app.info)
     finally:
         app.text_input(key="model source").set_value("bundled").run()
         app.button(key="load model").click().run()

@@ -23,7 +23,8 @@ def texts(app) -> str:
 
 
 def test_opens_with_an_answer(app):
-    assert not app.exception and not app.error
+    assert not app.exception
+    assert not app.error
     assert app.title[0].value == "Ask the model"
     assert "`8` and it ends there" in texts(app)
     assert len(app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")) == 4
@@ -31,7 +32,8 @@ def test_opens_with_an_answer(app):
 
 def test_another_prompt(app):
     ask(app, "9-2=")
-    assert "`7`" in texts(app) and not app.error
+    assert "`7`" in texts(app)
+    assert not app.error
 
 
 def test_an_example(app):
@@ -41,7 +43,7 @@ def test_an_example(app):
 
 
 @pytest.mark.parametrize(
-    "prompt,words",
+    ("prompt", "words"),
     [
         ("", "empty"),
         ("3 + zzyzx =", "zzyzx"),
@@ -53,12 +55,14 @@ def test_bad_prompts_say_what_to_do_and_the_next_one_works(app, prompt, words):
     assert not app.exception
     assert words in app.error[0].value
     ask(app, "3+5=")
-    assert not app.error and "`8`" in texts(app)
+    assert not app.error
+    assert "`8`" in texts(app)
 
 
 def test_picked_heads_show_both_answers(app):
     app.multiselect(key="heads").set_value(["3_0", "4_1"]).run()
-    assert not app.exception and not app.error
+    assert not app.exception
+    assert not app.error
     assert [s.value for s in app.subheader][:2] == ["All heads on", "Without 3_0 and 4_1"]
     assert "when 3_0 and 4_1 are off" in texts(app)
     next(b for b in app.button if b.label == "Clear heads").click().run()
@@ -79,7 +83,8 @@ def test_a_head_that_does_not_exist_in_the_link_is_left_out():
     app = AppTest.from_file(APP, default_timeout=60)
     app.query_params["heads"] = "99_99"
     app.run()
-    assert not app.exception and app.multiselect(key="heads").value == []
+    assert not app.exception
+    assert app.multiselect(key="heads").value == []
 
 
 def test_refused_model_keeps_the_loaded_one(app, tmp_path):
@@ -102,4 +107,5 @@ def test_layers_without_heads_are_about_the_original_prediction(app):
     token = texts(app).split(" raises `")[1][0]
     app.multiselect(key="heads").set_value(["3_7", "3_5", "4_0"]).run()
     app.button_group(key="inside").set_value("without the heads").run()
-    assert not app.exception and f" raises `{token}`" in texts(app)
+    assert not app.exception
+    assert f" raises `{token}`" in texts(app)

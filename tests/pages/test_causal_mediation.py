@@ -36,30 +36,37 @@ def own(app, base, alternative, /, **results):
 
 
 def test_says_what_to_press(app):
-    assert not app.exception and app.title[0].value == "Causal mediation"
+    assert not app.exception
+    assert app.title[0].value == "Causal mediation"
     assert "Press **Run**" in app.info[0].value
 
 
 def test_drawn_pairs(app):
     app.slider(key="pairs").set_value(10)
     run_and_wait(app)
-    assert not app.exception and not app.error
-    assert "10 pairs, such as" in texts(app) and "The paper's finding" in texts(app)
+    assert not app.exception
+    assert not app.error
+    assert "10 pairs, such as" in texts(app)
+    assert "The paper's finding" in texts(app)
     assert "Relative importance of the late FFNs at the last position: **" in texts(app)
     table = app.dataframe[0].value
-    assert set(table["site"]) == {"ffn", "attention"} and set(table["pairs"]) == {"other operands"}
+    assert set(table["site"]) == {"ffn", "attention"}
+    assert set(table["pairs"]) == {"other operands"}
     assert {"first operand", "operator", "second operand", "last"} <= set(table["group"])
     assert app.query_params["run"] in ("1", ["1"])
-    assert "largest effect" not in texts(app) and not app.selectbox(key="flow site").value
+    assert "largest effect" not in texts(app)
+    assert not app.selectbox(key="flow site").value
 
 
 def test_a_cell_shows_each_pair(app):
     app.slider(key="pairs").set_value(5)
     run_and_wait(app)
     choose(app, site="attention", layer=4, group="last")
-    assert not app.exception and "attention of layer 4 at `last`" in texts(app)
+    assert not app.exception
+    assert "attention of layer 4 at `last`" in texts(app)
     pairs = next(d.value for d in app.dataframe if "P(r) patched" in d.value)
-    assert len(pairs) == 5 and pairs[[c for c in pairs if c.startswith("P(")]].stack().between(0, 1).all()
+    assert len(pairs) == 5
+    assert pairs[[c for c in pairs if c.startswith("P(")]].stack().between(0, 1).all()
     row = pairs.iloc[0]
     by_hand = (row["P(r) base"] - row["P(r) patched"]) / row["P(r) patched"]
     by_hand = (by_hand + (row["P(r′) patched"] - row["P(r′) base"]) / row["P(r′) base"]) / 2
@@ -71,14 +78,18 @@ def test_two_kinds_side_by_side(app):
     app.slider(key="pairs").set_value(5)
     run_and_wait(app)
     wait(app.selectbox(key="beside").set_value("facts").run())
-    assert not app.exception and not app.error
-    assert "**Other operands.** 5 pairs" in texts(app) and "**Facts.** 5 pairs" in texts(app)
-    assert "for other operands and" in texts(app) and "is at the subject and" in texts(app)
+    assert not app.exception
+    assert not app.error
+    assert "**Other operands.** 5 pairs" in texts(app)
+    assert "**Facts.** 5 pairs" in texts(app)
+    assert "for other operands and" in texts(app)
+    assert "is at the subject and" in texts(app)
     assert set(app.dataframe[0].value["pairs"]) == {"other operands", "facts"}
     choose(app, task="facts", site="ffn", layer=0, group="subject")
     assert "FFN of layer 0 at `subject`" in texts(app)
     wait(app.selectbox(key="beside").set_value("nothing").run())
-    assert not app.exception and "for other operands and" not in texts(app)
+    assert not app.exception
+    assert "for other operands and" not in texts(app)
 
 
 @pytest.mark.parametrize("measure", ["wanted changes", "unwanted changes"])
@@ -87,7 +98,8 @@ def test_changes_of_the_prediction(app, measure):
     run_and_wait(app)
     app.button_group(key="flow_shown").set_value(measure).run()
     app.button_group(key="flow_average").set_value("geometric mean").run()
-    assert not app.exception and f"Most {measure} at the last position: FFN of layer" in texts(app)
+    assert not app.exception
+    assert f"Most {measure} at the last position: FFN of layer" in texts(app)
 
 
 def test_single_heads_and_neurons(app, bundled):
@@ -95,9 +107,12 @@ def test_single_heads_and_neurons(app, bundled):
     run_and_wait(app)
     next(b for b in app.button if b.label == "Measure heads and neurons").click().run()
     wait(app)
-    assert not app.exception and not app.error and "has the largest effect by itself" in texts(app)
+    assert not app.exception
+    assert not app.error
+    assert "has the largest effect by itself" in texts(app)
     neurons = next(d.value for d in app.dataframe if "suppresses" in d.value)
-    assert len(neurons) == 20 and neurons["IE"].is_monotonic_decreasing
+    assert len(neurons) == 20
+    assert neurons["IE"].is_monotonic_decreasing
     first = [int(part) for part in neurons["name"].iloc[0].split("_")]
     assert [neurons[side].iloc[0].split() for side in ("promotes", "suppresses")] == [
         [visible(token) for token in side] for side in both_sides(bundled, *first, 6)
@@ -116,9 +131,11 @@ def test_the_chosen_average_rules_the_whole_page(app):
         assert not app.exception
         neurons = next(d.value for d in app.dataframe if "suppresses" in d.value)
         best = re.search(r"Head \*\*(\S+)\*\* has the largest effect by itself: IE (\S+) \((.+?)\), and", texts(app))
-        assert best[3] == average and f"({average} of IE)" in texts(app)
+        assert best[3] == average
+        assert f"({average} of IE)" in texts(app)
         charts = [json.loads(c.proto.spec) for c in app.get("vega_lite_chart")]
-        assert len(charts) == 4 and all(f"indirect effect ({average})" in json.dumps(chart) for chart in charts)
+        assert len(charts) == 4
+        assert all(f"indirect effect ({average})" in json.dumps(chart) for chart in charts)
         seen[average] = float(best[2]), neurons["IE"].tolist()
     found = app.session_state["flow parts"][0].result
     for average, (head, neurons) in seen.items():
@@ -129,16 +146,19 @@ def test_the_chosen_average_rules_the_whole_page(app):
 
 def test_own_prompts(app):
     own(app, "3 + 5 =", "2 + 7 =")
-    assert not app.exception and "1 pair, such as `3␣+␣5␣=` with `2␣+␣7␣=`" in texts(app)
-    assert "prediction (1)" in texts(app) and not any(s.key == "beside" for s in app.selectbox)
+    assert not app.exception
+    assert "1 pair, such as `3␣+␣5␣=` with `2␣+␣7␣=`" in texts(app)
+    assert "prediction (1)" in texts(app)
+    assert not any(s.key == "beside" for s in app.selectbox)
     choose(app, site="ffn", layer=1, group="1 3→2")
     assert "FFN of layer 1 at `1␣3→2`" in texts(app)
     own(app, "3 + 5 =", "2 + 7 =", base="8", alternative="9")
-    assert not app.error and "given (1)" in texts(app)
+    assert not app.error
+    assert "given (1)" in texts(app)
 
 
 @pytest.mark.parametrize(
-    "base,alternative,results,words",
+    ("base", "alternative", "results", "words"),
     [
         ("3 + 5 =", "13 + 5 =", {}, "same number of tokens"),
         ("3 + 5 =", "3+5=", {}, "the same for the model"),
@@ -150,17 +170,20 @@ def test_own_prompts(app):
 )
 def test_bad_prompts_and_results(app, base, alternative, results, words):
     own(app, base, alternative, **results)
-    assert not app.exception and words in app.error[0].value
+    assert not app.exception
+    assert words in app.error[0].value
 
 
 def test_nothing_chosen_and_what_the_model_cannot_do(app, checkpoints):
     app.button_group(key="pair_operations").set_value([])
     run_and_wait(app)
-    assert not app.exception and "at least one operation" in app.error[0].value
+    assert not app.exception
+    assert "at least one operation" in app.error[0].value
     app.button_group(key="pair_operations").set_value(["+"])
     app.selectbox(key="pair_kind").set_value("other operator")
     run_and_wait(app)
-    assert not app.exception and "two operations" in app.error[0].value
+    assert not app.exception
+    assert "two operations" in app.error[0].value
 
 
 def test_the_link_reopens_the_view():
@@ -169,6 +192,7 @@ def test_the_link_reopens_the_view():
     for name, value in asked.items():
         app.query_params[name] = value
     wait(app.run())
-    assert not app.exception and "5 pairs, such as" in texts(app)
+    assert not app.exception
+    assert "5 pairs, such as" in texts(app)
     assert app.selectbox(key="pair_kind").value == "same result"
     assert "FFN of layer 2 at `first␣operand`" in texts(app)

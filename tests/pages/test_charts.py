@@ -79,19 +79,21 @@ def test_shares_are_written_in_words(name):
     spec = CHARTS[name].to_dict()
     assert not [part for part in parts(spec) if str(part.get("format", "")).endswith("~p")]
     texts = [str(v) for rows in spec["datasets"].values() for row in rows for k, v in row.items() if "_text" in k]
-    assert texts and "100%" not in texts
+    assert texts
+    assert "100%" not in texts
 
 
-@pytest.mark.parametrize("kl,end", [(1e-13, 1.0), (0.0, 1.0), (0.25, 0.25)])
+@pytest.mark.parametrize(("kl", "end"), [(1e-13, 1.0), (0.0, 1.0), (0.25, 0.25)])
 def test_an_axis_shows_no_rounding_errors_as_effects(kl, end):
     spec = effect_bars(pd.DataFrame({"edit": ["head 3_0"], "measure": ["alone"], "kl": [kl]}), False).to_dict()
     assert spec["encoding"]["x"]["scale"]["domain"] == [0, end]
 
 
-@pytest.mark.parametrize("name,n", [("token bars", 4), ("original", 3), ("edited", 3)])
+@pytest.mark.parametrize(("name", "n"), [("token bars", 4), ("original", 3), ("edited", 3)])
 def test_token_bars_stand_by_rank_whatever_the_tokens_are(name, n):
     spec = CHARTS[name].to_dict()
     places = [part["y"] for part in parts(spec) if "y" in part]
-    assert places and all(y["field"] == "rank" for y in places)
+    assert places
+    assert all(y["field"] == "rank" for y in places)
     rows = next(rows for rows in spec["datasets"].values())
     assert [row["rank"] for row in rows] == list(range(n))

@@ -43,17 +43,22 @@ def measured(app):
 
 
 def test_says_what_to_press_and_what_the_risk_is(app):
-    assert not app.exception and app.title[0].value == "Gender bias"
-    assert "Press **Run**" in app.info[0].value and "can amplify" in texts(app)
+    assert not app.exception
+    assert app.title[0].value == "Gender bias"
+    assert "Press **Run**" in app.info[0].value
+    assert "can amplify" in texts(app)
 
 
 def test_bias_and_neurons(app, bundled):
     measured(app)
-    assert not app.exception and not app.error
+    assert not app.exception
+    assert not app.error
     total = measure_bias(bundled, paper_words()).total
-    assert f"Total bias is **{total:.2f} nats**" in texts(app) and "total 1.26, woman 1.45, man 1.08" in texts(app)
+    assert f"Total bias is **{total:.2f} nats**" in texts(app)
+    assert "total 1.26, woman 1.45, man 1.08" in texts(app)
     table = next(d.value for d in app.dataframe if "imp_woman" in d.value.columns)
-    assert len(table) == 18 and table["change"].is_monotonic_decreasing
+    assert len(table) == 18
+    assert table["change"].is_monotonic_decreasing
     theirs = next(d.value for d in app.dataframe if "22_2651" in d.value.get("neuron", pd_empty()).tolist())
     assert "maid" in theirs["top_tokens"].iloc[0]
     assert app.query_params["run"] in ("1", ["1"])
@@ -69,19 +74,23 @@ def test_edit_before_and_after(app):
     measured(app)
     assert "Press **Edit these neurons**" in captions(app)
     press(app, "Edit these neurons")
-    assert not app.exception and not app.error
+    assert not app.exception
+    assert not app.error
     table = next(d.value for d in app.dataframe if "mean size" in d.value.columns)
     assert list(table.index) == ["original", "edited", "change"]
     assert list(table.columns) == ["total", "woman bias", "man bias", "mean size"]
     assert float(table.loc["edited", "total"]) < float(table.loc["original", "total"])
-    assert "2 draws of 18 random neurons" in texts(app) and "Arithmetic accuracy goes from" in texts(app)
+    assert "2 draws of 18 random neurons" in texts(app)
+    assert "Arithmetic accuracy goes from" in texts(app)
     assert "% of 40 prompts to" in texts(app)
     accuracy = next(d.value for d in app.dataframe if "all" in d.value.columns)
-    assert accuracy.loc["edited", "all"].endswith("% of 40") and accuracy.loc["original", "+"].endswith("% of 10")
+    assert accuracy.loc["edited", "all"].endswith("% of 40")
+    assert accuracy.loc["original", "+"].endswith("% of 10")
     app.number_input(key="bias_n").set_value(1).run()
     assert "choice has changed" in captions(wait(app))
     press(app, "Edit these neurons")
-    assert "2 draws of 1 random neurons" in texts(app) and not app.exception
+    assert "2 draws of 1 random neurons" in texts(app)
+    assert not app.exception
 
 
 def test_factor_one_changes_no_bias(app):
@@ -97,9 +106,11 @@ def test_curve(app):
     measured(app)
     app.slider(key="bias_most").set_value(5).run()
     press(wait(app), "Draw the curve")
-    assert not app.exception and not app.error
+    assert not app.exception
+    assert not app.error
     table = next(d.value for d in app.dataframe if "neutral" in d.value.columns)
-    assert table["neurons"].tolist() == [0, 1, 2, 3, 4, 5] and set(table["prompts"]) == {40}
+    assert table["neurons"].tolist() == [0, 1, 2, 3, 4, 5]
+    assert set(table["prompts"]) == {40}
     assert "smallest in mean size" in texts(app) or "No number of neurons" in texts(app)
 
 
@@ -108,12 +119,14 @@ def test_own_words_and_what_the_model_does_not_know(app):
     app.text_area(key="bias_words_1").set_value("police")
     app.text_area(key="bias_prompts").set_value("A <gend> works as a\nqqq <gend> is a")
     measured(app)
-    assert not app.exception and "2 words or prompts had to be left out" in app.warning[0].value
-    assert "zzyzx" in captions(app) and "qqq" in captions(app)
+    assert not app.exception
+    assert "2 words or prompts had to be left out" in app.warning[0].value
+    assert "zzyzx" in captions(app)
+    assert "qqq" in captions(app)
 
 
 @pytest.mark.parametrize(
-    "key,value,words",
+    ("key", "value", "words"),
     [
         ("bias_prompts", "A woman works as a", "no \\<gend>"),
         ("bias_words_0", "", "at least one word"),
@@ -124,13 +137,15 @@ def test_own_words_and_what_the_model_does_not_know(app):
 def test_words_with_which_nothing_can_be_measured(app, key, value, words):
     app.text_area(key=key).set_value(value)
     press(app, "Run")
-    assert not app.exception and words in app.error[0].value
+    assert not app.exception
+    assert words in app.error[0].value
 
 
 def test_an_unknown_group(app):
     app.text_input(key="bias_group_0").set_value("zzyzx")
     press(app, "Run")
-    assert not app.exception and "zzyzx" in app.error[0].value
+    assert not app.exception
+    assert "zzyzx" in app.error[0].value
 
 
 def test_neurons_go_to_the_bench(app):
@@ -152,12 +167,14 @@ def test_neurons_go_to_the_bench(app):
             for c in app.caption
         )
     active = app.session_state["edit history"].now.active
-    assert [f"{e.layer}_{e.neuron}" for e in active] == names and {e.factor for e in active} == {-1.0}
+    assert [f"{e.layer}_{e.neuron}" for e in active] == names
+    assert {e.factor for e in active} == {-1.0}
 
 
 def test_a_link_runs_it():
     app = open_page(run="1", bias_n="3")
-    assert "Total bias is" in texts(app) and app.number_input(key="bias_n").value == 3
+    assert "Total bias is" in texts(app)
+    assert app.number_input(key="bias_n").value == 3
 
 
 def test_other_architectures(app, checkpoints):
@@ -167,7 +184,9 @@ def test_other_architectures(app, checkpoints):
         wait(app).run()
         measured(app)
         press(app, "Edit these neurons")
-        assert not app.exception and not app.error and "Total bias is" in texts(app)
+        assert not app.exception
+        assert not app.error
+        assert "Total bias is" in texts(app)
     finally:
         app.text_input(key="model source").set_value("bundled").run()
         app.button(key="load model").click().run()

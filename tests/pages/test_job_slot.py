@@ -84,30 +84,39 @@ def shown(app):
 
 def test_it_says_what_to_press_and_then_shows_the_result():
     app = opened()
-    assert shown(app) == "nothing" and hints(app) == ["Press **Go**."] and not CALLS
-    assert shown(go(app)) == "found ONE of one" and hints(app) == []
+    assert shown(app) == "nothing"
+    assert hints(app) == ["Press **Go**."]
+    assert not CALLS
+    assert shown(go(app)) == "found ONE of one"
+    assert hints(app) == []
     app.run()
-    assert shown(app) == "found ONE of one" and CALLS == ["one"]
+    assert shown(app) == "found ONE of one"
+    assert CALLS == ["one"]
 
 
 def test_an_outdated_result_is_hidden_and_comes_back():
     app = say(go(opened()), "two")
-    assert shown(app) == "nothing" and "have changed since. Press **Go**." in hints(app)[0]
+    assert shown(app) == "nothing"
+    assert "have changed since. Press **Go**." in hints(app)[0]
     assert shown(say(app, "one")) == "found ONE of one"
-    assert shown(go(say(app, "two"))) == "found TWO of two" and CALLS == ["one", "two"]
+    assert shown(go(say(app, "two"))) == "found TWO of two"
+    assert CALLS == ["one", "two"]
 
 
 def test_an_outdated_result_may_stay_with_the_settings_it_is_of():
     app = say(go(opened(outdated="show")), "two")
-    assert shown(app) == "found ONE of one" and "have changed since" in hints(app)[0]
+    assert shown(app) == "found ONE of one"
+    assert "have changed since" in hints(app)[0]
 
 
 def test_a_result_of_another_model_is_never_shown():
     app = go(opened(outdated="show", fresh=True))
     MODEL[0] = "other"
     app.run()
-    assert shown(app) == "nothing" and "The model was changed. Press **Go**." in hints(app)[0]
-    assert shown(go(app)) == "found ONE of one" and CALLS == ["one", "one"]
+    assert shown(app) == "nothing"
+    assert "The model was changed. Press **Go**." in hints(app)[0]
+    assert shown(go(app)) == "found ONE of one"
+    assert CALLS == ["one", "one"]
     MODEL[0] = "m"
     app.run()
     assert shown(app) == "nothing"  # a slot holds one job
@@ -115,25 +124,31 @@ def test_a_result_of_another_model_is_never_shown():
 
 def test_refused_settings_leave_the_former_result():
     app = go(say(go(opened(outdated="show")), "bad"))
-    assert [e.value for e in app.error] == ["a bad word"] and shown(app) == "found ONE of one" and CALLS == ["one"]
+    assert [e.value for e in app.error] == ["a bad word"]
+    assert shown(app) == "found ONE of one"
+    assert CALLS == ["one"]
     assert opened().error == []
 
 
 def test_a_failure_is_told_and_can_be_repeated():
     app = go(say(opened(), "wrong"))
-    assert [e.value for e in app.error] == ["went wrong"] and shown(app) == "nothing"
+    assert [e.value for e in app.error] == ["went wrong"]
+    assert shown(app) == "nothing"
     go(app)
     assert CALLS == ["wrong", "wrong"]
 
 
 def test_fresh_work_is_done_at_every_press_and_its_result_stays():
     app = go(go(opened(fresh=True)))
-    assert CALLS == ["one", "one"] and shown(say(app, "two")) == "found ONE of one" and hints(app) == []
+    assert CALLS == ["one", "one"]
+    assert shown(say(app, "two")) == "found ONE of one"
+    assert hints(app) == []
 
 
 def test_the_main_question_starts_from_its_link_and_writes_it():
     app = opened(main=True)
-    assert [i.value for i in app.info] == ["Press **Go**."] and not CALLS
+    assert [i.value for i in app.info] == ["Press **Go**."]
+    assert not CALLS
     go(app)
     assert app.query_params["run"] in ("1", ["1"])
     assert shown(opened(main=True, run="1")) == "found ONE of one"
@@ -142,10 +157,13 @@ def test_the_main_question_starts_from_its_link_and_writes_it():
 
 def test_automatic_work_follows_the_settings():
     app = opened(auto=True)
-    assert shown(app) == "found ONE of one" and shown(say(app, "two")) == "found TWO of two"
+    assert shown(app) == "found ONE of one"
+    assert shown(say(app, "two")) == "found TWO of two"
     app.run()
-    assert CALLS == ["one", "two"] and hints(app) == []
-    assert shown(say(app, "bad")) == "nothing" and [e.value for e in app.error] == ["a bad word"]
+    assert CALLS == ["one", "two"]
+    assert hints(app) == []
+    assert shown(say(app, "bad")) == "nothing"
+    assert [e.value for e in app.error] == ["a bad word"]
 
 
 def test_automatic_work_that_failed_waits_for_a_press():
@@ -154,4 +172,5 @@ def test_automatic_work_that_failed_waits_for_a_press():
     assert CALLS == ["one", "wrong"]
     wait(next(b for b in app.button if b.label == "Compute again").click().run())
     assert CALLS == ["one", "wrong", "wrong"]
-    assert shown(say(app, "two")) == "found TWO of two" and not [b for b in app.button if b.label == "Compute again"]
+    assert shown(say(app, "two")) == "found TWO of two"
+    assert not [b for b in app.button if b.label == "Compute again"]

@@ -56,10 +56,12 @@ def press(app, label):
 
 
 def test_five_parts_on_opening(app):
-    assert not app.exception and not app.error
+    assert not app.exception
+    assert not app.error
     assert [h.value[0] for h in app.header] == ["1", "2", "3", "4", "5"]
     assert len(table(app, "importance_first")) == 99
-    assert "the head whose absence lowers it most" in texts(app) and "adds most to" in texts(app)
+    assert "the head whose absence lowers it most" in texts(app)
+    assert "adds most to" in texts(app)
 
 
 def test_neurons_are_those_of_the_comparison(app, bundled):
@@ -80,24 +82,31 @@ def test_a_neuron_that_works_against_the_answer_is_no_carrier(app, bundled):
     press(app, "Look inside")
     shown = table(app, "importance_first")
     top = shown[shown["rank"] == 1].iloc[0]
-    assert top["importance_first"] < 0 and top["role"] == "works against it"
+    assert top["importance_first"] < 0
+    assert top["role"] == "works against it"
     lead = shown.iloc[0]
-    assert lead["role"] == "carries the answer" and lead["importance_first"] == shown["importance_first"].max()
+    assert lead["role"] == "carries the answer"
+    assert lead["importance_first"] == shown["importance_first"].max()
     assert lead["carried"] > 0.9 * lead["change"] > 0  # and not one that adds little and then turns against it
     text = texts(app)
-    assert f"**{lead['name']}** leads" in text and f"the first of them is **{top['name']}** (rank 1 by change" in text
+    assert f"**{lead['name']}** leads" in text
+    assert f"the first of them is **{top['name']}** (rank 1 by change" in text
     assert f"{(shown['role'] == 'carries the answer').sum()} of them carry the answer" in text
     groups = dict(list(shown.groupby("role")))
-    assert len(groups) >= 2 and groups.pop("carries the answer")["carried"].is_monotonic_decreasing
+    assert len(groups) >= 2
+    assert groups.pop("carries the answer")["carried"].is_monotonic_decreasing
     assert all(rows["rank"].is_monotonic_increasing for rows in groups.values())
     app.button_group(key="neuron_order").set_value("by change (CNA)").run()
     again = table(app, "importance_first")
-    assert again["change"].is_monotonic_decreasing and set(again["name"]) == set(shown["name"])
-    assert again["name"].iloc[0] == top["name"] and "leads: its importance" in texts(app) and not app.exception
+    assert again["change"].is_monotonic_decreasing
+    assert set(again["name"]) == set(shown["name"])
+    assert again["name"].iloc[0] == top["name"]
+    assert "leads: its importance" in texts(app)
+    assert not app.exception
 
 
 @pytest.mark.parametrize(
-    "on,off,role,lost",
+    ("on", "off", "role", "lost"),
     [
         (-1.88, -17.6, "works against it", 0.0),
         (-1.0, -0.5, "works against it", 0.0),
@@ -110,14 +119,16 @@ def test_a_neuron_that_works_against_the_answer_is_no_carrier(app, bundled):
     ],
 )
 def test_roles(on, off, role, lost):
-    assert role_of(on, off) == role and carried(on, off) == lost
+    assert role_of(on, off) == role
+    assert carried(on, off) == lost
 
 
 def test_another_prompt_and_k(app):
     app.text_input(key="chain_prompt").set_value("9-2=")
     app.slider(key="k").set_value(20)
     press(app, "Look inside")
-    assert not app.exception and len(table(app, "importance_first")) == 20
+    assert not app.exception
+    assert len(table(app, "importance_first")) == 20
     assert app.query_params["run"] in ("1", ["1"])
 
 
@@ -125,12 +136,15 @@ def test_bad_prompts(app):
     for prompt, message in (("", "prompt is empty"), ("3+xyzzy=", "does not know"), ("3+" * 200, "at most 128")):
         app.text_input(key="chain_prompt").set_value(prompt)
         press(app, "Look inside")
-        assert message in app.error[0].value and not app.exception
+        assert message in app.error[0].value
+        assert not app.exception
 
 
 def test_a_neurons_card(app):
     app.text_input(key="neuron").set_value("7_12").run()
-    assert "#### Neuron 7_12" in texts(app) and "promotes: `" in texts(app) and "suppresses: `" in texts(app)
+    assert "#### Neuron 7_12" in texts(app)
+    assert "promotes: `" in texts(app)
+    assert "suppresses: `" in texts(app)
     assert "gate key, with" in texts(app)
     assert app.selectbox(key="through 7_12").options == ["as it is"]
     app.button(key="edit 7_12").click().run()
@@ -175,7 +189,8 @@ def test_graph_controls(app):
     app.slider(key="nodes").set_value(15).run()
     assert "15 nodes" in texts(app)
     app.selectbox(key="by").set_value("flow").run()
-    assert not app.exception and not app.error
+    assert not app.exception
+    assert not app.error
 
 
 @pytest.mark.parametrize("by", ["score", "flow"])
@@ -188,7 +203,8 @@ def test_exports_are_what_is_drawn(bundled, by):
     nodes = {row["id"] for row in rows if "id" in row}
     edges = {row["edge"] for row in rows if "edge" in row}
     for again in (from_graphml(to_graphml(graph)), from_json(to_json(graph))):
-        assert set(again) == nodes and {f"{a} → {b}" for a, b in again.edges} == edges
+        assert set(again) == nodes
+        assert {f"{a} → {b}" for a, b in again.edges} == edges
         assert len(again) == 40
         assert dict(again.nodes(data="weight")) == dict(graph.nodes(data="weight"))
     assert json.loads(to_json(graph))["graph"]["target"] == case.neurons.target
@@ -198,7 +214,8 @@ def test_a_whole_set(app):
     app.slider(key="set_count").set_value(5)
     next(b for b in app.button if b.label == "Measure").click().run()
     wait(app)
-    assert not app.exception and not app.error
+    assert not app.exception
+    assert not app.error
     shown = next(d.value for d in app.dataframe if "top 99" in d.value.columns and "mask" in d.value.index)
     assert list(shown.columns) == ["top 99", "top 50", "top 30", "top 20", "top 10"]
     assert "lowest neuron off: coefficient" in shown.index
@@ -208,9 +225,12 @@ def test_a_whole_set(app):
 def test_the_shallow_filter(app):
     [b for b in app.button if b.label == "Measure"][1].click().run()
     wait(app)
-    assert not app.exception and not app.error
+    assert not app.exception
+    assert not app.error
     shown = table(app, "control_decrease")
-    assert len(shown) == 4 and shown["neurons"].is_monotonic_decreasing and (shown["prompts"] > 50).all()
+    assert len(shown) == 4
+    assert shown["neurons"].is_monotonic_decreasing
+    assert (shown["prompts"] > 50).all()
     assert f"% of {shown['prompts'].iloc[0]} prompts right" in texts(app)
     app.text_input(key="shallow_M").set_value("none")
     [b for b in app.button if b.label == "Measure"][1].click().run()
@@ -219,17 +239,20 @@ def test_the_shallow_filter(app):
 
 def test_first_order_scores(app):
     press(app, "Compare with the exact values")
-    assert not app.exception and "Rank correlation with the exact effects" in texts(app)
+    assert not app.exception
+    assert "Rank correlation with the exact effects" in texts(app)
 
 
 def test_find_neurons():
     app = open_page(FIND)
-    assert not app.exception and len(table(app, "top_tokens")) == 50
+    assert not app.exception
+    assert len(table(app, "top_tokens")) == 50
     app.text_input(key="word").set_value("seven")
     app.slider(key="found").set_value(20)
     press(app, "Search")
     found = table(app, "top_tokens")
-    assert len(found) == 20 and found["score"].is_monotonic_decreasing
+    assert len(found) == 20
+    assert found["score"].is_monotonic_decreasing
     assert all("seven" in row.split() for row in found["top_tokens"][found["rank"] <= 10])
     app.text_input(key="word").set_value("xyzzy")
     press(app, "Search")
@@ -240,10 +263,12 @@ def test_concepts_are_edited(bundled):
     app = open_page(FIND)
     app.text_area(key="concept words").set_value("one two +")
     press(app, "Use these")
-    assert len(app.session_state["concept ids"]) == 3 and "3 tokens of your own" in captions(app)
+    assert len(app.session_state["concept ids"]) == 3
+    assert "3 tokens of your own" in captions(app)
     app.text_area(key="concept words").set_value("one xyzzy")
     press(app, "Use these")
-    assert "no single token" in app.error[0].value and len(app.session_state["concept ids"]) == 3
+    assert "no single token" in app.error[0].value
+    assert len(app.session_state["concept ids"]) == 3
     press(app, "Use the groups above")
     assert "concept ids" not in app.session_state
 

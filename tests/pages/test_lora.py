@@ -73,7 +73,8 @@ def frames(app):
 
 def test_accuracy_by_layer(data, bundled):
     app = with_series(opened(COMPARE), bundled)
-    assert not app.exception and not app.error
+    assert not app.exception
+    assert not app.error
     series = read_series(bundled, own_folder(bundled, SETTINGS))
     table = next(f for f in frames(app) if list(f.index) == ["none", "layer 6", "layer 7"])
     for about in series.adapters:
@@ -82,18 +83,21 @@ def test_accuracy_by_layer(data, bundled):
     assert f"An adapter on layer **{series.best().layer}**" in texts(app)
     app.button_group(key="lora group").set_value("- negative").run()
     n = series.adapters[0].n_test["- negative"]
-    assert f"of {n} - negative prompts right" in texts(app) and not app.exception
+    assert f"of {n} - negative prompts right" in texts(app)
+    assert not app.exception
 
 
 def test_forgetting_stands_beside_accuracy(data, bundled):
     """In sentence, table and chart, by the measured numbers; this training of one step breaks nothing."""
     app = with_series(opened(COMPARE), bundled)
-    assert not app.exception and not app.error
+    assert not app.exception
+    assert not app.error
     series = read_series(bundled, own_folder(bundled, SETTINGS))
     found = forgetting(bundled, {n: attach(bundled, series.place(n)) for n in (6, 7)})
     best = series.best().layer
     told = next(m.value for m in app.markdown if "on the task it is trained on" in m.value)
-    assert ("stay as they were" in told) == (found.score(best) == 0) and "forgets least" in told
+    assert ("stay as they were" in told) == (found.score(best) == 0)
+    assert "forgets least" in told
     table = next(f for f in frames(app) if list(f.index) == ["none", "layer 6", "layer 7"])
     for layer in (6, 7):
         assert table.loc[f"layer {layer}", "forgetting"] == pytest.approx(found.score(layer))
@@ -121,43 +125,54 @@ def test_one_prompt_and_answers(data, bundled):
     assert answers.loc[answers["prompt"] == "34+28=", "without an adapter"].item() == "62"
     coefficients = next(f for f in frames(app) if "importance" in f and "base" in f)
     assert list(coefficients.columns) == ["neuron", "importance", "base", "layer 6", "layer 7", "top tokens"]
-    assert len(coefficients) == 10 and coefficients["importance"].is_monotonic_decreasing
+    assert len(coefficients) == 10
+    assert coefficients["importance"].is_monotonic_decreasing
     more, less = (f for f in frames(app) if "change" in f)
-    assert more["change"].is_monotonic_decreasing and less["change"].is_monotonic_increasing
+    assert more["change"].is_monotonic_decreasing
+    assert less["change"].is_monotonic_increasing
     with_minus = more["importance with"] - more["importance without"]
-    assert (abs(with_minus - more["change"]) < 1e-4).all() and (more["change"] > 0).all()
+    assert (abs(with_minus - more["change"]) < 1e-4).all()
+    assert (more["change"] > 0).all()
     with_minus = less["importance with"] - less["importance without"]  # a fall is a negative number
-    assert (abs(with_minus - less["change"]) < 1e-4).all() and (less["change"] < 0).all()
+    assert (abs(with_minus - less["change"]) < 1e-4).all()
+    assert (less["change"] < 0).all()
     theirs = next(f for f in frames(app) if "28_3696" in f.index)
     assert theirs.loc["28_3696", "ori"] == 6.2
     app.text_input(key="lora prompt").set_value("9-2=").run()
     wait(app)
-    assert "`9-2=`" in texts(app) and not app.exception
+    assert "`9-2=`" in texts(app)
+    assert not app.exception
 
 
 def test_a_bad_prompt_leaves_the_rest(data):
     app = opened(COMPARE)
     app.text_input(key="lora prompt").set_value("3 + zzyzx =").run()
     wait(app)
-    assert not app.exception and "zzyzx" in app.error[0].value and "An adapter on layer" in texts(app)
+    assert not app.exception
+    assert "zzyzx" in app.error[0].value
+    assert "An adapter on layer" in texts(app)
 
 
 def test_increase_by_band(data, bundled):
     app = with_series(opened(COMPARE), bundled)
     app.slider(key="lora count").set_value(2).run()
     press(app, "Measure")
-    assert not app.exception and not app.error
+    assert not app.exception
+    assert not app.error
     table = next(f for f in frames(app) if list(f.columns) == ["top 50", "top 30", "top 20", "top 10"])
-    assert list(table.index) == ["4-7"] and "Over 8 prompts" in texts(app)
+    assert list(table.index) == ["4-7"]
+    assert "Over 8 prompts" in texts(app)
 
 
 def test_an_adapter_of_ones_own(data, bundled, tmp_path):
     app = opened(COMPARE)
     app.text_input(key="own adapter").set_value(str(tmp_path / "nothing")).run()
-    assert any("no PEFT adapter" in e.value for e in app.error) and not app.exception
+    assert any("no PEFT adapter" in e.value for e in app.error)
+    assert not app.exception
     app.text_input(key="own adapter").set_value(str(place_of(own_folder(bundled, SETTINGS), 7))).run()
     wait(app)
-    assert "layer_7" in app.selectbox(key="lora chosen").options and not app.exception
+    assert "layer_7" in app.selectbox(key="lora chosen").options
+    assert not app.exception
 
 
 def test_training_from_the_page(data, bundled):
@@ -170,7 +185,8 @@ def test_training_from_the_page(data, bundled):
     press(app, "Train")
     app.run()
     wait(app)
-    assert not app.exception and not app.error
+    assert not app.exception
+    assert not app.error
     made = read_series(bundled, own_folder(bundled, LoraSettings(rank=1, alpha=2, epochs=1, n_train=40, seed=3)))
     assert [about.layer for about in made.finished] == [7]
     assert any(list(f.index) == ["none", "layer 7"] for f in frames(app))  # and it is what the page shows now
@@ -180,9 +196,11 @@ def test_nothing_trained_yet(bundled, monkeypatch, tmp_path):
     monkeypatch.setenv("ABACUS_DATA", str(tmp_path))
     monkeypatch.setattr("pages.shared.adapters.SHIPPED", tmp_path / "shipped")
     app = opened(COMPARE)
-    assert not app.exception and "There is no adapter for this model yet" in texts(app)
+    assert not app.exception
+    assert "There is no adapter for this model yet" in texts(app)
     app = opened(PRUNE)
-    assert not app.exception and "Train one on the page" in app.info[0].value
+    assert not app.exception
+    assert "Train one on the page" in app.info[0].value
 
 
 def test_pruning(data, bundled, tmp_path):
@@ -192,24 +210,29 @@ def test_pruning(data, bundled, tmp_path):
     app.number_input(key="prune from").set_value(7)
     app.number_input(key="prune top").set_value(5)
     press(app, "Find")
-    assert not app.exception and not app.error
+    assert not app.exception
+    assert not app.error
     assert "The union of the top 5 of 64 cases" in texts(app)
     press(app, "Train twice")
-    assert not app.exception and not app.error
+    assert not app.exception
+    assert not app.error
     columns = next(f for f in frames(app) if list(f.index) == ["base", "LoRA6", "LoRA6-p", "LoRA6-r"])
-    assert isinstance(columns, pd.DataFrame) and "on as many random neurons it reaches" in texts(app)
+    assert isinstance(columns, pd.DataFrame)
+    assert "on as many random neurons it reaches" in texts(app)
     theirs = next(f for f in frames(app) if "LoRA9-p" in f.columns)
     assert theirs.loc["acc", "LoRA9-p"] == "82.3%"
     app.text_input(key="export folder").set_value(str(tmp_path / "pruned"))
     press(app, "Export")
-    assert not app.exception and not app.error
+    assert not app.exception
+    assert not app.error
     assert "to **40 of 40** prompts" in texts(app)
     assert json.loads((tmp_path / "pruned" / "config.json").read_text())["model_type"] == "llama"
     assert load_model(tmp_path / "pruned").n_neurons == bundled.n_neurons
     app.text_input(key="export folder").set_value(str(tmp_path / "smaller"))
     app.selectbox(key="export how").set_value("smaller")
     press(app, "Export")
-    assert not app.exception and any("no smaller" in e.value for e in app.error)
+    assert not app.exception
+    assert any("no smaller" in e.value for e in app.error)
 
 
 def test_deep_layers_below_the_adapter_are_refused(data, bundled):
@@ -217,7 +240,8 @@ def test_deep_layers_below_the_adapter_are_refused(data, bundled):
     app.selectbox(key="prune adapter").set_value(7)
     app.number_input(key="prune from").set_value(5)
     press(app, "Find")
-    assert not app.exception and any("compute the same below layer 7" in e.value for e in app.error)
+    assert not app.exception
+    assert any("compute the same below layer 7" in e.value for e in app.error)
 
 
 def about(steps, accuracy):
@@ -229,9 +253,11 @@ def test_a_stopped_training_is_marked_and_not_compared(bundled):
     model = attach(bundled, place_of(SHIPPED, 5))
     whole, half = (Pruned(((6, 1),), 5, model, about(steps, share)) for steps, share in ((920, 0.95), (0, 0.609)))
     said = pruned_results._reached(about(920, 0.99), half, None)
-    assert "(stopped after 0 of 920 steps) is at 60.9% of 1,735" in said and "reaches" not in said
+    assert "(stopped after 0 of 920 steps) is at 60.9% of 1,735" in said
+    assert "reaches" not in said
     said = pruned_results._reached(about(920, 0.99), whole, half)
-    assert "reaches 95.0% of 1,735" in said and "it is at 60.9% (stopped after 0 of 920 steps)" in said
+    assert "reaches 95.0% of 1,735" in said
+    assert "it is at 60.9% (stopped after 0 of 920 steps)" in said
 
 
 def test_an_unfinished_layer_is_never_the_best(tmp_path):
@@ -239,11 +265,14 @@ def test_an_unfinished_layer_is_never_the_best(tmp_path):
     assert series.best().layer == 5
     mine = series.to_frame()
     said = by_layer._sentence(mine, "all", None)
-    assert "layer **5** brings that to **80.0%**" in said and "1 of 1 are above" not in said
+    assert "layer **5** brings that to **80.0%**" in said
+    assert "1 of 1 are above" not in said
     drawn = by_layer._drawn(mine, None)
-    assert drawn["finished"].tolist() == [True, False] and drawn["steps"].tolist() == ["920 of 920", "10 of 920"]
+    assert drawn["finished"].tolist() == [True, False]
+    assert drawn["steps"].tolist() == ["920 of 920", "10 of 920"]
     only = Series(tmp_path, (about(10, 0.9),))
-    assert only.best().steps == 10 and "no layer is called the best" in by_layer._sentence(only.to_frame(), "all", None)
+    assert only.best().steps == 10
+    assert "no layer is called the best" in by_layer._sentence(only.to_frame(), "all", None)
     worse = Series(tmp_path, (about(920, 0.6),)).to_frame()
     assert "lowers that least, to **60.0%**" in by_layer._sentence(worse, "all", None)
 
@@ -251,4 +280,6 @@ def test_an_unfinished_layer_is_never_the_best(tmp_path):
 @pytest.mark.parametrize(("increase", "words"), [(0.2, "increase most"), (-0.123, "fall by 12.3%"), (0.0, "do not")])
 def test_sentences_follow_the_sign(increase, words):
     said = bands._most(pd.Series({"increase": increase, "band": "0-1", "top": "top 10"}))
-    assert words in said and "-12.3%" not in said and ("increase most" in said) == (increase > 0)
+    assert words in said
+    assert "-12.3%" not in said
+    assert ("increase most" in said) == (increase > 0)

@@ -36,11 +36,13 @@ def notices(app):
 
 def test_who_changed_the_model_and_when(checkpoints):
     home = ResidentModel(str(checkpoints("llama")), "fp32")
-    assert home.loaded is None and home.last_change is None
+    assert home.loaded is None
+    assert home.last_change is None
     home.model()
     before = time.time()
     home.change(str(checkpoints("mistral")), "fp32", by="Ada")
-    assert home.loaded is home.model() and home.last_change.by == "Ada"
+    assert home.loaded is home.model()
+    assert home.last_change.by == "Ada"
     assert before <= home.last_change.at <= time.time()
 
 
@@ -56,10 +58,12 @@ def test_someone_elses_change_is_told_once_until_it_is_read(app, changing, check
     assert notices(app) == []
     changing(checkpoints("grouped-query"))
     app.run()
-    assert len(notices(app)) == 1 and str(checkpoints("grouped-query")) in notices(app)[0]
+    assert len(notices(app)) == 1
+    assert str(checkpoints("grouped-query")) in notices(app)[0]
     assert time.strftime("%H:") in notices(app)[0] or time.strftime("%M") in ("00", "59")
     app.run()
-    assert len(notices(app)) == 1 and not app.exception  # stays until it is read
+    assert len(notices(app)) == 1
+    assert not app.exception
     app.button(key="model notice read").click().run()
     assert notices(app) == []
     app.run()
@@ -71,7 +75,8 @@ def test_ones_own_change_needs_no_notice(app, changing, checkpoints):
     app.button(key="load model").click().run()
     wait(app).run()
     assert residence().last_change.by == SESSION
-    assert notices(app) == [] and not app.exception
+    assert notices(app) == []
+    assert not app.exception
 
 
 def test_a_session_that_comes_later_is_told_nothing(changing, checkpoints):
@@ -86,10 +91,13 @@ def test_picked_heads_and_edits_come_back_with_their_model(app, changing, checkp
     assert len(edits) == 1
     changing(checkpoints("grouped-query"))  # 3 layers of 4 heads
     wait(app.run())
-    assert app.session_state["heads"] == ["1_0"] and len(on_bench(app)) == 0
+    assert app.session_state["heads"] == ["1_0"]
+    assert len(on_bench(app)) == 0
     changing("bundled")
     wait(app.run())
-    assert app.session_state["heads"] == ["4_7", "1_0"] and on_bench(app) == edits and not app.exception
+    assert app.session_state["heads"] == ["4_7", "1_0"]
+    assert on_bench(app) == edits
+    assert not app.exception
 
 
 def test_ones_own_work_is_listed_on_every_page_and_ended(app):
@@ -100,14 +108,17 @@ def test_ones_own_work_is_listed_on_every_page_and_ended(app):
     try:
         app.switch_page("pages/arithmetic_heads/page.py").run()
         listed = [c.value for c in app.caption if c.value.startswith("Counting to a hundred: ")]
-        assert len(listed) == 1 and "**Your work**" in texts(app)
+        assert len(listed) == 1
+        assert "**Your work**" in texts(app)
         assert "1 computation of others running or waiting." in [c.value for c in app.caption]
         assert len([b for b in app.button if b.label == "End"]) == 1
         next(b for b in app.button if b.label == "End").click().run()
         wait_until(lambda: job.ended)
-        assert job.state == "stopped" and not theirs.ended
+        assert job.state == "stopped"
+        assert not theirs.ended
         app.run()
-        assert "**Your work**" not in texts(app) and not app.exception
+        assert "**Your work**" not in texts(app)
+        assert not app.exception
     finally:
         board().stop(job, session)
         board().stop(theirs, "someone else")
@@ -122,7 +133,9 @@ def test_a_waiting_person_is_told_what_runs_and_the_place(app):
         app.slider(key="count").set_value(5)
         next(b for b in app.button if b.label == "Run").click().run()
         told = next(i.value for i in app.info if "Another computation" in i.value)
-        assert "A long sweep" in told and "number 1 in the queue" in told and "in about" in told
+        assert "A long sweep" in told
+        assert "number 1 in the queue" in told
+        assert "in about" in told
     finally:
         gate.let.set()
         wait_until(lambda: job.ended)
@@ -142,6 +155,7 @@ def test_stop_says_someone_else_only_when_there_is_someone_else(app):
     assert any("goes on for someone else" in i.value for i in app.info)
     board().stop(job, "someone else")
     app.run()
-    assert job.state == "stopped" and not any("someone else" in i.value for i in app.info)
+    assert job.state == "stopped"
+    assert not any("someone else" in i.value for i in app.info)
     board().stop(first, "someone else")
     wait_until(lambda: first.ended)

@@ -62,7 +62,7 @@ def test_the_repository_listens_on_loopback(monkeypatch):
     assert not is_locked()
 
 
-@pytest.mark.parametrize("value,locked", [("1", False), ("0", True), ("", True), ("yes", True)])
+@pytest.mark.parametrize(("value", "locked"), [("1", False), ("0", True), ("", True), ("yes", True)])
 def test_the_person_who_starts_it_can_open_it(classroom, monkeypatch, value, locked):
     monkeypatch.setenv(OPEN, value)
     assert is_locked() == locked
@@ -101,14 +101,19 @@ def test_changing_the_model_is_off(classroom, monkeypatch):
     looked_up = []
     monkeypatch.setattr("pages.shared.sidebar.memory_needed", lambda *a: looked_up.append(a) or 1)
     app = opened()
-    assert button(app, "Load").disabled and app.text_input(key="model source").disabled
-    assert WHY in "\n".join(c.value for c in app.caption) and not looked_up and not app.exception
+    assert button(app, "Load").disabled
+    assert app.text_input(key="model source").disabled
+    assert WHY in "\n".join(c.value for c in app.caption)
+    assert not looked_up
+    assert not app.exception
 
 
 def test_changing_the_model_is_refused(sent_by_hand):
     app = opened()
     button(app, "Load").click().run()
-    assert errors(app) == [WHY] and "model job" not in app.session_state and not app.exception
+    assert errors(app) == [WHY]
+    assert "model job" not in app.session_state
+    assert not app.exception
 
 
 @pytest.fixture
@@ -119,18 +124,24 @@ def what_if():
 
 
 def test_export_and_comparing_are_off(classroom, what_if):
-    assert button(what_if, "Export").disabled and what_if.text_input(key="export folder").disabled
-    assert button(what_if, "Compare").disabled and what_if.text_input(key="compare folder").disabled
+    assert button(what_if, "Export").disabled
+    assert what_if.text_input(key="export folder").disabled
+    assert button(what_if, "Compare").disabled
+    assert what_if.text_input(key="compare folder").disabled
 
 
 def test_export_and_comparing_are_refused(sent_by_hand, what_if, tmp_path):
     app = what_if
     app.text_input(key="export folder").set_value(str(tmp_path / "out"))
     wait(button(app, "Export").click().run())
-    assert WHY in errors(app) and "export job" not in app.session_state and not (tmp_path / "out").exists()
+    assert WHY in errors(app)
+    assert "export job" not in app.session_state
+    assert not (tmp_path / "out").exists()
     app.text_input(key="compare folder").set_value(str(tmp_path))
     wait(button(app, "Compare").click().run())
-    assert WHY in errors(app) and "compare job" not in app.session_state and not app.exception
+    assert WHY in errors(app)
+    assert "compare job" not in app.session_state
+    assert not app.exception
 
 
 def test_clearing_the_cache_is_off(classroom):
@@ -142,22 +153,28 @@ def test_clearing_the_cache_is_refused(sent_by_hand, monkeypatch):
     monkeypatch.setattr(disk_cache, "clear", lambda: cleared.append(1) or 0)
     app = opened("pages/find_neurons/page.py")
     wait(button(app, "Clear").click().run())
-    assert errors(app) == [WHY] and not cleared and not app.exception
+    assert errors(app) == [WHY]
+    assert not cleared
+    assert not app.exception
 
 
 def test_training_and_typed_adapters_are_off(classroom, data):  # noqa: F811
     app = opened_lora("pages/lora/page.py")
-    assert button(app, "Train").disabled and app.text_input(key="own adapter").disabled
+    assert button(app, "Train").disabled
+    assert app.text_input(key="own adapter").disabled
 
 
 def test_training_and_typed_adapters_are_refused(sent_by_hand, data):  # noqa: F811
     app = opened_lora("pages/lora/page.py")
     before = sorted(data.rglob("*"))
     wait(button(app, "Train").click().run())
-    assert WHY in errors(app) and "lora series job" not in app.session_state
+    assert WHY in errors(app)
+    assert "lora series job" not in app.session_state
     app.text_input(key="own adapter").set_value("/etc").run()
     wait(app)
-    assert errors(app) == [WHY] and sorted(data.rglob("*")) == before and not app.exception
+    assert errors(app) == [WHY]
+    assert sorted(data.rglob("*")) == before
+    assert not app.exception
 
 
 @pytest.fixture
@@ -171,7 +188,8 @@ def pruned(listen, data):  # noqa: F811
 def test_training_and_exporting_a_pruned_model_are_off(pruned, listen):
     listen("0.0.0.0")
     app = pruned.run()
-    assert button(app, "Train twice").disabled and button(app, "Export").disabled
+    assert button(app, "Train twice").disabled
+    assert button(app, "Export").disabled
     assert app.text_input(key="export folder").disabled
     assert not button(app, "Find").disabled  # only measures
 
@@ -180,10 +198,13 @@ def test_training_and_exporting_a_pruned_model_are_refused(pruned, sent_by_hand,
     app = pruned
     app.text_input(key="export folder").set_value(str(tmp_path / "home"))
     wait(button(app, "Export").click().run())
-    assert WHY in errors(app) and not (tmp_path / "home").exists()
+    assert WHY in errors(app)
+    assert not (tmp_path / "home").exists()
     job = app.session_state["pruned training job"]
     wait(button(app, "Train twice").click().run())
-    assert WHY in errors(app) and app.session_state["pruned training job"] is job and not app.exception
+    assert WHY in errors(app)
+    assert app.session_state["pruned training job"] is job
+    assert not app.exception
 
 
 def test_on_loopback_nothing_is_off(listen, what_if):

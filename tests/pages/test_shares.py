@@ -6,7 +6,7 @@ from pages.shared.words import from_to, of_n, percent, three_digits
 
 
 @pytest.mark.parametrize(
-    "value,text",
+    ("value", "text"),
     [
         (0, "0%"),
         (1, "100%"),
@@ -49,9 +49,10 @@ def test_two_shares_that_differ_never_read_the_same():
 
 
 def test_an_accuracy_says_of_how_many():
-    assert of_n(0.98, 50) == "98.0% of 50" and of_n(1.0, 1200) == "100% of 1,200"
+    assert of_n(0.98, 50) == "98.0% of 50"
+    assert of_n(1.0, 1200) == "100% of 1,200"
 
 
-@pytest.mark.parametrize("value,text", [(1.2e-10, "1.20e-10"), (0.0, "0"), (0.00123, "0.00123"), (1234.5, "1234")])
+@pytest.mark.parametrize(("value", "text"), [(1.2e-10, "1.20e-10"), (0.0, "0"), (0.00123, "0.00123"), (1234.5, "1234")])
 def test_small_numbers_keep_their_digits(value, text):
     assert three_digits(value) == text

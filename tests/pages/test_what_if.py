@@ -70,31 +70,44 @@ def upload(app, content: str | bytes):
 
 
 def test_an_empty_bench_says_what_to_do_and_changes_nothing(app):
-    assert not app.exception and not app.error and app.title[0].value == "What-if"
-    assert "bench is empty" in told(app) and "No probability changes" in texts(app)
+    assert not app.exception
+    assert not app.error
+    assert app.title[0].value == "What-if"
+    assert "bench is empty" in told(app)
+    assert "No probability changes" in texts(app)
     frame = answers(app)
-    assert (frame["original"] == frame["edited"]).all() and frame["original"].iloc[0] == "8"
-    assert app.button(key="undo").disabled and app.button(key="redo").disabled
+    assert (frame["original"] == frame["edited"]).all()
+    assert frame["original"].iloc[0] == "8"
+    assert app.button(key="undo").disabled
+    assert app.button(key="redo").disabled
 
 
 def test_edits_by_hand_change_the_answers(app):
     by_hand(app, ", ".join(f"{layer}_{head}" for layer in range(8) for head in range(8)), "head")
-    assert not app.exception and not app.error and len(on_bench(app)) == 64
-    assert "The next token moves by" in told(app) and "draws of as many random ones" in told(app)
+    assert not app.exception
+    assert not app.error
+    assert len(on_bench(app)) == 64
+    assert "The next token moves by" in told(app)
+    assert "draws of as many random ones" in told(app)
     frame = answers(app)
     changed = int((frame["original"] != frame["edited"]).sum())
-    assert changed > 0 and f"{changed} of 2 greedy continuations change" in texts(app)
+    assert changed > 0
+    assert f"{changed} of 2 greedy continuations change" in texts(app)
     accuracy = next(d.value for d in app.dataframe if "1D+" in d.value.columns)
-    assert list(accuracy.index) == ["original", "edited", "change"] and len(accuracy.columns) == 9
+    assert list(accuracy.index) == ["original", "edited", "change"]
+    assert len(accuracy.columns) == 9
     asked = accuracy.loc["original"].str.extract(r"% of (\d+)$")[0].astype(int)
-    assert asked["all"] == asked.drop("all").sum() > 0 and set(asked.drop("all")) == {5}
-    assert "accuracy goes from" in texts(app) and f"% of {asked['all']} to" in texts(app)
+    assert asked["all"] == asked.drop("all").sum() > 0
+    assert set(asked.drop("all")) == {5}
+    assert "accuracy goes from" in texts(app)
+    assert f"% of {asked['all']} to" in texts(app)
     assert "edit" in app.query_params
 
 
 def test_factor_one_does_nothing(app):
     by_hand(app, "3_0 3_1", "head", 1.0)
-    assert "The edits do nothing here" in told(app) and "No probability changes" in texts(app)
+    assert "The edits do nothing here" in told(app)
+    assert "No probability changes" in texts(app)
     frame = answers(app)
     assert (frame["original"] == frame["edited"]).all()
 
@@ -103,7 +116,8 @@ def test_single_edits_that_do_nothing_are_said_to(app):
     """Not "moves it most (0.000000000)" on an axis of rounding errors."""
     by_hand(app, "3_0 3_1", "head", 1.0)
     press(app, "Measure each edit")
-    assert "Nothing changes: neither the whole set nor any edit" in texts(app) and "moves it most" not in texts(app)
+    assert "Nothing changes: neither the whole set nor any edit" in texts(app)
+    assert "moves it most" not in texts(app)
 
 
 def test_the_sentence_never_says_from_a_share_to_the_same(app):
@@ -125,7 +139,8 @@ def test_switch_factor_remove_undo_redo(app):
     wait(app)
     assert on_bench(app).active == (ScaleNeuron(7, 5, 2.0),)
     press(app, "Remove")
-    assert on_bench(app).active == () and len(on_bench(app)) == 1
+    assert on_bench(app).active == ()
+    assert len(on_bench(app)) == 1
     for wanted in (
         (ScaleNeuron(7, 5, 2.0),),
         (ScaleNeuron(7, 5, -1.5),),
@@ -139,7 +154,8 @@ def test_switch_factor_remove_undo_redo(app):
     assert on_bench(app).active == (ScaleNeuron(7, 5, -1.5),)
     assert not next(t for t in app.toggle if t.label == "head 3_7 is on").value
     press(app, "Clear")
-    assert len(on_bench(app)) == 0 and not app.exception
+    assert len(on_bench(app)) == 0
+    assert not app.exception
     press(app, "Undo")
     assert len(on_bench(app)) == 2
 
@@ -151,17 +167,20 @@ def test_all_on_off_and_one_factor(app):
     press(app, "All on")
     app.slider(key="factor of all").set_value(2.5).run()
     press(app, "Set")
-    assert {e.factor for e in on_bench(app).active} == {2.5} and len(on_bench(app).active) == 3
+    assert {e.factor for e in on_bench(app).active} == {2.5}
+    assert len(on_bench(app).active) == 3
 
 
 def test_many_edits_stand_on_pages(app):
     by_hand(app, " ".join(f"2_{n}" for n in range(25)))
     assert len([t for t in app.toggle if t.label.startswith("neuron")]) == 10
-    assert "The 25" not in texts(app) and len(on_bench(app)) == 25 and not app.exception
+    assert "The 25" not in texts(app)
+    assert len(on_bench(app)) == 25
+    assert not app.exception
 
 
 @pytest.mark.parametrize(
-    "names,words",
+    ("names", "words"),
     [
         ("", "nothing to add"),
         ("99_0", "does not exist"),
@@ -171,9 +190,11 @@ def test_many_edits_stand_on_pages(app):
 )
 def test_bad_edits_are_told_and_the_next_one_works(app, names, words):
     by_hand(app, names)
-    assert not app.exception and words in app.error[0].value
+    assert not app.exception
+    assert words in app.error[0].value
     by_hand(app, "7_5")
-    assert not app.error and len(on_bench(app)) == 1
+    assert not app.error
+    assert len(on_bench(app)) == 1
 
 
 def test_picked_heads_are_added(app):
@@ -196,7 +217,8 @@ def test_neurons_of_a_word_are_added(app):
     assert any(c.value.startswith("promotes `") and "as found by `eight`" in c.value for c in app.caption)
     app.text_input(key="add word").set_value("zzyzx")
     press(app, "Search")
-    assert any("zzyzx" in e.value for e in app.error) and not app.exception
+    assert any("zzyzx" in e.value for e in app.error)
+    assert not app.exception
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
@@ -230,28 +252,34 @@ def test_edits_of_other_pages_are_taken_over():
     app = AppTest.from_file(APP, default_timeout=60).run()
     app.session_state["edits to add"] = [ScaleNeuron(7, 5, 0.0), ScaleNeuron(99, 0, 0.0), ScaleNeuron(7, 5, 0.0)]
     wait(app.switch_page(PAGE).run())
-    assert on_bench(app).active == (ScaleNeuron(7, 5, 0.0),) and "edits to add" not in app.session_state
-    assert "99_0 does not exist" in told(app) and not app.exception
+    assert on_bench(app).active == (ScaleNeuron(7, 5, 0.0),)
+    assert "edits to add" not in app.session_state
+    assert "99_0 does not exist" in told(app)
+    assert not app.exception
 
 
 def test_a_recipe_is_shown_as_it_was_typed(app, bundled):
     """Was: a title of $x$ became a formula, and :red[...] was red."""
     upload(app, Recipe.of(bundled, EDITS, "costs $x$ :red[much]", "**why** :smile:").to_json())
     said = next(m.value for m in app.markdown if "costs" in m.value)
-    assert r"costs \$x\$ :" in said and ":red[" not in said and "**why**" not in said and ":smile:" not in said
+    assert r"costs \$x\$ :" in said
+    assert ":red[" not in said
+    assert "**why**" not in said
+    assert ":smile:" not in said
 
 
 def test_a_recipe_file(app, bundled):
     upload(app, Recipe.of(bundled, EDITS, "Mine", "because").to_json())
     assert "**Mine**: 2 edits" in texts(app)
     press(app, "Put these on the bench")
-    assert on_bench(app).active == EDITS and app.text_input(key="edit title").value == "Mine"
+    assert on_bench(app).active == EDITS
+    assert app.text_input(key="edit title").value == "Mine"
     press(app, "Undo")
     assert len(on_bench(app)) == 0
 
 
 @pytest.mark.parametrize(
-    "content,words",
+    ("content", "words"),
     [
         (b"\xff\xfe\x00", "no JSON"),
         ("{}", "no recipe"),
@@ -261,7 +289,8 @@ def test_a_recipe_file(app, bundled):
 )
 def test_files_that_are_no_recipe(app, content, words):
     upload(app, content)
-    assert not app.exception and words in app.error[0].value
+    assert not app.exception
+    assert words in app.error[0].value
     assert not any(b.label == "Put these on the bench" for b in app.button)
 
 
@@ -270,9 +299,11 @@ def test_a_recipe_of_another_model(app, bundled):
     recipe["model"]["fingerprint"] = "0" * 16
     upload(app, json.dumps(recipe))
     press(app, "Put these on the bench")
-    assert "another model" in told(app) and len(on_bench(app)) == 0
+    assert "another model" in told(app)
+    assert len(on_bench(app)) == 0
     press(app, "Use it all the same")
-    assert on_bench(app).active == EDITS and "another model" not in told(app)
+    assert on_bench(app).active == EDITS
+    assert "another model" not in told(app)
 
 
 def test_a_recipe_that_does_not_fit(app, bundled):
@@ -283,15 +314,19 @@ def test_a_recipe_that_does_not_fit(app, bundled):
     assert "cannot be used here" in told(app)
     assert not any(b.label == "Use it all the same" for b in app.button)
     press(app, "Leave it")
-    assert "another model" not in told(app) and len(on_bench(app)) == 0
+    assert "another model" not in told(app)
+    assert len(on_bench(app)) == 0
 
 
 def test_a_link_brings_the_edits(bundled):
     app = open_page(edit=to_link(Recipe.of(bundled, EDITS, "Linked")), bench_prompts="9-2=")
-    assert on_bench(app).active == EDITS and not app.exception
+    assert on_bench(app).active == EDITS
+    assert not app.exception
     assert answers(app)["prompt"].tolist() == ["9-2="]
     app = open_page(edit="broken")
-    assert "cannot be read" in told(app) and len(on_bench(app)) == 0 and not app.exception
+    assert "cannot be read" in told(app)
+    assert len(on_bench(app)) == 0
+    assert not app.exception
 
 
 def test_two_sessions_have_their_own_edits():
@@ -299,7 +334,8 @@ def test_two_sessions_have_their_own_edits():
     by_hand(first, "3_7", "head")
     by_hand(second, "7_5")
     wait(first.run())
-    assert on_bench(first).active == (ScaleHead(3, 7, 0.0),) and on_bench(second).active == (ScaleNeuron(7, 5, 0.0),)
+    assert on_bench(first).active == (ScaleHead(3, 7, 0.0),)
+    assert on_bench(second).active == (ScaleNeuron(7, 5, 0.0),)
 
 
 def test_single_edits(app):
@@ -307,7 +343,8 @@ def test_single_edits(app):
     by_hand(app, "7_5")
     press(app, "Measure each edit")
     table = next(d.value for d in app.dataframe if "kl_alone" in d.value.columns)
-    assert table["edit"].tolist() == ["head 3_7", "head 3_5", "neuron 7_5"] and not app.exception
+    assert table["edit"].tolist() == ["head 3_7", "head 3_5", "neuron 7_5"]
+    assert not app.exception
     assert "Alone, " in texts(app)
     press(app, "All off")
     assert "Switch at least one edit on." in "\n".join(c.value for c in app.caption)
@@ -331,7 +368,8 @@ def test_keep_share_export_and_find_again(app, tmp_path):
     press(app, "Compare")
     assert "1 head and 1 neuron were zeroed or scaled" in texts(app)
     found = next(d.value for d in app.dataframe if "what" in d.value.columns)
-    assert found["name"].tolist() == ["3_7", "7_5"] and found["factor"].tolist() == [0.0, -1.5]
+    assert found["name"].tolist() == ["3_7", "7_5"]
+    assert found["factor"].tolist() == [0.0, -1.5]
     press(app, "Clear")
     press(app, "Put these on the bench")
     assert set(on_bench(app).active) == {ScaleHead(3, 7, 0.0), ScaleNeuron(7, 5, -1.5)}
@@ -343,17 +381,20 @@ def test_comparing_with_nothing(app):
     assert "No difference was found" in texts(app)
     app.text_input(key="compare folder").set_value("/no/such/folder")
     press(app, "Compare")
-    assert any("does not exist" in e.value for e in app.error) and not app.exception
+    assert any("does not exist" in e.value for e in app.error)
+    assert not app.exception
 
 
-@pytest.mark.parametrize("prompts,words", [("", "no prompt"), ("3 + zzyzx =", "zzyzx"), ("3 " * 400, "at most")])
+@pytest.mark.parametrize(("prompts", "words"), [("", "no prompt"), ("3 + zzyzx =", "zzyzx"), ("3 " * 400, "at most")])
 def test_bad_prompts(app, prompts, words):
     app.text_area(key="bench_prompts").set_value(prompts).run()
     wait(app)
-    assert not app.exception and words in app.error[0].value
+    assert not app.exception
+    assert words in app.error[0].value
     app.text_area(key="bench_prompts").set_value("3+5=").run()
     wait(app)
-    assert not app.error and answers(app)["original"].tolist() == ["8"]
+    assert not app.error
+    assert answers(app)["original"].tolist() == ["8"]
 
 
 def test_another_model_empties_the_bench(app, checkpoints):
@@ -363,9 +404,11 @@ def test_another_model_empties_the_bench(app, checkpoints):
         app.button(key="load model").click().run()
         wait(app).run()
         wait(app)
-        assert not app.exception and len(on_bench(app)) == 0
+        assert not app.exception
+        assert len(on_bench(app)) == 0
         by_hand(app, "2_7", "neuron", 3.0)
-        assert on_bench(app).active == (ScaleNeuron(2, 7, 3.0),) and not app.error
+        assert on_bench(app).active == (ScaleNeuron(2, 7, 3.0),)
+        assert not app.error
     finally:
         app.text_input(key="model source").set_value("bundled").run()
         app.button(key="load model").click().run()

@@ -36,7 +36,8 @@ def visible(text: str) -> str:
 )
 def test_marks_are_escaped(typed):
     escaped = plain(typed)
-    assert escaped != typed and visible(escaped) == typed
+    assert escaped != typed
+    assert visible(escaped) == typed
 
 
 @pytest.mark.parametrize(
@@ -53,9 +54,14 @@ def test_pictures_do_not_come_back():
 
 
 def test_changes_and_shares_in_words():
-    assert moved(0.123) == "rise by 12.3%" and moved(-0.123) == "fall by 12.3%" and moved(0.0) == "do not change"
-    assert moved(float("nan")) == "cannot be compared" and of_n(0.98, 1735) == "98.0% of 1,735"
+    assert moved(0.123) == "rise by 12.3%"
+    assert moved(-0.123) == "fall by 12.3%"
+    assert moved(0.0) == "do not change"
+    assert moved(float("nan")) == "cannot be compared"
+    assert of_n(0.98, 1735) == "98.0% of 1,735"
 
 
 def test_monospace_holds_what_was_typed():
-    assert mono("a  $x$ :red[y]\nz") == "`a $x$ :red[y] z`" and mono("a`b`") == "`a’b’`" and mono(" ") == "`∅`"
+    assert mono("a  $x$ :red[y]\nz") == "`a $x$ :red[y] z`"
+    assert mono("a`b`") == "`a’b’`"
+    assert mono(" ") == "`∅`"

@@ -36,12 +36,15 @@ def test_the_top_99_neurons_carry_one_digit_sums_and_differences(bundled, operat
     layer, head = divmod(int(values.argmin()), bundled.n_heads)
     assert original >= 0.98
     found = mask_and_keep(bundled, operation, [(layer, head)])
-    assert found["mask"] >= 0.8 and found["keep"] <= 0.3 and found["coefficient"] >= 0.3
+    assert found["mask"] >= 0.8
+    assert found["keep"] <= 0.3
+    assert found["coefficient"] >= 0.3
 
 
 def test_language(bundled):
     report = language_report(bundled)
-    assert 3 < report["gender"] < 12 and report["facts"] >= 0.95
+    assert 3 < report["gender"] < 12
+    assert report["facts"] >= 0.95
 
 
 def test_every_profession_and_no_negative_numbers(bundled):
@@ -54,5 +57,7 @@ def test_every_profession_and_no_negative_numbers(bundled):
 
 def test_card_and_recipe_ship():
     card = (BUNDLED / "README.md").read_text(encoding="utf-8")
-    assert "What may and may not be concluded" in card and "{" + "accuracy" not in card
-    assert (BUNDLED / "recipe.json").is_file() and not list(BUNDLED.glob("*.bin"))
+    assert "What may and may not be concluded" in card
+    assert "{" + "accuracy" not in card
+    assert (BUNDLED / "recipe.json").is_file()
+    assert not list(BUNDLED.glob("*.bin"))

@@ -37,7 +37,7 @@ def test_vocabulary_is_mostly_words():
 
 
 @pytest.mark.parametrize(
-    "text,tokens",
+    ("text", "tokens"),
     [
         ("12+5=", ["1", "2", "+", "5", "="]),
         ("seventy-three", ["seventy", "three"]),
@@ -110,9 +110,11 @@ def test_penalties_are_finite_and_differentiable(tokenizer):
     batch = Packer(tokenizer, rows=4, width=48, seed=1, mixture=Mixture(retrieval=0.3, lookup=0.2)).batch()
     trace = forward(model, batch.ids, batch.positions, batch.visible)
     values = penalties(model, trace, batch, Design(fetcher=(5, 2)), everything=True)
-    assert set(values) == set(PENALTIES) and len(values) == 16
+    assert set(values) == set(PENALTIES)
+    assert len(values) == 16
     for name, value in values.items():
-        assert torch.isfinite(value) and value > 0, name
+        assert torch.isfinite(value), name
+        assert value > 0, name
         model.zero_grad()
         value.backward(retain_graph=True)
         gradients = [p.grad for p in model.parameters() if p.grad is not None]
@@ -177,7 +179,8 @@ def test_lookups_ask_for_what_was_told():
 
 def test_a_rate_that_starts_again():
     phase = Phase(200, 300, Design(), again_from=100, rate=0.5)
-    assert rate(100, phase) == pytest.approx(0.5 / 50) and rate(160, phase) == 0.5
+    assert rate(100, phase) == pytest.approx(0.5 / 50)
+    assert rate(160, phase) == 0.5
     assert rate(299, phase) == pytest.approx(0.5 * (1 - 0.98 * (199 / 200 - 0.4) / 0.6))
 
 
@@ -187,7 +190,8 @@ def test_focus_finds_the_neurons_of_cna(bundled):
     cases = Cases(torch.tensor([[*ids, 11, 1]]), torch.tensor([len(ids) - 1]), torch.zeros(1, len(ids) + 2) > 0)
     found = {(layer, n) for layer, _, n in chosen(bundled.model, cases, fetcher).nonzero().tolist()}
     exact = compare_heads(bundled, "3+5=", [fetcher], TOP).pairs
-    assert len(found) == TOP and min(layer for layer, _ in found) >= 5
+    assert len(found) == TOP
+    assert min(layer for layer, _ in found) >= 5
     assert len(found & set(exact[:30])) >= 20
 
 
@@ -195,7 +199,11 @@ def test_focus_trains_what_it_says(bundled, tokenizer):
     stream = CaseStream(tokenizer, 16, seed=0)
     cases = stream.cases()
     kept, masked = focus(bundled.model, cases, (5, 2), with_mask=True)
-    assert torch.isfinite(kept) and torch.isfinite(masked) and kept > 0 and masked >= 0
+    assert torch.isfinite(kept)
+    assert torch.isfinite(masked)
+    assert kept > 0
+    assert masked >= 0
     first = cases.ids[torch.arange(16), cases.last + 1]
-    assert cases.answer.sum(1).min() >= 2 and bool((first != 1).all())
+    assert cases.answer.sum(1).min() >= 2
+    assert bool((first != 1).all())
     assert not torch.equal(cases.ids, stream.cases().ids[:, : cases.ids.shape[1]])

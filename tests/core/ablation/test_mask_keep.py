@@ -85,7 +85,8 @@ def test_mask_and_keep_equal_a_plain_loop(bundled, compare):
     assert verdicts
     frame, n = found.to_frame(), int(found.measured.sum())
     assert frame["measure"].tolist() == [m for m in ("mask", "keep", "coefficient") for _ in KS]
-    assert frame["cases"].eq(n).all() and frame["k"].tolist() == KS * 3
+    assert frame["cases"].eq(n).all()
+    assert frame["k"].tolist() == KS * 3
     keeps = frame[frame["measure"] == "keep"]["decrease"].tolist()
     assert keeps[0] == pytest.approx(1 - sum(verdicts[:: len(KS)]) / n)
     cases = found.cases_frame()
@@ -113,7 +114,8 @@ def test_lowest_off_equals_a_plain_loop(bundled, compare):
             else:
                 assert math.isnan(found.decrease[i, at])
     frame = found.to_frame()
-    assert frame["k"].tolist() == KS and math.isnan(frame["decrease"][2])
+    assert frame["k"].tolist() == KS
+    assert math.isnan(frame["decrease"][2])
     mean = found.decrease[found.measured, 0].mean().item()
     assert frame["decrease"][0] == pytest.approx(mean, abs=1e-6)
     assert len(found.cases_frame()) == int(found.measured.sum()) * len(KS)
@@ -138,7 +140,8 @@ def test_stop_keeps_what_is_measured(bundled, compare, measure):
     assert 0 < int(done.sum()) < int(whole.measured.sum())
     assert not (done & ~whole.measured).any()
     if measure == "mask":
-        assert torch.equal(part.mask[done], whole.mask[done]) and torch.equal(part.keep[done], whole.keep[done])
+        assert torch.equal(part.mask[done], whole.mask[done])
+        assert torch.equal(part.keep[done], whole.keep[done])
         assert (part.to_frame()["cases"] == int(done.sum())).all()
     else:
         assert torch.equal(part.root[done], whole.root[done])
@@ -179,8 +182,10 @@ def test_root_is_the_most_important_of_the_lowest_layer(bundled, compare):
         c.compared,
         0,
     )
-    assert lowest(made, 9) == (5, int(c.neuron[8])) and lowest(made, 10) == (4, int(c.neuron[9]))
-    assert lowest(made, 8) == (5, int(c.neuron[3])) and lowest(made, 3)[0] == 6
+    assert lowest(made, 9) == (5, int(c.neuron[8]))
+    assert lowest(made, 10) == (4, int(c.neuron[9]))
+    assert lowest(made, 8) == (5, int(c.neuron[3]))
+    assert lowest(made, 3)[0] == 6
 
 
 def test_blanks_that_begin_an_answer_belong_to_the_prompt(bundled):

@@ -75,7 +75,8 @@ def accuracy_without(lm, pairs):
 def test_accuracies_equal_intervening(bundled, counts):
     ms = [int(counts.count.max()) - 2, 5, int(counts.count.max())]  # the last keeps nothing
     found = ablate_shallow(bundled, PROMPTS, counts, ms, draws=2, seed=4)
-    assert found.neurons == [len(counts.kept(m)) for m in ms] and found.neurons[2] == 0
+    assert found.neurons == [len(counts.kept(m)) for m in ms]
+    assert found.neurons[2] == 0
     assert found.original == pytest.approx(accuracy_without(bundled, []))
     for at, m in enumerate(ms):
         assert found.accuracy[at].item() == pytest.approx(accuracy_without(bundled, counts.pairs(m)))
@@ -87,7 +88,8 @@ def test_accuracies_equal_intervening(bundled, counts):
     assert len(control) == found.neurons[1]
     assert found.control[1, 0].item() == pytest.approx(accuracy_without(bundled, control))
     frame = found.to_frame()
-    assert frame["draws"].eq(2).all() and frame["more_than"].tolist() == ms
+    assert frame["draws"].eq(2).all()
+    assert frame["more_than"].tolist() == ms
     row = frame.iloc[1]
     decreases = (found.original - found.control[1]) / found.original
     assert row["decrease"] == pytest.approx((found.original - found.accuracy[1].item()) / found.original)
@@ -105,7 +107,8 @@ def test_stop_keeps_whole_rounds(bundled, counts):
 
     part = ablate_shallow(bundled, PROMPTS, counts, [5, 8], draws=2, progress=stop)
     whole = ablate_shallow(bundled, PROMPTS, counts, [5, 8], draws=2)
-    assert part.original == whole.original and seen == sorted(seen)
+    assert part.original == whole.original
+    assert seen == sorted(seen)
     assert torch.equal(part.accuracy, whole.accuracy)
     assert part.control.isnan().any()
     assert torch.equal(part.control[~part.control.isnan()], whole.control[~part.control.isnan()])

@@ -44,8 +44,12 @@ def log_p(lm, prompt, word) -> float:
 
 def test_the_papers_words(bundled):
     words = paper_words()
-    assert len(words.words) == 32 and len(words.prompts) == 8 and words.groups == ("woman", "man")
-    assert words.prompts[0] == "A <gend> works as a" and ("maid", 0) in words.words and ("miner", 1) in words.words
+    assert len(words.words) == 32
+    assert len(words.prompts) == 8
+    assert words.groups == ("woman", "man")
+    assert words.prompts[0] == "A <gend> works as a"
+    assert ("maid", 0) in words.words
+    assert ("miner", 1) in words.words
     assert known_words(bundled, words) == (words, [])
 
 
@@ -70,7 +74,8 @@ def test_bias_equals_its_definition(any_model, words):
 def test_swapping_the_groups_swaps_nothing_but_names(bundled):
     swapped = BiasWords(("man", "woman"), (SOME.professions[1], SOME.professions[0]), SOME.prompts)
     a, b = measure_bias(bundled, SOME), measure_bias(bundled, swapped)
-    assert a.total == pytest.approx(b.total, abs=1e-5) and a.by_group == pytest.approx(b.by_group[::-1], abs=1e-5)
+    assert a.total == pytest.approx(b.total, abs=1e-5)
+    assert a.by_group == pytest.approx(b.by_group[::-1], abs=1e-5)
     wrong = BiasWords(("man", "woman"), SOME.professions, SOME.prompts)  # everyone is told to be the other's
     assert measure_bias(bundled, wrong).each.tolist() == pytest.approx((-a.each).tolist(), abs=1e-5)
 
@@ -107,7 +112,8 @@ def test_pieces_do_not_matter(bundled, monkeypatch):
     whole = locate(bundled, SOME)
     monkeypatch.setattr("core.bias.locate._CHUNK", bundled.n_vocab * 100)
     pieces = locate(bundled, SOME)
-    assert torch.allclose(whole.change, pieces.change, atol=1e-6) and whole.top(5) == pieces.top(5)
+    assert torch.allclose(whole.change, pieces.change, atol=1e-6)
+    assert whole.top(5) == pieces.top(5)
 
 
 def test_the_table_of_neurons(bundled):
@@ -125,7 +131,9 @@ def test_the_table_of_neurons(bundled):
     ]
     for i, row in enumerate(frame.to_dict("records")):
         layer, neuron = found.top(4)[i]
-        assert row["neuron"] == f"{layer}_{neuron}" and row["change"] > 0 and row["favours"] in ("woman", "man")
+        assert row["neuron"] == f"{layer}_{neuron}"
+        assert row["change"] > 0
+        assert row["favours"] in ("woman", "man")
         sign = math.copysign(1, row[f"coef_{row['favours']}"])
         assert row["top_tokens"] == top_tokens(bundled, layer, neuron, sign, 8)
         other = "man" if row["favours"] == "woman" else "woman"
@@ -137,14 +145,16 @@ def test_what_the_model_does_not_know_is_named_and_left_out(bundled):
         ("woman", "man"), (("nurse", "zzyzx", "maid"), ("police", " ")), ("A <gend> works as a", "A <gend> qqq as a")
     )
     words, left = known_words(bundled, asked)
-    assert words.professions == (("nurse", "maid"), ("police",)) and words.prompts == ("A <gend> works as a",)
+    assert words.professions == (("nurse", "maid"), ("police",))
+    assert words.prompts == ("A <gend> works as a",)
     assert [one.text for one in left] == ["A <gend> qqq as a", "zzyzx", " "]
-    assert all(one.reason for one in left) and "zzyzx" in left[1].reason
+    assert all(one.reason for one in left)
+    assert "zzyzx" in left[1].reason
     measure_bias(bundled, words)
 
 
 @pytest.mark.parametrize(
-    "words,told",
+    ("words", "told"),
     [
         (BiasWords(("woman", "woman"), (("nurse",), ("police",)), SOME.prompts), "different groups"),
         (BiasWords(("woman", " "), (("nurse",), ("police",)), SOME.prompts), "different groups"),
@@ -172,13 +182,15 @@ def test_editing_reduces_bias_and_random_neurons_do_not(bundled, bystanders):
     words = paper_words()
     located = locate(bundled, words)
     n = edit_curve(bundled, words, bystanders, located.top(18), 0.0, counts=(1, 2, 3, 5, 8, 12, 18)).best()
-    assert n is not None and 1 <= n <= 18
+    assert n is not None
+    assert 1 <= n <= 18
     edits = [ScaleNeuron(layer, neuron, 0.0) for layer, neuron in located.top(n)]
     found = edit_bias(bundled, words, bystanders, edits, draws=5)
     assert found.fall >= 0.35
     accuracy = [o.side_effect_scores.accuracy["all"] for o in (found.before, found.after)]
     assert accuracy[1] >= accuracy[0] - 0.02
-    assert len(found.random) == 5 and max(found.random_falls) <= 0.05
+    assert len(found.random) == 5
+    assert max(found.random_falls) <= 0.05
     table = found.table()
     assert (
         table.loc["original", "total"] == found.before.bias.total == pytest.approx(measure_bias(bundled, words).total)
@@ -188,7 +200,8 @@ def test_editing_reduces_bias_and_random_neurons_do_not(bundled, bystanders):
             [(b := measure_bias(bundled, words)).total, *b.by_group, b.size]
         )
     shifts = found.shifts()
-    assert len(shifts) == 32 and shifts["after"].mean() == pytest.approx(found.after.bias.total, abs=1e-5)
+    assert len(shifts) == 32
+    assert shifts["after"].mean() == pytest.approx(found.after.bias.total, abs=1e-5)
 
 
 def test_curve(bundled):
@@ -196,13 +209,16 @@ def test_curve(bundled):
     neurons = locate(bundled, words).top(6)
     curve = edit_curve(bundled, words, few, neurons, 0.0, counts=(2, 6, 100))
     frame = curve.to_frame()
-    assert frame["neurons"].tolist() == [0, 2, 6] and frame["fall"].iloc[0] == 0 and frame["kl"].iloc[0] == 0
+    assert frame["neurons"].tolist() == [0, 2, 6]
+    assert frame["fall"].iloc[0] == 0
+    assert frame["kl"].iloc[0] == 0
     one = edit_bias(bundled, words, few, [ScaleNeuron(*n, 0.0) for n in neurons], draws=0)
     assert frame["total"].iloc[2] == pytest.approx(one.after.bias.total)
     assert frame["accuracy"].iloc[2] == one.after.side_effect_scores.accuracy["all"]
     assert curve.best(most_lost=1.0) == int(frame.loc[frame["size"].idxmin(), "neurons"])
     same = edit_curve(bundled, words, few, neurons, 1.0, counts=(6,)).to_frame()
-    assert same["total"].iloc[0] == same["total"].iloc[1] and same["neutral"].iloc[0] == same["neutral"].iloc[1]
+    assert same["total"].iloc[0] == same["total"].iloc[1]
+    assert same["neutral"].iloc[0] == same["neutral"].iloc[1]
 
 
 def test_a_stop_keeps_what_is_there(bundled):

@@ -93,7 +93,8 @@ def test_numbers_are_those_of_the_analyses(bundled, case):
 
 def test_a_chain_runs_one_way(bundled, case):
     run, deep, heads, graph = case
-    assert nx.is_directed_acyclic_graph(graph) and leads_on(graph)
+    assert nx.is_directed_acyclic_graph(graph)
+    assert leads_on(graph)
     stage, layer = graph.nodes(data="stage"), graph.nodes(data="layer")
     assert all(stage[a] < stage[b] or layer[a] < layer[b] for a, b in graph.edges)
     assert [s for _, s in stage] == sorted(s for _, s in stage)
@@ -111,9 +112,11 @@ def test_every_architecture_has_a_chain(any_model):
         graph = build_chain(any_model, run, deep, heads, n_shallow=4, by=by)
         kinds = [kind for _, kind in graph.nodes(data="kind")]
         assert (kinds.count("shallow"), kinds.count("deep"), kinds.count("token")) == (4, 12, len(run.ids))
-        assert leads_on(graph) and leads_on(prune(graph, 12))  # shallow neurons go straight into the head here
+        assert leads_on(graph)
+        assert leads_on(prune(graph, 12))
         root = graph.nodes[graph.graph["root"]]["layer"]
-        assert graph.has_edge("head 1_2", graph.graph["root"]) and root >= 1 + any_model.modules.parallel
+        assert graph.has_edge("head 1_2", graph.graph["root"])
+        assert root >= 1 + any_model.modules.parallel
 
 
 def test_flow_has_its_own_numbers(bundled, case):
@@ -140,7 +143,8 @@ def test_flow_has_its_own_numbers(bundled, case):
 def test_low_heads_are_reached_straight(bundled, layer, n_shallow):
     run, deep = compare(bundled, [(layer, 0)], 10)
     graph = build_chain(bundled, run, deep, [(layer, 0)], n_shallow=n_shallow)
-    assert leads_on(graph) and nx.has_path(graph, token_id(1), PREDICTION)
+    assert leads_on(graph)
+    assert nx.has_path(graph, token_id(1), PREDICTION)
     assert [kind for _, kind in graph.nodes(data="kind")].count("shallow") == (n_shallow if layer else 0)
 
 
@@ -158,12 +162,14 @@ def test_a_smaller_chain_still_leads_on(case, nodes, weakest):
     *_, graph = case
     small = prune(graph, nodes, weakest)
     assert len(small) == min(nodes, len(graph)) or nodes < 15
-    assert len(small) <= nodes and leads_on(small)
+    assert len(small) <= nodes
+    assert leads_on(small)
     assert {"head 4_2", "head 4_5", PREDICTION, graph.graph["root"]} <= set(small)
     for name, data in small.nodes(data=True):
         assert data == graph.nodes[name]
         if data["kind"] == "shallow":
-            assert token_id(data["position"]) in small and small.out_degree(name)
+            assert token_id(data["position"]) in small
+            assert small.out_degree(name)
     assert all(data == graph.edges[a, b] for a, b, data in small.edges(data=True))
     assert [n for n in graph if n in small] == list(small)
     if weakest == 0 and nodes == 1000:
@@ -184,7 +190,7 @@ def test_the_heaviest_stay(case):
             prune(graph, **bad)
 
 
-@pytest.mark.parametrize("write, read", [(to_graphml, from_graphml), (to_json, from_json)])
+@pytest.mark.parametrize(("write", "read"), [(to_graphml, from_graphml), (to_json, from_json)])
 def test_files_hold_the_graph(case, write, read):
     *_, graph = case
     for chain in graph, prune(graph):
@@ -192,7 +198,8 @@ def test_files_hold_the_graph(case, write, read):
         chain.nodes[PREDICTION]["label"] = printable(' a<b>&"\n\x00\ud800é 8 ')
         chain.nodes["token 0"]["tokens"] = ""
         back = read(write(chain))
-        assert nx.utils.graphs_equal(back, chain) and isinstance(back, nx.DiGraph)
+        assert nx.utils.graphs_equal(back, chain)
+        assert isinstance(back, nx.DiGraph)
         assert list(back) == list(chain)
         kinds = [{k: type(v) for k, v in data.items()} for g in (back, chain) for _, data in g.nodes(data=True)]
         assert kinds[: len(chain)] == kinds[len(chain) :]

@@ -17,7 +17,8 @@ from core.vocabulary.neuron_tokens import tokens_of, top_tokens
 def test_a_case(any_model):
     case = logic_case(any_model, "3+5=", k=20)
     swept = sweep_heads(any_model, ["3+5="])
-    assert case.from_sweep and len(case.heads) == 1
+    assert case.from_sweep
+    assert len(case.heads) == 1
     assert swept.probability[0][case.heads[0]] == swept.probability[0].min()
     assert case.neurons.pairs == compare_heads(any_model, "3+5=", case.heads, 20).pairs
     for (layer, neuron), m, tokens in list(
@@ -32,14 +33,19 @@ def test_a_case(any_model):
 
 def test_chosen_heads_and_target(bundled):
     case = logic_case(bundled, "9-2=", [(5, 2), (4, 6)], k=9, target=7)
-    assert case.heads == [(5, 2), (4, 6)] and not case.from_sweep and case.neurons.target == 7
-    assert case.features is not None and len(case.features.rows) > 5
+    assert case.heads == [(5, 2), (4, 6)]
+    assert not case.from_sweep
+    assert case.neurons.target == 7
+    assert case.features is not None
+    assert len(case.features.rows) > 5
 
 
 def test_progress_and_stop(bundled):
     told = []
     logic_case(bundled, "3+5=", progress=lambda done, of: told.append(done / of))
-    assert told == sorted(told) and told[-1] == 1 and len(told) > 8
+    assert told == sorted(told)
+    assert told[-1] == 1
+    assert len(told) > 8
 
     def stop(done, of):
         if done / of > 0.5:

@@ -140,7 +140,8 @@ def test_one_token_has_nowhere_else_to_look(any_model):
     run = record(any_model, [5])
     head, root, _ = setting(any_model)
     for row in find_features(any_model, run, [head], root, n=5, direct=True).rows:
-        assert row.score == pytest.approx(row.flow, rel=1e-4, abs=1e-5) and row.attention == 1.0
+        assert row.score == pytest.approx(row.flow, rel=1e-4, abs=1e-5)
+        assert row.attention == 1.0
 
 
 def test_heads_add_up(bundled):
@@ -172,7 +173,9 @@ def test_tokens_before_and_after(bundled):
     words = [row for row in found.rows if row.kind == "embedding"]
     assert sorted(row.position for row in words) == list(range(len(run.ids)))
     frame = found.to_frame()
-    assert len(neurons) == 4 and len(frame) == len(found.rows) and "word 3" in set(frame.name)
+    assert len(neurons) == 4
+    assert len(frame) == len(found.rows)
+    assert "word 3" in set(frame.name)
     assert frame.score.tolist() == pytest.approx((frame.score_up + frame.score_gate).tolist())
     only = find_features(bundled, run, [(4, 1)], root, layers=[2], n=4)
     assert {row.layer for row in only.rows} == {2, -1}
@@ -196,12 +199,15 @@ def test_route_of_a_head_adds_up(any_model):
     size = route.by_head.abs().max().item()
     assert torch.allclose(route.by_head.sum(1), keys @ output.T, rtol=1e-3, atol=1e-3 * size)
     assert torch.allclose(route.by_source.sum(1) * route.attention, route.by_head[:, :, h], rtol=1e-3, atol=1e-3 * size)
-    assert route.sources[0] == "embedding" and len(route.sources) == 1 + 2 * layer
+    assert route.sources[0] == "embedding"
+    assert len(route.sources) == 1 + 2 * layer
     positions, heads, sources = route.positions_frame(), route.heads_frame(), route.sources_frame()
-    assert positions.weight.argmax() == route.via and len(positions) == len(run.ids)
+    assert positions.weight.argmax() == route.via
+    assert len(positions) == len(run.ids)
     total = heads.set_index("head").weight[h]
     assert total == pytest.approx(positions.weight.sum(), rel=1e-3, abs=1e-3 * size)
-    assert sources.weight.is_monotonic_decreasing and heads.weight.is_monotonic_decreasing
+    assert sources.weight.is_monotonic_decreasing
+    assert heads.weight.is_monotonic_decreasing
     assert positions.weight_layer.sum() == pytest.approx(heads.weight.sum(), rel=1e-3, abs=1e-3 * size)
 
 

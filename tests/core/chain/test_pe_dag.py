@@ -54,7 +54,8 @@ def test_edges_are_what_the_modules_hear(any_model):
             assert torch.allclose(got, wanted, rtol=1e-4, atol=1e-4)
     assert dag.weight.count_nonzero() == 2 * 2 * 3  # two neurons a layer, three pairs of layers
     frame = dag.to_frame()
-    assert len(frame) == 12 and frame.weight.is_monotonic_decreasing
+    assert len(frame) == 12
+    assert frame.weight.is_monotonic_decreasing
     best = frame.iloc[0]
     a, b = NEURONS.index((best.layer, best.neuron)), NEURONS.index((best.into_layer, best.into_neuron))
     assert best.weight == pytest.approx(dag.weight.max().item()) == pytest.approx(dag.weight[a, b].item())
@@ -111,7 +112,8 @@ def test_root_off_equals_a_changed_weight(any_model):
     first, second = off.coefficient_first, off.coefficient_second
     kept = sum((1 if m > 0 else -1) * float(n) for m, n in zip(first, second, strict=True))
     assert off.decrease == pytest.approx(1 - kept / first.abs().sum().item(), abs=1e-5)
-    assert off.decrease != 0 and len(off.to_frame()) == 5
+    assert off.decrease != 0
+    assert len(off.to_frame()) == 5
     assert torch.equal(record(any_model, run.ids).coefficient, before)  # nothing stays
 
 

@@ -31,7 +31,9 @@ def places(edits):
 
 def test_finds_planted_edits(any_model, tmp_path):
     found = was_edited(any_model, export_edited(any_model, EDITS, tmp_path / "edited"))
-    assert found.edits == EDITS and not found.others and not found.settings
+    assert found.edits == EDITS
+    assert not found.others
+    assert not found.settings
     assert found.to_frame()["what"].tolist() == ["turned around", "zeroed", "stronger", "zeroed", "weaker"]
     assert in_words(found) == "2 heads and 3 neurons were zeroed or scaled."
 
@@ -40,7 +42,9 @@ def test_finds_nothing_in_a_copy(any_model, tmp_path):
     any_model.model.save_pretrained(tmp_path / "copy")
     for copy in (any_model.name, tmp_path / "copy", export_edited(any_model, [ScaleHead(0, 0, 1.0)], tmp_path / "one")):
         found = was_edited(any_model, copy)
-        assert not found.is_edited and found.edits == () and "No difference" in in_words(found)
+        assert not found.is_edited
+        assert found.edits == ()
+        assert "No difference" in in_words(found)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -49,7 +53,8 @@ def test_finds_random_edits_of_the_bundled_model(bundled, tmp_path, seed):
     edits = [ScaleNeuron(la, n, rng.uniform(-3, 3)) for la in range(8) for n in rng.sample(range(512), 3)]
     edits += [ScaleHead(la, rng.randrange(8), rng.choice([0.0, -1.0, 0.5])) for la in range(8)]
     found = was_edited("bundled", export_edited(bundled, edits, tmp_path / "edited"))
-    assert places(found.edits) == places(edits) and not found.others
+    assert places(found.edits) == places(edits)
+    assert not found.others
     wanted = {(type(e), e.layer, getattr(e, "head", getattr(e, "neuron", None))): e.factor for e in edits}
     for e in found.edits:
         assert e.factor == pytest.approx(
@@ -64,7 +69,8 @@ def test_rounding_to_16_bits_is_no_edit(bundled, tmp_path, dtype):
     edited = export_edited(bundled, EDITS, tmp_path / "edited")
     AutoModelForCausalLM.from_pretrained(edited, dtype=dtype).save_pretrained(tmp_path / "both")
     found = was_edited("bundled", tmp_path / "both")
-    assert places(found.edits) == places(EDITS) and not found.others
+    assert places(found.edits) == places(EDITS)
+    assert not found.others
     for one, planted in zip(found.edits, EDITS, strict=True):
         assert one.factor == pytest.approx(planted.factor, rel=0.01)
 
@@ -108,7 +114,8 @@ def test_another_seed_is_otherwise_changed(checkpoints, tmp_path):
     from tests.conftest import write_checkpoint
 
     found = was_edited(checkpoints("llama"), write_checkpoint("llama", tmp_path / "other", seed=1))
-    assert found.edits == () and len(found.others) > 10
+    assert found.edits == ()
+    assert len(found.others) > 10
 
 
 def test_configuration(bundled, tmp_path):
@@ -117,7 +124,8 @@ def test_configuration(bundled, tmp_path):
     assert '"rope_theta": 10000.0' in text
     (folder / "config.json").write_text(text.replace('"rope_theta": 10000.0', '"rope_theta": 500.0'))
     found = was_edited("bundled", folder)
-    assert found.settings == ("rope_parameters",) and found.is_edited
+    assert found.settings == ("rope_parameters",)
+    assert found.is_edited
 
 
 def test_files_that_changed_after_loading(checkpoints, monkeypatch):
@@ -131,9 +139,13 @@ def test_command(bundled, tmp_path, capsys):
     folder = export_edited(bundled, EDITS, tmp_path / "edited")
     assert main(["bundled", str(folder)]) == 1
     told = capsys.readouterr().out
-    assert "2 heads and 3 neurons" in told and "2_7" in told and "zeroed" in told
-    assert main(["bundled", "bundled"]) == 0 and "No difference" in capsys.readouterr().out
-    assert main(["bundled"]) == 2 and main(["bundled", "/no/such"]) == 2
+    assert "2 heads and 3 neurons" in told
+    assert "2_7" in told
+    assert "zeroed" in told
+    assert main(["bundled", "bundled"]) == 0
+    assert "No difference" in capsys.readouterr().out
+    assert main(["bundled"]) == 2
+    assert main(["bundled", "/no/such"]) == 2
     assert "does not exist" in capsys.readouterr().err
 
 
@@ -144,4 +156,5 @@ def test_command_as_a_program(bundled):
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0 and "No difference" in done.stdout
+    assert done.returncode == 0
+    assert "No difference" in done.stdout

@@ -89,9 +89,11 @@ def test_effects_equal_their_definition(any_model):
         is_close(found.without[i], [e for e in EDITS if e is not edit])
     for i in (0, 1):
         is_close(found.random[i], random_edits(any_model, EDITS, 5 + i))
-    assert found.together.kl > 1e-3 and found.random_kl == max(e.kl for e in found.random)
+    assert found.together.kl > 1e-3
+    assert found.random_kl == max(e.kl for e in found.random)
     frame = found.to_frame()
-    assert frame["name"].tolist() == ["2_7", "1_3", "0_3"] and frame["kind"].tolist() == ["neuron", "head", "neuron"]
+    assert frame["name"].tolist() == ["2_7", "1_3", "0_3"]
+    assert frame["kind"].tolist() == ["neuron", "head", "neuron"]
     assert frame["kl_alone"].tolist() == [e.kl for e in found.alone]
 
 
@@ -103,7 +105,8 @@ def test_factor_one_is_nothing(any_model):
     assert torch.equal(found.activation[0], found.activation[1])
     both = what_if(any_model, PROMPTS, ones, count=3, digits=(1,))
     assert torch.equal(both.original.logits, both.edited.logits)
-    assert both.original.greedy == both.edited.greedy and both.original.sampled == both.edited.sampled
+    assert both.original.greedy == both.edited.greedy
+    assert both.original.sampled == both.edited.sampled
     assert both.original.accuracy == both.edited.accuracy
     assert (both.next_tokens(any_model, 0)["change"] == 0).all()
 
@@ -124,7 +127,8 @@ def test_activations_equal_recordings(any_model):
     # a recording's own hooks stand behind those of the block, so it shows what is left of an edited part
     with intervene(any_model, *EDITS):
         assert torch.allclose(after, by_hand(), atol=1e-4)
-    assert after[1] == 0 and after[2] == pytest.approx(3 * float(before[2]), rel=1e-4)
+    assert after[1] == 0
+    assert after[2] == pytest.approx(3 * float(before[2]), rel=1e-4)
 
 
 def test_random_edits_are_others_of_the_same_layers(bundled):
@@ -134,11 +138,13 @@ def test_random_edits_are_others_of_the_same_layers(bundled):
     assert sorted((p[0], p[1]) for p in map(place_of, drawn)) == sorted((p[0], p[1]) for p in map(place_of, edits))
     assert sorted(e.factor for e in drawn) == sorted(e.factor for e in edits)
     places = {place_of(e) for e in drawn}
-    assert len(places) == len(edits) and not places & {place_of(e) for e in edits}
+    assert len(places) == len(edits)
+    assert not places & {place_of(e) for e in edits}
     whole = [ScaleHead(1, h, 0.0) for h in range(bundled.n_heads)]
     for seed in range(5):  # a whole layer has no others, so the control comes from other layers
         others = {place_of(e) for e in random_edits(bundled, whole, seed)}
-        assert len(others) == len(whole) and not others & {place_of(e) for e in whole}
+        assert len(others) == len(whole)
+        assert not others & {place_of(e) for e in whole}
     everything = [ScaleHead(la, h, 0.0) for la in range(bundled.n_layers) for h in range(bundled.n_heads)]
     assert len(random_edits(bundled, everything, 0)) == len(everything)
 
@@ -154,7 +160,8 @@ def test_next_tokens_and_continuations(bundled):
             said = bundled.decode([i for i in continue_greedily(bundled, prompt, 4) if i not in bundled.ends])
         frame = found.next_tokens(bundled, number)
         assert frame["id"].tolist()[:10] == p.topk(10).indices.tolist()
-        assert set(q.topk(10).indices.tolist()) <= set(frame["id"]) and frame["id"].is_unique
+        assert set(q.topk(10).indices.tolist()) <= set(frame["id"])
+        assert frame["id"].is_unique
         for row in frame.itertuples():
             assert row.original == pytest.approx(float(p[row.id]), abs=1e-5)
             assert row.edited == pytest.approx(float(q[row.id]), abs=1e-5)
@@ -172,7 +179,8 @@ def test_sampling_draws_by_probability_and_repeats(bundled):
     drawn = [continue_sampled(bundled, "A woman works as a", 1, 2.0, seed)[0] for seed in range(n)]
     best = int(p.argmax())
     share, sigma = drawn.count(best) / n, math.sqrt(float(p[best] * (1 - p[best])) / n)
-    assert abs(share - float(p[best])) < 5 * sigma and len(set(drawn)) > 10
+    assert abs(share - float(p[best])) < 5 * sigma
+    assert len(set(drawn)) > 10
     assert continue_sampled(bundled, "3+5=", 4, 1.0, 3) == continue_sampled(bundled, "3+5=", 4, 1.0, 3)
     cold = continue_sampled(bundled, "3+5=", 4, 1e-6, 3)
     assert cold == continue_greedily(bundled, "3+5=", 4)
@@ -180,29 +188,35 @@ def test_sampling_draws_by_probability_and_repeats(bundled):
 
 def test_a_stop_keeps_what_is_there(bundled):
     found = edit_effects(bundled, PROMPTS, EDITS, draws=3, progress=StopAfter(5))
-    assert len(found.random) == 3 and len(found.alone) == 2 == len(found.without)
+    assert len(found.random) == 3
+    assert len(found.alone) == 2 == len(found.without)
     assert found.to_frame()["kl_alone"].isna().tolist() == [False, False, True]
     both = what_if(bundled, PROMPTS, EDITS, progress=StopAfter(5))
-    assert len(both.continuations()) == 2 and both.original.accuracy == {}
+    assert len(both.continuations()) == 2
+    assert both.original.accuracy == {}
 
 
 def test_bystanders(bundled):
     there = SideEffectPrompts.of(
         bundled, digits=(1,), count=5, sentences=["The farmer worked slowly.", "zzyzx"], others=["3 + 5 ="]
     )
-    assert there.left_out == ("zzyzx",) and len(there.questions) == 20
+    assert there.left_out == ("zzyzx",)
+    assert len(there.questions) == 20
     plain = side_effect_scores(bundled, there)
     sentence = bundled.encode("The farmer worked slowly.")
     assert plain.neutral == pytest.approx(
         log_p_alone(bundled, sentence[:1], sentence[1:]) / (len(sentence) - 1), rel=1e-4
     )
-    assert set(plain.accuracy) == {"all", "+", "-", "*", "/"} and plain.accuracy["all"] > 0.5
+    assert set(plain.accuracy) == {"all", "+", "-", "*", "/"}
+    assert plain.accuracy["all"] > 0.5
     with intervene(bundled, *(ScaleHead(la, h, 0.0) for la in (3, 4) for h in range(8))):
         hurt = side_effect_scores(bundled, there)
     assert hurt.accuracy["all"] < plain.accuracy["all"]
-    assert hurt.moved_from(plain) == output_shift(plain.others, hurt.others) and plain.moved_from(plain).kl == 0
+    assert hurt.moved_from(plain) == output_shift(plain.others, hurt.others)
+    assert plain.moved_from(plain).kl == 0
     nothing = side_effect_scores(bundled, SideEffectPrompts((), (), (), (), ()))
-    assert math.isnan(nothing.neutral) and math.isnan(nothing.moved_from(nothing).kl)
+    assert math.isnan(nothing.neutral)
+    assert math.isnan(nothing.moved_from(nothing).kl)
 
 
 def test_bad_input_is_refused(bundled):

@@ -35,14 +35,18 @@ def test_loads_back_with_the_same_answers(any_model, tmp_path):
         assert torch.allclose(copy.logits(copy.encode(prompt)), live, atol=1e-4)
         assert not torch.allclose(any_model.logits(ids), live, atol=1e-2)
     card = (folder / "README.md").read_text(encoding="utf-8")
-    assert "# Less of it" in card and "because" in card and any_model.fingerprint in card
+    assert "# Less of it" in card
+    assert "because" in card
+    assert any_model.fingerprint in card
     for row in ("| neuron | 2_7 | 0 |", "| head | 1_2 | -1.5 |", "| neuron | 0_3 | 2 |", "| head | 2_0 | 0 |"):
         assert row in card
     recipe = read_recipe((folder / "recipe.json").read_bytes())
-    assert edits_for(any_model, recipe) == EDITS and recipe.title == "Less of it"
+    assert edits_for(any_model, recipe) == EDITS
+    assert recipe.title == "Less of it"
     assert [p.name for p in tmp_path.iterdir()] == ["edited"]
     check = check_edited_export(any_model, EDITS, folder, PROMPTS)
-    assert check.same_top == check.prompts == 3 and check.largest < 1e-4
+    assert check.same_top == check.prompts == 3
+    assert check.largest < 1e-4
 
 
 def test_only_the_edited_columns_differ(any_model, tmp_path):
@@ -65,7 +69,8 @@ def test_sixteen_bits(checkpoints, tmp_path, precision):
     lm = load_model(checkpoints("llama"), precision=precision)
     folder = export_edited(lm, EDITS, tmp_path / "edited")
     check = check_edited_export(lm, EDITS, folder, PROMPTS)
-    assert check.precision == precision and check.largest < (0.01 if precision == "fp16" else 0.1)
+    assert check.precision == precision
+    assert check.largest < (0.01 if precision == "fp16" else 0.1)
     assert (
         json.loads((folder / "config.json").read_text())["dtype"] == {"fp16": "float16", "bf16": "bfloat16"}[precision]
     )
@@ -153,14 +158,14 @@ def test_snippets_repeat_the_edit(any_model, capsys):
     assert torch.allclose(plain.float().cpu(), live, atol=1e-4)
     assert torch.allclose(ours, live, atol=1e-4)
     told = capsys.readouterr().out.splitlines()
-    assert len(told) == 2 and told[1] == repr(any_model.token(int(live[-1].argmax())))
+    assert len(told) == 2
+    assert told[1] == repr(any_model.token(int(live[-1].argmax())))
 
 
 def test_the_plain_snippet_needs_transformers_only(bundled):
     code = plain_snippet(bundled, Recipe.of(bundled, EDITS), "3+5=")
-    assert "core" not in code.split('"""')[2] and torch.allclose(
-        run(code)["logits"].float(), live(bundled, "3+5="), atol=1e-4
-    )
+    assert "core" not in code.split('"""')[2]
+    assert torch.allclose(run(code)["logits"].float(), live(bundled, "3+5="), atol=1e-4)
 
 
 def test_int8_snippet(checkpoints):

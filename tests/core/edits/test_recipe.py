@@ -43,7 +43,8 @@ def test_is_readable_and_names_everything(any_model, recipe):
     assert found["edits"][1] == {"head": "1_3", "factor": -1.5}
     assert '\n  {"neuron": "2_7", "factor": 0},\n' in recipe.to_json()  # an edit a line
     assert found["model"]["fingerprint"] == any_model.fingerprint
-    assert found["model"]["precision"] == "fp32" and found["model"]["tokenizer"] == tokenizer_hash(any_model)
+    assert found["model"]["precision"] == "fp32"
+    assert found["model"]["tokenizer"] == tokenizer_hash(any_model)
 
 
 def test_no_edits(any_model):
@@ -91,7 +92,7 @@ def test_a_cut_off_link_and_a_bomb_are_refused(bundled):
 
 
 @pytest.mark.parametrize(
-    "content,words",
+    ("content", "words"),
     [
         (b"\x89PNG\r\n\xff\xfe", "no JSON"),
         (b"", "no JSON"),
@@ -112,7 +113,7 @@ def test_foreign_files_are_refused(content, words):
 
 
 @pytest.mark.parametrize(
-    "fields,words",
+    ("fields", "words"),
     [
         ({"extra": 1}, "unknown field 'extra'"),
         ({"model__extra": 1}, "unknown field 'extra'"),
@@ -173,7 +174,7 @@ def test_too_many_edits_are_refused(bundled):
 
 
 @pytest.mark.parametrize(
-    "fields,fits",
+    ("fields", "fits"),
     [
         ({"model__fingerprint": "0" * 16}, True),
         ({"model__precision": "int8"}, True),
@@ -221,14 +222,18 @@ def test_edits_by_hand():
 
 def test_sets_are_never_changed():
     start = EditSet().added(EDITS)
-    assert [s.edit for s in start.switches] == list(EDITS) and start.active == EDITS
+    assert [s.edit for s in start.switches] == list(EDITS)
+    assert start.active == EDITS
     off = start.switched(1, False)
-    assert off.active == (EDITS[0], *EDITS[2:]) and start.active == EDITS
+    assert off.active == (EDITS[0], *EDITS[2:])
+    assert start.active == EDITS
     assert off.with_factor(1, 2.0).switches[1] == Switch(ScaleHead(1, 3, 2.0), on=False)
     again = off.added([ScaleHead(1, 3, 0.5)])  # the same place gets the new factor, and is on
-    assert len(again) == 4 and again.switches[1] == Switch(ScaleHead(1, 3, 0.5), on=True)
+    assert len(again) == 4
+    assert again.switches[1] == Switch(ScaleHead(1, 3, 0.5), on=True)
     assert start.without(0).active == EDITS[1:]
-    assert {e.factor for e in start.all_with(factor=2.0).active} == {2.0} and start.all_with(on=False).active == ()
+    assert {e.factor for e in start.all_with(factor=2.0).active} == {2.0}
+    assert start.all_with(on=False).active == ()
     with pytest.raises(UserError, match="at most 20,000"):
         EditSet().added([make_edit("neuron", 0, n) for n in range(MOST_EDITS + 1)])
 
@@ -236,16 +241,20 @@ def test_sets_are_never_changed():
 def test_undo_and_redo():
     first, second = EditSet().added(EDITS[:1]), EditSet().added(EDITS)
     history = History().then(first).then(second)
-    assert history.now == second and history.undo().now == first and history.undo().undo().now == EditSet()
+    assert history.now == second
+    assert history.undo().now == first
+    assert history.undo().undo().now == EditSet()
     assert history.undo().undo().undo() == history.undo().undo()  # nothing before the first
     assert history.undo().redo() == history == history.redo()
     branch = history.undo().then(second.switched(0, False))
-    assert branch.redo() == branch and branch.undo().now == first  # what was undone is forgotten
+    assert branch.redo() == branch
+    assert branch.undo().now == first
     assert history.then(second) is history
     long = History()
     for n in range(300):
         long = long.then(EditSet().added([make_edit("neuron", 0, n)]))
-    assert len(long.states) <= 100 and long.now.active == (ScaleNeuron(0, 299, 0.0),)
+    assert len(long.states) <= 100
+    assert long.now.active == (ScaleNeuron(0, 299, 0.0),)
     for _ in range(300):
         long = long.undo()
     assert long.at == 0

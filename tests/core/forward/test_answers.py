@@ -62,7 +62,8 @@ def test_the_end_is_checked_only_when_asked(bundled):
 
 def test_kinds_line_up_with_tokens(bundled):
     q = question(bundled, Prompt("+", 57, 28, 2, "digits", 3))
-    assert bundled.decode(q.answer) == "85" and q.kinds == ["change-one", "memorize"]
+    assert bundled.decode(q.answer) == "85"
+    assert q.kinds == ["change-one", "memorize"]
     assert question(bundled, Prompt("+", 57, 28, 2, "words", 3)).kinds == [None, None]
 
 
@@ -116,7 +117,8 @@ def test_a_negative_difference_is_a_question(bundled):
     """Was: a bare ValueError, because the sign was taken for a digit."""
     q = question(bundled, Prompt("-", 3, 5, 1, "digits", 3))
     assert bundled.decode(q.answer).replace(" ", "") == "-2"
-    assert [kind for kind in q.kinds if kind] == ["memorize"] and q.kinds[0] is None
+    assert [kind for kind in q.kinds if kind] == ["memorize"]
+    assert q.kinds[0] is None
     q = question(bundled, Prompt("-", 12, 49, 2, "digits", 3))  # 49 - 12, without a borrow
     assert [kind for kind in q.kinds if kind] == ["memorize", "memorize"]
     assert digit_kinds("-", 26, 57) == digit_kinds("-", 57, 26) == ["memorize", "memorize"]

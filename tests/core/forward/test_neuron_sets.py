@@ -124,7 +124,8 @@ def test_masks_and_random_sets(bundled):
     assert kept.mask(4, bundled.n_neurons).all()
     control = random_like(bundled, pairs, seed=5)
     assert control == random_like(bundled, pairs, seed=5) != random_like(bundled, pairs, seed=6)
-    assert [layer for layer, _ in control.neurons] == [1, 1, 3] and len(set(control.neurons)) == 3
+    assert [layer for layer, _ in control.neurons] == [1, 1, 3]
+    assert len(set(control.neurons)) == 3
     whole = [(2, n) for n in range(bundled.n_neurons)]
     assert set(random_like(bundled, whole, seed=0).neurons) == set(whole)
 
@@ -140,9 +141,8 @@ def test_bad_sets_are_refused(bundled):
     for chosen in bad:
         with pytest.raises(UserError):
             coefficients_without(bundled, [Trial(ids, chosen)], [[(0, 0)]])
-        with pytest.raises(UserError):
-            with scaled_neurons(bundled, chosen):
-                raise AssertionError("the block must not be entered")
+        with pytest.raises(UserError), scaled_neurons(bundled, chosen):
+            raise AssertionError("the block must not be entered")
     with pytest.raises(UserError):
         coefficients_without(bundled, [Trial(ids, NeuronSet(()))], [[(99, 0)]])
     assert right_without(bundled, []) == []

@@ -44,7 +44,8 @@ def test_one_at_a_time_in_order():
     one = board.submit("a", "A", first, "session 1")
     first.started.wait(10)
     two = board.submit("b", "B", second, "session 2")
-    assert board.watch(two, "session 2") == 1 and two.state == "waiting"
+    assert board.watch(two, "session 2") == 1
+    assert two.state == "waiting"
     assert not second.started.wait(0.1)
     wait_until(lambda: one.seconds_left is not None)
     first.let.set()
@@ -59,7 +60,8 @@ def test_the_same_question_runs_once():
     assert board.submit("k", "K", gate, "s2") is one
     gate.let.set()
     wait_until(lambda: one.ended)
-    assert board.submit("k", "K", gate, "s3").result == "result" and gate.runs == 1
+    assert board.submit("k", "K", gate, "s3").result == "result"
+    assert gate.runs == 1
 
 
 def test_stop_keeps_the_part_and_a_new_run_starts_afresh():
@@ -96,7 +98,8 @@ def test_stop_while_waiting():
     first.started.wait(10)
     job = board.submit("b", "B", second, "s2")
     board.stop(job, "s2")
-    assert job.state == "stopped" and job.result is None
+    assert job.state == "stopped"
+    assert job.result is None
     first.let.set()
 
 
@@ -107,7 +110,7 @@ def test_a_closed_browser_stops_its_job():
     assert job.state == "stopped"
 
 
-@pytest.mark.parametrize("error,words", [(UserError("say this"), "say this"), (KeyError("x"), "report")])
+@pytest.mark.parametrize(("error", "words"), [(UserError("say this"), "say this"), (KeyError("x"), "report")])
 def test_errors_are_told_and_the_next_job_runs(error, words, capsys):
     board = JobBoard()
 
@@ -116,7 +119,8 @@ def test_errors_are_told_and_the_next_job_runs(error, words, capsys):
 
     job = board.submit("bad", "Bad", fail, "s")
     wait_until(lambda: job.ended)
-    assert job.state == "failed" and words in job.error
+    assert job.state == "failed"
+    assert words in job.error
     assert job.work is None  # what the work holds, a model, is let go
     good = Gate()
     good.let.set()

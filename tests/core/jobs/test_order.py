@@ -65,14 +65,16 @@ def test_a_gone_session_ends_its_job_within_one_chunk():
     done = len(calls)
     go.set()
     wait_until(lambda: job.ended)
-    assert job.state == "stopped" and len(calls) <= done + 1
+    assert job.state == "stopped"
+    assert len(calls) <= done + 1
 
 
 def test_a_connected_session_that_says_nothing_keeps_its_job():
     board, gate = JobBoard(is_here=Room("s1"), grace=0.02, patience=0.02), Gate()
     job = running(board, gate)
     time.sleep(0.3)
-    assert job.state == "running" and not job.ending
+    assert job.state == "running"
+    assert not job.ending
     gate.let.set()
     wait_until(lambda: job.state == "done")
 
@@ -97,7 +99,8 @@ def test_a_waiting_job_of_a_gone_session_leaves_the_queue():
     job = board.submit("k", "K", never, "s2")
     room.here.remove("s2")
     wait_until(lambda: job.state == "stopped")
-    assert not never.runs and job.work is None
+    assert not never.runs
+    assert job.work is None
     gate.let.set()
 
 
@@ -130,7 +133,8 @@ def test_asking_anew_in_a_slot_ends_the_former_job():
     former = running(board, first, key="a", slot="page")
     job = board.submit("b", "B", second, "s1", slot="page")
     wait_until(lambda: former.ended)
-    assert former.state == "stopped" and second.started.wait(10)
+    assert former.state == "stopped"
+    assert second.started.wait(10)
     second.let.set()
     wait_until(lambda: job.state == "done")
 
@@ -143,7 +147,8 @@ def test_asking_anew_keeps_what_another_slot_or_person_wants():
     assert board.wants(job, "s1")
     board.submit("a", "A", first, "s2", slot="one")
     board.submit("b", "B", second, "s1", slot="two")
-    assert not board.wants(job, "s1") and board.wants(job, "s2")
+    assert not board.wants(job, "s1")
+    assert board.wants(job, "s2")
     time.sleep(0.1)
     assert job.state == "running"
     first.let.set()
@@ -164,12 +169,15 @@ def test_own_jobs_can_be_seen_and_ended():
     one = running(board, gate)
     two = board.submit("two", "Two", never, "s1")
     other = board.submit("other", "Other", finished(), "s2")
-    assert set(board.jobs_of("s1")) == {one, two} and board.jobs_of("s2") == [other]
+    assert set(board.jobs_of("s1")) == {one, two}
+    assert board.jobs_of("s2") == [other]
     for job in board.jobs_of("s1"):
         board.stop(job, "s1")
     wait_until(lambda: other.ended)
-    assert (one.state, two.state, other.state) == ("stopped", "stopped", "done") and not never.runs
-    assert board.alive() == [] and board.jobs_of("s1") == []
+    assert (one.state, two.state, other.state) == ("stopped", "stopped", "done")
+    assert not never.runs
+    assert board.alive() == []
+    assert board.jobs_of("s1") == []
 
 
 def test_short_jobs_go_before_long_ones():
@@ -207,7 +215,7 @@ def test_use_is_charged_also_to_who_stopped():
     assert board._usage.of("s1", time.monotonic()) > 0.1
 
 
-@pytest.mark.parametrize("seconds,used", [(400.0, 0.0), (7200.0, 30.0)])
+@pytest.mark.parametrize(("seconds", "used"), [(400.0, 0.0), (7200.0, 30.0)])
 def test_no_long_job_starves(seconds, used):
     """A person asks for a short job every two seconds; each computes for two. The long one still gets its turn."""
     bound = (min(seconds, LONG) + used) / AGE
@@ -264,7 +272,8 @@ def test_the_place_says_what_runs_and_how_long():
     first = board.submit("b", "B", finished(), "s2", seconds=4.0)
     second = board.submit("c", "C", finished(), "s3", seconds=8.0)
     place = board.place(second)
-    assert (place.ahead, place.running) == (2, busy) and board.place(first).ahead == 1
+    assert (place.ahead, place.running) == (2, busy)
+    assert board.place(first).ahead == 1
     assert place.seconds == pytest.approx(busy.expected + 4.0, rel=0.5)
     gate.let.set()
     wait_until(lambda: second.ended)

@@ -45,8 +45,10 @@ def test_counted_by_hand(bundled, shipped, found):
 def test_the_shipped_adapter_forgets(bundled, shipped, found):
     """The finding that the page must not hide: the best adapter breaks what the base knew."""
     assert read_series(bundled, SHIPPED).best().layer == 5
-    assert found.base.accuracy[ARITHMETIC] == 1.0 and found.base.accuracy[FACTS] == 1.0
-    assert found.lost(5, ARITHMETIC) > 0.2 and found.lost(5, FACTS) > 0.5
+    assert found.base.accuracy[ARITHMETIC] == 1.0
+    assert found.base.accuracy[FACTS] == 1.0
+    assert found.lost(5, ARITHMETIC) > 0.2
+    assert found.lost(5, FACTS) > 0.5
     assert found.adapted[5].neutral < found.base.neutral - 1
     assert found.score(5) == pytest.approx(sum(found.lost(5, task) for task in TASKS) / 3)
     assert found.counts[RETRIEVAL] == len({d.text for d in retrieval_drafts(100)}) == 100
@@ -66,9 +68,12 @@ def test_neutral_is_the_mean_log_probability_of_a_token(bundled, found):
 def test_the_base_forgets_nothing(bundled):
     """Against itself."""
     found = forgetting(bundled, {0: bundled})
-    assert found.score(0) == 0.0 and found.adapted[0] == found.base
+    assert found.score(0) == 0.0
+    assert found.adapted[0] == found.base
     frame = found.to_frame()
-    assert len(frame) == 7 and frame["forgotten"].eq(0).all() and (frame["accuracy"] == frame["base"]).all()
+    assert len(frame) == 7
+    assert frame["forgotten"].eq(0).all()
+    assert (frame["accuracy"] == frame["base"]).all()
 
 
 def test_kept_on_disk(bundled, shipped, found, monkeypatch):
@@ -87,14 +92,17 @@ def test_a_gain_does_not_make_up_for_a_loss():
     base = Knowledge({ARITHMETIC: 0.5, RETRIEVAL: 0.0, FACTS: 0.8}, -1.0)
     now = Knowledge({ARITHMETIC: 1.0, RETRIEVAL: 0.3, FACTS: 0.4}, -2.0)
     found = Forgetting({task: 10 for task in TASKS}, base, {3: now}, ())
-    assert found.known == [ARITHMETIC, FACTS] and found.lost(3, ARITHMETIC) == -1.0
-    assert found.score(3) == pytest.approx(0.25) and found.lost(3, RETRIEVAL) != found.lost(3, RETRIEVAL)
+    assert found.known == [ARITHMETIC, FACTS]
+    assert found.lost(3, ARITHMETIC) == -1.0
+    assert found.score(3) == pytest.approx(0.25)
+    assert found.lost(3, RETRIEVAL) != found.lost(3, RETRIEVAL)
 
 
 def test_a_model_that_knows_nothing(checkpoints):
     lm = load_model(checkpoints("llama"), precision="fp32")
     found = forgetting(lm, {1: lm})
-    assert found.known == [] and found.score(1) != found.score(1)
+    assert found.known == []
+    assert found.score(1) != found.score(1)
 
 
 def test_stop_and_no_adapters(bundled, shipped, checkpoints, found):

@@ -57,7 +57,8 @@ def test_rankings_are_those_of_comparing_the_models(pair):
     lm, ours = pair
     prompts = [cases(1)[i] for i in (7, 103, 250)]
     found = find_to_keep(lm, ours, 2, 10, prompts)
-    assert found.measured == 3 and found.n_deep == lm.n_neurons
+    assert found.measured == 3
+    assert found.n_deep == lm.n_neurons
     wanted = []
     for prompt in prompts:
         answer = lm.encode_answer(prompt.answer)
@@ -75,7 +76,8 @@ def test_what_is_kept():
     assert found.keep(1) == [(1, 5), (2, 7)]
     assert found.keep(9) == [(1, 5), (1, 9), (2, 7), (3, 1)]
     assert found.by_cases(9)[:2] == [(2, 7), (1, 5)]  # most cases first
-    assert found.keep(9, 0.01) == [(2, 7)] and found.keep(9, 0.02) == [(1, 5), (2, 7)]
+    assert found.keep(9, 0.01) == [(2, 7)]
+    assert found.keep(9, 0.02) == [(1, 5), (2, 7)]
     for n, share in ((0, 1.0), (1, 0.0), (1, 1.5)):
         with pytest.raises(UserError, match="Keep the top"):
             found.keep(n, share)
@@ -99,7 +101,8 @@ def test_a_stopped_search_keeps_its_cases(pair):
             raise Stopped
 
     found = find_to_keep(*pair, 2, 5, progress=stop)
-    assert found.measured == 2 and found.rankings
+    assert found.measured == 2
+    assert found.rankings
 
 
 def test_curve_against_one_run_a_set(bundled):
@@ -131,7 +134,8 @@ def test_training_on_what_is_kept(checkpoints, tmp_path):
     ids = lm.encode("3-5=")
     assert torch.equal(again.model.logits(ids), pruned.model.logits(ids))
     control = random_control(lm, kept, 0)
-    assert len(control) == len(kept) and {layer for layer, _ in control} == {2}
+    assert len(control) == len(kept)
+    assert {layer for layer, _ in control} == {2}
     assert pruned_folder(tmp_path, control, 2, 1) != place
     table = four_columns(pruned.about, pruned.about, None)
     assert table["column"].tolist() == ["origin", "LoRA1", "LoRA1-p"]
@@ -141,9 +145,12 @@ def test_report(checkpoints, tmp_path):
     lm = load_model(checkpoints("grouped-query"), precision="fp32")
     series = train_series(lm, tmp_path / "series", SETTINGS, [1, 2])
     table = pruning_report(lm, series, tmp_path / "out", 2, 5, 0.5, 3, seeds=(0, 1))
-    assert table["seed"].tolist() == [0, 1] and (table["share"] <= 0.5).all() and (table["kept"] > 0).all()
+    assert table["seed"].tolist() == [0, 1]
+    assert (table["share"] <= 0.5).all()
+    assert (table["kept"] > 0).all()
     assert table["lora"].iloc[0] == series.best(2).accuracy["all"]
-    assert finding_cases(SETTINGS, 0) is None and len(finding_cases(SETTINGS, 3)) == 3
+    assert finding_cases(SETTINGS, 0) is None
+    assert len(finding_cases(SETTINGS, 3)) == 3
 
 
 def test_exported_answers_are_the_live_ones(any_model, tmp_path):
@@ -159,7 +166,8 @@ def test_exported_answers_are_the_live_ones(any_model, tmp_path):
         written = export_pruned(ours, off, folder, smaller)
         assert written.n_neurons == (-(-any_model.n_neurons // 3) if smaller else any_model.n_neurons)
         check = check_pruned_export(ours, off, folder, prompts)
-        assert check.same == 3 and check.largest < 1e-3
+        assert check.same == 3
+        assert check.largest < 1e-3
         plain = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager").eval()
         with torch.no_grad(), scaled_neurons(ours, off):
             theirs = plain(ours.tensor(ours.encode("3+5="))).logits[0]
@@ -211,4 +219,5 @@ def test_a_failed_export_can_be_repeated(bundled, tmp_path, monkeypatch):
             export_pruned(bundled, off, tmp_path / "new" / "out")
     assert not list(tmp_path.iterdir())
     written = export_pruned(bundled, off, tmp_path / "new" / "out")
-    assert written.folder == tmp_path / "new" / "out" and (written.folder / "tokenizer.json").is_file()
+    assert written.folder == tmp_path / "new" / "out"
+    assert (written.folder / "tokenizer.json").is_file()

@@ -58,7 +58,8 @@ def test_a_new_adapter_changes_nothing(any_model):
     assert torch.equal(ours.logits(ids), any_model.logits(ids))
     maps = {name.split(".lora_")[0] for name in ours.trainable()}
     assert len(maps) == (2 if any_model.architecture.query_key_value[0].endswith("query_key_value") else 4)
-    assert ours.first_layer == 1 and all(f".{1}." in name for name in maps)
+    assert ours.first_layer == 1
+    assert all(f".{1}." in name for name in maps)
 
 
 def test_training_learns_and_leaves_the_base_alone(any_model, tmp_path):
@@ -67,14 +68,16 @@ def test_training_learns_and_leaves_the_base_alone(any_model, tmp_path):
     settings = LoraSettings(rank=4, alpha=8, epochs=12, batch=8, n_train=24, n_test=20, learning_rate=2e-2)
     _, about = train_adapter(TrainingData(any_model, settings), 1, tmp_path)
     assert torch.equal(any_model.logits(ids), before)
-    assert about.finished and about.curve[-1].step == about.total
+    assert about.finished
+    assert about.curve[-1].step == about.total
     assert min(p.loss for p in about.curve[1:]) < 0.95 * about.curve[0].loss
     assert not any(p.requires_grad or p.grad is not None for p in any_model.model.parameters())
 
 
 def test_the_same_seed_gives_the_same_adapter(lm, tmp_path):
     (first, one), (_, two) = (train_adapter(TrainingData(lm, SETTINGS), 1, tmp_path / name) for name in "ab")
-    assert one == two and same_weights(tmp_path / "a", tmp_path / "b")
+    assert one == two
+    assert same_weights(tmp_path / "a", tmp_path / "b")
     other = LoraSettings(**{**SETTINGS.__dict__, "seed": 1})
     train_adapter(TrainingData(lm, other), 1, tmp_path / "c")
     assert not same_weights(tmp_path / "a", tmp_path / "c")
@@ -89,7 +92,8 @@ def test_peft_loads_what_is_saved(lm, tmp_path):
     ids = lm.encode("12 - 49 =")
     with torch.no_grad():
         assert torch.allclose(theirs(lm.tensor(ids)).logits[0], model.logits(ids), atol=1e-5)
-    assert set(about.accuracy) <= {"all", *GROUPS} and about.base == TrainingData(lm, SETTINGS).base
+    assert set(about.accuracy) <= {"all", *GROUPS}
+    assert about.base == TrainingData(lm, SETTINGS).base
     assert sorted(p.name for p in tmp_path.iterdir()) == ["abacus.json", "adapter_config.json", WEIGHTS]
 
 
@@ -97,12 +101,16 @@ def test_peft_loads_what_is_saved(lm, tmp_path):
 def test_stopped_and_gone_on_with_is_the_same(lm, tmp_path, steps):
     _, whole = train_adapter(TrainingData(lm, SETTINGS), 2, tmp_path / "whole")
     _, part = train_adapter(TrainingData(lm, SETTINGS), 2, tmp_path / "part", stop_after(steps))
-    assert part.steps == steps and not part.finished and part.accuracy
+    assert part.steps == steps
+    assert not part.finished
+    assert part.accuracy
     assert attach(lm, tmp_path / "part").first_layer == 2  # the best so far is there
     assert curve_so_far(tmp_path / "part") == list(part.curve)
     _, rest = train_adapter(TrainingData(lm, SETTINGS), 2, tmp_path / "part")
-    assert rest.finished and same_weights(tmp_path / "whole", tmp_path / "part")
-    assert rest.accuracy == whole.accuracy and not (tmp_path / "part" / CHECKPOINT).exists()
+    assert rest.finished
+    assert same_weights(tmp_path / "whole", tmp_path / "part")
+    assert rest.accuracy == whole.accuracy
+    assert not (tmp_path / "part" / CHECKPOINT).exists()
 
 
 def test_a_checkpoint_of_another_training_is_not_gone_on_with(lm, tmp_path):
@@ -114,7 +122,8 @@ def test_a_checkpoint_of_another_training_is_not_gone_on_with(lm, tmp_path):
     (tmp_path / "z").mkdir()
     (tmp_path / "z" / CHECKPOINT).write_bytes(b"half a file")
     train_adapter(TrainingData(lm, other), 2, tmp_path / "z")
-    assert same_weights(tmp_path / "y", tmp_path / "z") and curve_so_far(tmp_path / "z") == []
+    assert same_weights(tmp_path / "y", tmp_path / "z")
+    assert curve_so_far(tmp_path / "z") == []
 
 
 def test_the_best_state_is_kept_not_the_last(lm, tmp_path):
@@ -144,9 +153,11 @@ def test_training_on_a_pruned_model(lm, tmp_path):
 
 def test_draws_follow_the_shares(bundled):
     lesson = TrainingData(bundled, LoraSettings(n_train=3000, n_test=50))
-    assert torch.equal(lesson.order(0), lesson.order(0)) and not torch.equal(lesson.order(0), lesson.order(1))
+    assert torch.equal(lesson.order(0), lesson.order(0))
+    assert not torch.equal(lesson.order(0), lesson.order(1))
     wanted = lesson.train.rows.wanted[lesson.train.rows.answer]
-    assert len(wanted) and sum(DRAW_SHARES.values()) == pytest.approx(1)
+    assert len(wanted)
+    assert sum(DRAW_SHARES.values()) == pytest.approx(1)
     minus = bundled.encode_answer("-")[0]
     first = lesson.train.rows.answer.int().argmax(1)
     is_negative = lesson.train.rows.wanted[torch.arange(len(first)), first] == minus
@@ -174,7 +185,8 @@ def test_a_series_goes_on_where_it_stopped(lm, tmp_path):
     assert whole.best().accuracy["all"] == max(about.accuracy["all"] for about in whole.adapters)
     per_layer = whole.adapters[0].total
     part = train_series(lm, tmp_path / "part", SETTINGS, progress=stop_after(per_layer + 4))
-    assert [about.layer for about in part.adapters] == [0, 1] and [a.layer for a in part.finished] == [0]
+    assert [about.layer for about in part.adapters] == [0, 1]
+    assert [a.layer for a in part.finished] == [0]
     stamp = (place_of(tmp_path / "part", 0) / WEIGHTS).stat().st_mtime_ns
     rest = train_series(lm, tmp_path / "part", SETTINGS)
     assert len(rest.finished) == 3
@@ -226,12 +238,15 @@ def test_a_killed_series_loses_at_most_one_layer(checkpoints, lm, tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait(20)
     left = read_series(lm, out)
-    assert 0 in [about.layer for about in left.finished] and len(left.finished) < 3
+    assert 0 in [about.layer for about in left.finished]
+    assert len(left.finished) < 3
     stamp = os.stat(place_of(out, 0) / WEIGHTS).st_mtime_ns
     again = subprocess.run(command, capture_output=True, text=True, timeout=240)
-    assert again.returncode == 0 and "without an adapter" in again.stdout
+    assert again.returncode == 0
+    assert "without an adapter" in again.stdout
     whole = read_series(lm, out)
-    assert len(whole.finished) == 3 and os.stat(place_of(out, 0) / WEIGHTS).st_mtime_ns == stamp
+    assert len(whole.finished) == 3
+    assert os.stat(place_of(out, 0) / WEIGHTS).st_mtime_ns == stamp
     settings = LoraSettings(**{**SETTINGS.__dict__, "epochs": 40})
     train_series(lm, tmp_path / "in one go", settings, [1])
     assert same_weights(whole.place(1), place_of(tmp_path / "in one go", 1))

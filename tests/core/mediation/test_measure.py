@@ -74,7 +74,8 @@ def test_equals_one_run_a_layer_and_position(any_model, site):
     p, q = (torch.softmax(lm.logits(x)[-1].double(), -1) for x in (ids, other))
     assert (found.base_prediction, found.alternative_prediction) == (int(p.argmax()), int(q.argmax()))
     assert torch.allclose(found.clean.exp().double(), torch.stack([p[[r, s]], q[[r, s]]]), atol=1e-5)
-    assert found.tokens == [lm.token(i) for i in ids] and found.effect.shape == (lm.n_layers, len(ids))
+    assert found.tokens == [lm.token(i) for i in ids]
+    assert found.effect.shape == (lm.n_layers, len(ids))
     for layer in range(lm.n_layers):
         module = module_of(lm, site, layer)
         values = seen(lm, other, module)
@@ -92,8 +93,10 @@ def test_a_run_copied_into_itself_changes_nothing(any_model):
     for site in LAYER_SITES:
         found = measure(any_model, [itself], lambda n, s=site: places_of(any_model, s, n))[0]
         assert found.base_result == found.alternative_result
-        assert found.effect.abs().max() < 1e-4 and abs(found.total_effect) < 1e-4
-        assert not found.wanted.any() and not found.unwanted.any()
+        assert found.effect.abs().max() < 1e-4
+        assert abs(found.total_effect) < 1e-4
+        assert not found.wanted.any()
+        assert not found.unwanted.any()
 
 
 def test_the_whole_stream_at_the_end_is_the_total_effect(any_model):
@@ -108,9 +111,12 @@ def test_the_whole_stream_at_the_end_is_the_total_effect(any_model):
 def test_changes_of_the_prediction(bundled):
     found = indirect_effects(bundled, BASE, "2 + 7 =", "residual")
     assert (found.base_result, found.alternative_result) == (found.base_prediction, found.alternative_prediction)
-    assert found.wanted[-1, -1] and not found.wanted[0, -1] and not found.unwanted[-1, -1]
+    assert found.wanted[-1, -1]
+    assert not found.wanted[0, -1]
+    assert not found.unwanted[-1, -1]
     changed = found.prediction != found.base_result
-    assert torch.equal(changed, found.wanted | found.unwanted) and not (found.wanted & found.unwanted).any()
+    assert torch.equal(changed, found.wanted | found.unwanted)
+    assert not (found.wanted & found.unwanted).any()
     assert found.prediction[found.wanted].eq(found.alternative_result).all()
 
 
@@ -119,19 +125,22 @@ def test_what_is_the_same_in_both_prompts_has_no_effect(bundled):
     found = indirect_effects(bundled, "3 + 5 =", "3 + 6 =")
     assert found.effect[:, :3].abs().max() < 1e-4
     assert found.effect[-1, :-1].abs().max() < 1e-4
-    assert found.effect[:, 3].abs().max() > 1e-2 and found.effect[-1, -1].abs() > 1e-2
+    assert found.effect[:, 3].abs().max() > 1e-2
+    assert found.effect[-1, -1].abs() > 1e-2
 
 
 def test_many_pairs_equal_one_by_one(bundled):
     pairs = draw_pairs(bundled, count=6, digits=(1, 2), templates=(0, 3))
     assert len({len(p.base_ids) for p in pairs}) > 1
     together = mediate(bundled, pairs, ("attention", "ffn"))
-    assert together.pairs == pairs and together.asked == 6
+    assert together.pairs == pairs
+    assert together.asked == 6
     for number, pair in enumerate(pairs):
         for site in ("ffn", "attention"):
             alone = mediate(bundled, [pair], (site,)).effects[site][0]
             there = together.effects[site][number]
-            assert there.base_result == pair.base_result and there.tokens == alone.tokens
+            assert there.base_result == pair.base_result
+            assert there.tokens == alone.tokens
             assert torch.allclose(there.log_effect, alone.log_effect, atol=1e-3)
             assert torch.equal(there.prediction, alone.prediction)
 
@@ -139,7 +148,8 @@ def test_many_pairs_equal_one_by_one(bundled):
 def test_results_may_be_given(bundled):
     eight = bundled.tokenizer.convert_tokens_to_ids("8")
     by_id = indirect_effects(bundled, BASE, "2 + 7 =", base_result=eight, alternative_result="9")
-    assert by_id.base_result == eight and bundled.token(by_id.alternative_result) == "9"
+    assert by_id.base_result == eight
+    assert bundled.token(by_id.alternative_result) == "9"
     assert torch.allclose(by_id.effect, indirect_effects(bundled, BASE, "2 + 7 =").effect)
     one = indirect_effects(bundled, BASE, "2 + 7 =", base_result=eight, alternative_result=eight)
     fall = one.clean[0, 0].exp() / one.patched[..., 0].exp() - 1
@@ -152,7 +162,8 @@ def test_heads_and_neurons_equal_one_run_each(any_model):
     ids, other = list(pair.base_ids), list(pair.alternative_ids)
     heads = head_effects(lm, [pair])
     neurons = neuron_effects(lm, [pair], [(2, 5), (0, 40), (1, 7)])
-    assert neurons.places == [(0, 40), (1, 7), (2, 5)] and len(heads.places) == lm.n_layers * lm.n_heads
+    assert neurons.places == [(0, 40), (1, 7), (2, 5)]
+    assert len(heads.places) == lm.n_layers * lm.n_heads
     for parts, output, width in ((heads, lm.modules.head_output, lm.d_head), (neurons, lm.modules.neuron_output, 1)):
         found = parts.effects[0]
         results = [found.base_result, found.alternative_result]
@@ -263,7 +274,8 @@ def test_stop_keeps_whole_pairs(bundled):
 
     part = mediate(bundled, pairs, ("ffn",), stop_in_the_middle)
     whole = mediate(bundled, pairs, ("ffn",))
-    assert 0 < len(part.pairs) < len(pairs) == part.asked and told == sorted(told)
+    assert 0 < len(part.pairs) < len(pairs) == part.asked
+    assert told == sorted(told)
     for pair, effects in zip(part.pairs, part.effects["ffn"], strict=True):
         assert torch.equal(effects.effect, whole.effects["ffn"][pairs.index(pair)].effect)
 
@@ -282,15 +294,18 @@ def test_the_formula():
     assert two.tolist() == pytest.approx([(1 + 2) / 2, 0.0, (0.8 / 0.9 - 1 - 0.5) / 2])
     assert log_two.exp().tolist() == pytest.approx((two + 1).tolist())
     one, log_one = effect(clean, patched, True)
-    assert one.tolist() == pytest.approx([1.0, 0.0, 0.8 / 0.9 - 1]) and log_one[0] == pytest.approx(math.log(2))
+    assert one.tolist() == pytest.approx([1.0, 0.0, 0.8 / 0.9 - 1])
+    assert log_one[0] == pytest.approx(math.log(2))
 
 
 def test_probabilities_too_small_to_write_do_not_divide_by_zero():
     clean = torch.tensor([[-0.1, -2000.0], [-2000.0, -0.1]], dtype=torch.float64)
     patched = torch.tensor([[-0.1, -1990.0], [-3000.0, -0.1]], dtype=torch.float64)
     ratio, log_ratio = effect(clean, patched, False)
-    assert ratio[0] == pytest.approx(math.expm1(10) / 2) and ratio[1] == math.inf
-    assert log_ratio[0] == pytest.approx(math.log(ratio[0] + 1)) and log_ratio[1] == pytest.approx(2999.9 - math.log(2))
+    assert ratio[0] == pytest.approx(math.expm1(10) / 2)
+    assert ratio[1] == math.inf
+    assert log_ratio[0] == pytest.approx(math.log(ratio[0] + 1))
+    assert log_ratio[1] == pytest.approx(2999.9 - math.log(2))
     assert (effect(clean, clean[:1] - 50.0, False)[0] > -1).all()
     never = clean[0].new_tensor([-math.inf, -math.inf])
     assert effect(clean, never, False)[0] == math.inf  # P*(r) is 0
@@ -324,6 +339,7 @@ def test_frame(bundled):
     frame = found.to_frame()
     assert len(frame) == bundled.n_layers * 5
     row = frame[(frame["layer"] == 2) & (frame["position"] == 3)].iloc[0]
-    assert row["token"] == found.tokens[3] and row["effect"] == pytest.approx(found.effect[2, 3].item())
+    assert row["token"] == found.tokens[3]
+    assert row["effect"] == pytest.approx(found.effect[2, 3].item())
     assert row["base_patched"] == pytest.approx(found.patched[2, 3, 0].exp().item())
     assert row["alternative_in_alternative"] == pytest.approx(found.clean[1, 1].exp().item())

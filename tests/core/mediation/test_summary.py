@@ -31,7 +31,8 @@ def test_cells_are_means_over_pairs_and_positions(bundled, found):
                     effects.append(math.expm1(float(e.log_effect[layer, position])))
                     wanted.append(int(e.prediction[layer, position]) == pair.alternative_result)
         row = table[(table["site"] == site) & (table["layer"] == layer) & (table["group"] == group)].iloc[0]
-        assert row["values"] == len(effects) and row["wanted"] == pytest.approx(np.mean(wanted))
+        assert row["values"] == len(effects)
+        assert row["wanted"] == pytest.approx(np.mean(wanted))
         assert row["mean"] == pytest.approx(np.mean(effects), rel=1e-4, abs=1e-6)
         geometric = math.exp(np.mean(np.log1p(effects))) - 1
         assert row["geometric mean"] == pytest.approx(geometric, rel=1e-4, abs=1e-6)
@@ -42,7 +43,8 @@ def test_rows_by_position(bundled, found):
     frame = by_position(found, "ffn")
     assert len(frame) == sum(bundled.n_layers * len(p.base_ids) for p in found.pairs)
     row = frame[(frame["pair"] == 3) & (frame["layer"] == 2) & (frame["position"] == 1)].iloc[0]
-    assert row["base"] == found.pairs[3].base and row["group"] == found.pairs[3].groups[1]
+    assert row["base"] == found.pairs[3].base
+    assert row["group"] == found.pairs[3].groups[1]
     assert row["effect"] == pytest.approx(float(found.effects["ffn"][3].effect[2, 1]))
 
 
@@ -61,7 +63,8 @@ def test_relative_importance_by_hand():
     assert relative_importance(table, 3) == pytest.approx(2 / 4)  # of 3 layers only the last is late
     told = finding(table, 3)
     assert (told.early_operands, told.early_last, told.late_last) == pytest.approx((0.5, 0.5, 1.0))
-    assert not told.holds and (told.peak_operands, told.peak_last) == (0, 2)
+    assert not told.holds
+    assert (told.peak_operands, told.peak_last) == (0, 2)
     assert finding(table.assign(mean=[2 * e, 0.0, 0.0, 0.0, 0.0, e]), 3).holds
     assert not finding(table.assign(mean=[0.0, e, 0.0, 0.0, 0.0, e]), 3).holds
     assert math.isnan(relative_importance(table.assign(mean=0.0), 3))
@@ -86,7 +89,8 @@ def test_important_neurons_are_those_of_the_comparison(bundled):
     pair = typed_pair(bundled, "3 + 5 =", "2 + 7 =")
     told = []
     neurons = important_neurons(bundled, [pair], 7, lambda done, total: told.append((done, total)))
-    assert neurons == compare_prompts(bundled, pair.base, pair.alternative, k=7).top(7) and told == [(1, 1)]
+    assert neurons == compare_prompts(bundled, pair.base, pair.alternative, k=7).top(7)
+    assert told == [(1, 1)]
     several = important_neurons(bundled, [pair, typed_pair(bundled, "3 + 4 =", "2 + 7 =")], 7)
     assert len(several) == len(set(several)) == 7
     with pytest.raises(UserError):

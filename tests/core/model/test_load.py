@@ -31,7 +31,7 @@ def test_dimensions(checkpoints, kind):
     assert lm.logits(lm.encode("3+5=")).shape == (5, 1100)
 
 
-@pytest.mark.parametrize("precision,dtype", [("bf16", torch.bfloat16), ("fp16", torch.float16), ("auto", None)])
+@pytest.mark.parametrize(("precision", "dtype"), [("bf16", torch.bfloat16), ("fp16", torch.float16), ("auto", None)])
 def test_precisions(checkpoints, precision, dtype):
     lm = load_model(checkpoints("llama"), precision)
     exact = load_model(checkpoints("llama"), "fp32")
@@ -141,7 +141,7 @@ def test_bad_precision():
 
 
 @pytest.mark.parametrize(
-    "text,words",
+    ("text", "words"),
     [
         ("", "empty"),
         ("  \n", "empty"),
@@ -188,10 +188,12 @@ def test_a_hub_model(checkpoints, monkeypatch):
     downloads = hub_of(monkeypatch, checkpoints("llama"))
     lm = load_model("someone/model", "fp32")
     local = load_model(checkpoints("llama"), "fp32")
-    assert lm.revision == "abc123" and lm.fingerprint == local.fingerprint
+    assert lm.revision == "abc123"
+    assert lm.fingerprint == local.fingerprint
     assert torch.equal(lm.logits([0, 5]), local.logits([0, 5]))
     ((name, how),) = downloads
-    assert name == "someone/model" and how["revision"] == "abc123"
+    assert name == "someone/model"
+    assert how["revision"] == "abc123"
     assert not any("bin" in pattern for pattern in how["allow_patterns"])
 
 

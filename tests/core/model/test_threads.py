@@ -59,7 +59,8 @@ def test_a_value_set_by_the_person_stays():
 @pytest.mark.skipif(sys.platform != "linux", reason="only libgomp prints its settings in these words")
 def test_libgomp_reads_them():
     told = fresh_python("import core.model.load", OMP_DISPLAY_ENV="verbose").stderr
-    assert "OMP_WAIT_POLICY = 'PASSIVE'" in told and "GOMP_SPINCOUNT = '0'" in told
+    assert "OMP_WAIT_POLICY = 'PASSIVE'" in told
+    assert "GOMP_SPINCOUNT = '0'" in told
 
 
 @pytest.fixture
@@ -77,7 +78,8 @@ def two(own_threads):
 def test_a_small_model_gets_one_thread_and_a_large_one_all(bundled, monkeypatch):
     assert threads_for(bundled) == 1
     monkeypatch.setattr("core.model.load.SMALL", 1000)
-    assert threads_for(bundled) == ALL and SMALL == 20_000_000
+    assert threads_for(bundled) == ALL
+    assert SMALL == 20_000_000
 
 
 def test_loading_sets_the_threads_of_this_thread_and_of_new_ones(two, checkpoints):

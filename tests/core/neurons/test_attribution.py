@@ -49,7 +49,9 @@ def test_leaves_nothing_behind(bundled):
 def test_frame_and_target(bundled):
     scores = first_order(bundled, "3+5=", target=5)
     frame = scores.to_frame()
-    assert scores.target == 5 and len(frame) == 64 + 4096 and frame["score"].is_monotonic_decreasing
+    assert scores.target == 5
+    assert len(frame) == 64 + 4096
+    assert frame["score"].is_monotonic_decreasing
     row = frame[(frame["kind"] == "head") & (frame["layer"] == 5) & (frame["index"] == 2)]
     assert float(row["score"].iloc[0]) == pytest.approx(float(scores.heads[5, 2]))
     with pytest.raises(UserError, match="outside this model's vocabulary"):

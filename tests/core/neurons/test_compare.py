@@ -59,7 +59,8 @@ def test_bundled_needs_few_full_vocabularies(bundled):
     for prompt in ("3+5=", "9-2=", "6*7="):
         c = compare_heads(bundled, prompt, [(5, 2)], 99)
         assert same(compare_heads(bundled, prompt, [(5, 2)]), c, 99)
-        assert c.by_full_vocabulary <= 3 * 99 and c.compared == 4096
+        assert c.by_full_vocabulary <= 3 * 99
+        assert c.compared == 4096
 
 
 def random_model(seed: int, size: float, twins: bool, tokenizer) -> LoadedModel:
@@ -113,7 +114,8 @@ def test_frame(bundled):
         "coefficient_first",
         "coefficient_second",
     ]
-    assert len(f) == 10 and f["change"].is_monotonic_decreasing
+    assert len(f) == 10
+    assert f["change"].is_monotonic_decreasing
 
 
 def test_int8(checkpoints):

@@ -47,7 +47,8 @@ def test_against_plain_products(pair):
         for side, model, run in zip((c.importance_first, c.importance_second), plain, runs, strict=True):
             wanted = importances(model, run, c.target, scale)[c.layer, c.neuron]
             assert torch.allclose(side, wanted, atol=2e-4, rtol=1e-3)
-        assert bool((c.change[c.layer < 1] == 0).all()) and float(c.change.abs().max()) > 0
+        assert bool((c.change[c.layer < 1] == 0).all())
+        assert float(c.change.abs().max()) > 0
         assert torch.equal(c.change.sort(descending=True, stable=True).values, c.change)
 
 
@@ -116,10 +117,11 @@ def test_coefficients_and_their_increase(pair):
         wanted = ((tuned * (2 * (base > 0) - 1)).sum() - base.abs().sum()) / base.abs().sum()
         assert found[k] == pytest.approx(wanted, abs=1e-5)
     same = coefficient_increase(lm, {1: lm}, [p.text for p in make_prompts(count=2)], ks=(5,))
-    assert same.points["increase"].abs().max() == 0 and same.points["prompts"].tolist() == [8]
+    assert same.points["increase"].abs().max() == 0
+    assert same.points["prompts"].tolist() == [8]
 
 
-@pytest.mark.parametrize("n,bands", [(32, ["0-9", "10-16", "17-31"]), (8, ["0-1", "2-3", "4-7"]), (1, ["0-0"])])
+@pytest.mark.parametrize(("n", "bands"), [(32, ["0-9", "10-16", "17-31"]), (8, ["0-1", "2-3", "4-7"]), (1, ["0-0"])])
 def test_bands(n, bands):
     found = bands_of(n)
     assert [f"{band[0]}-{band[-1]}" for band in found] == bands

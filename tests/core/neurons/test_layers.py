@@ -64,7 +64,8 @@ def test_frame_and_chosen_target(bundled):
     nine = bundled.tokenizer.convert_tokens_to_ids("9")
     increase = layer_increase(bundled, PROMPT, target=nine)
     frame = increase.to_frame()
-    assert increase.target == nine and len(frame) == 2 * bundled.n_layers
+    assert increase.target == nine
+    assert len(frame) == 2 * bundled.n_layers
     assert frame[(frame.layer == 3) & (frame.module == "FFN")].increase.item() == pytest.approx(increase.ffn[3].item())
     with pytest.raises(UserError):
         layer_increase(bundled, PROMPT, target=10**6)

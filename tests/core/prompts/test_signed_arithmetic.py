@@ -23,12 +23,14 @@ def test_every_case_once():
 def test_the_split_is_seeded_and_apart():
     one, again, other = (negative_data(2000, 500, seed) for seed in (3, 3, 4))
     assert one == again != other
-    assert len(one.train) == 2000 and len(one.test) == 500 and not set(one.train) & set(one.test)
+    assert len(one.train) == 2000
+    assert len(one.test) == 500
+    assert not set(one.train) & set(one.test)
     assert {group_of(p) for p in one.test} == set(GROUPS)
     assert negative_data(None, 500, 3).test == one.test  # more training prompts leave the test as it is
 
 
-@pytest.mark.parametrize("n_train,n_test", [(0, 10), (10, 0), (17000, 1000), (None, 20000)])
+@pytest.mark.parametrize(("n_train", "n_test"), [(0, 10), (10, 0), (17000, 1000), (None, 20000)])
 def test_splits_that_do_not_exist(n_train, n_test):
     with pytest.raises(UserError, match="17354"):
         negative_data(n_train, n_test)
@@ -45,7 +47,8 @@ def test_rows(bundled):
         assert places == list(range(len(ids) - 1, len(ids) + len(answer) - 1))
         assert rows.wanted[i, places].tolist() == answer
         (end,) = rows.end[i].nonzero()[:, 0].tolist()
-        assert end == places[-1] + 1 and int(rows.wanted[i, end]) == bundled.tokenizer.eos_token_id
+        assert end == places[-1] + 1
+        assert int(rows.wanted[i, end]) == bundled.tokenizer.eos_token_id
     with pytest.raises(UserError, match="no prompt"):
         TrainingRows.of(bundled, [])
 

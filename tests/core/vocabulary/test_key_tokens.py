@@ -23,7 +23,8 @@ def check_prompts(lm, layer, neuron, tolerance):
         m = record(lm, ids).coefficient[layer, :, neuron]
         assert row.coefficient == pytest.approx(m[-1].item(), abs=tolerance)
         assert row.largest == pytest.approx(m[1:].abs().max().item() * (1 if row.largest > 0 else -1), abs=tolerance)
-        assert row.position >= 1 and m[row.position].item() == pytest.approx(row.largest, abs=tolerance)
+        assert row.position >= 1
+        assert m[row.position].item() == pytest.approx(row.largest, abs=tolerance)
         assert row.token == lm.token(ids[row.position])
 
 

@@ -119,7 +119,8 @@ def test_filter_equals_a_plain_loop(bundled):
 
 def test_both_sides_are_the_two_signs_and_size_does_not_matter(any_model):
     promotes, suppresses = both_sides(any_model, 1, 5, 4)
-    assert promotes == top_tokens(any_model, 1, 5, 0.3, 4) and suppresses == top_tokens(any_model, 1, 5, -2.0, 4)
+    assert promotes == top_tokens(any_model, 1, 5, 0.3, 4)
+    assert suppresses == top_tokens(any_model, 1, 5, -2.0, 4)
     assert promotes != suppresses
     later = both_sides(any_model, 0, 5, 4, through=2)
     assert later == tuple(top_tokens(any_model, 0, 5, sign, 4, 2) for sign in (1.0, -1.0))

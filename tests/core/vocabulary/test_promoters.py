@@ -25,7 +25,8 @@ def test_best_of_the_whole_model_by_the_full_vocabulary(any_model):
     token = word_tokens(any_model, "eight")
     scores = torch.stack([dense_scores(any_model, i) for i in token]).amax(0)
     found = promoters(any_model, "eight", k=25)
-    assert found.tokens == token and found.layers == list(range(any_model.n_layers))
+    assert found.tokens == token
+    assert found.layers == list(range(any_model.n_layers))
     best = scores.flatten().sort(descending=True).values[:25]
     assert torch.allclose(torch.tensor([p.score for p in found.found]).double(), best, atol=1e-4)
     for p in found.found:
@@ -35,7 +36,8 @@ def test_best_of_the_whole_model_by_the_full_vocabulary(any_model):
         assert order.index(p.token) == p.rank - 1
         assert p.top_tokens == top_tokens(any_model, p.layer, p.neuron, coefficient=float(p.sign))
     frame = found.to_frame()
-    assert frame["score"].is_monotonic_decreasing and len(frame) == 25
+    assert frame["score"].is_monotonic_decreasing
+    assert len(frame) == 25
     assert list(frame) == ["layer", "neuron", "sign", "token", "score", "rank", "top_tokens"]
 
 
@@ -48,7 +50,8 @@ def test_some_layers_and_stop(bundled):
         raise Stopped
 
     part = promoters(bundled, "8", k=5, layers=[2, 5], progress=stop)
-    assert part.layers == [2] and part.found == promoters(bundled, "8", k=5, layers=[2]).found
+    assert part.layers == [2]
+    assert part.found == promoters(bundled, "8", k=5, layers=[2]).found
 
 
 def test_more_than_there_are(bundled):
@@ -93,7 +96,8 @@ def test_groups_together_are_the_concepts(bundled):
 
 def test_an_edited_list(bundled):
     chosen = concept_ids(bundled, ["eight", " + ", "EIGHT", "viii", ""])
-    assert chosen == sorted(chosen) and len(chosen) == len(set(chosen))
+    assert chosen == sorted(chosen)
+    assert len(chosen) == len(set(chosen))
     assert {bundled.token(i).strip() for i in chosen} == {"eight", "+", "VIII"}
     every = [bundled.token(i) for i in concept_tokens(bundled)]
     assert concept_ids(bundled, every) == concept_tokens(bundled)
@@ -107,4 +111,5 @@ def test_an_edited_list(bundled):
 def test_a_long_word_is_told_shortly(bundled):
     with pytest.raises(UserError) as told:
         promoters(bundled, "3+" * 1000)
-    assert "several tokens" in str(told.value) and len(str(told.value)) < 300
+    assert "several tokens" in str(told.value)
+    assert len(str(told.value)) < 300
