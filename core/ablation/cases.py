@@ -47,8 +47,7 @@ class Case:
 
 def asked(lm: LoadedModel, q: Question) -> tuple[int, ...]:
     """The tokens before the answer's first visible one: the prompt, and blanks that begin the answer."""
-    blanks = next((i for i, token in enumerate(q.answer) if lm.token(token).strip()), 0)
-    return (*q.ids, *q.answer[:blanks])
+    return (*q.ids, *q.answer[: lm.first_visible(q.answer)])
 
 
 def questions_of(lm: LoadedModel, prompts: Sequence[Prompt], ks: Sequence[int] = (1,)) -> list[Question]:

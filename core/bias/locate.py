@@ -21,7 +21,6 @@ from torch import Tensor
 from core.bias.measure import SLOT, BiasWords
 from core.errors import UserError
 from core.forward.record import ActivationCache, record
-from core.forward.scoring import continuation
 from core.model.load import LoadedModel
 from core.model.unembed import Unembedding
 from core.model.weights import on_device
@@ -141,8 +140,8 @@ def locate(lm: LoadedModel, words: BiasWords, prompt: str | None = None, progres
 
 
 def _first_visible(lm: LoadedModel, prompt: str, word: str) -> int:
-    answer = continuation(lm, prompt, word).answer
-    return next((token for token in answer if lm.token(token).strip()), answer[0])
+    _, answer = lm.encode_continuation(prompt, word)
+    return answer[lm.first_visible(answer)]
 
 
 def _mean_importances(

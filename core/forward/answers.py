@@ -44,9 +44,7 @@ def question(lm: LoadedModel, prompt: Prompt, ends: bool = False) -> Question:
     Raises:
         UserError: for a word that the model does not know.
     """
-    ids = lm.encode(prompt.text)
-    together = lm.encode(f"{prompt.text} {prompt.answer}", BOTH)
-    answer = together[len(ids) :] if together[: len(ids)] == ids else lm.encode_answer(prompt.answer)
+    ids, answer = lm.encode_continuation(prompt.text, prompt.answer, BOTH)
     kinds = _token_kinds(lm, prompt, answer)
     if ends and lm.tokenizer.eos_token_id is not None:
         answer, kinds = [*answer, int(lm.tokenizer.eos_token_id)], [*kinds, None]

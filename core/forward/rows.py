@@ -52,21 +52,16 @@ class TrainingRows:
         """
         if not prompts:
             raise UserError("There is no prompt to train on or to test with.")
-        for prompt in {p.operation: p for p in prompts}.values():
-            lm.encode(f"{prompt.text} {prompt.answer}", BOTH)  # says what the model cannot read
-        asked = lm.tokenizer([p.text for p in prompts])["input_ids"]
-        whole = lm.tokenizer([f"{p.text} {p.answer}" for p in prompts])["input_ids"]
-        size = length or max(len(ids) for ids in whole)
+        encoded = [lm.encode_continuation(prompt.text, prompt.answer, BOTH) for prompt in prompts]
+        size = length or max(len(ids) + len(answer) for ids, answer in encoded)
         lm.check_length(size, "The longest prompt and its answer have")
         shape = (len(prompts), size)
         ids, wanted = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.long)
         answer, end = torch.zeros(shape, dtype=torch.bool), torch.zeros(shape, dtype=torch.bool)
         stop = lm.tokenizer.eos_token_id
-        for row, (question, text) in enumerate(zip(asked, whole, strict=True)):
-            if text[: len(question)] != question:
-                raise UserError("This model's tokenizer joins a prompt with its answer, so it cannot be trained here.")
-            n = len(text)
-            ids[row, :n] = torch.tensor(text)
+        for row, (question, right) in enumerate(encoded):
+            n = len(question) + len(right)
+            ids[row, :n] = torch.tensor(question + right)
             wanted[row, : n - 1] = ids[row, 1:n]
             answer[row, len(question) - 1 : n - 1] = True
             if stop is not None:

@@ -31,16 +31,7 @@ def continuation(lm: LoadedModel, prompt: str, text: str) -> Continuation:
     Raises:
         UserError: for a word that the model does not know, or no text.
     """
-    if not text.strip():
-        raise UserError("There is no text after the prompt. Type at least one word.")
-    ids = lm.encode(prompt)
-    what = "The prompt and its continuation have"
-    together = lm.encode(f"{prompt} {text}", what)
-    joined = together[: len(ids)] == ids and len(together) > len(ids)
-    answer = together[len(ids) :] if joined else lm.encode_answer(text)
-    if not answer:  # some tokenizers drop what they do not know
-        raise UserError(f"The model does not know {text!r}. Leave it out or write it in another way.")
-    lm.check_length(len(ids) + len(answer), what)
+    ids, answer = lm.encode_continuation(prompt, text)
     return Continuation(tuple(ids), tuple(answer))
 
 

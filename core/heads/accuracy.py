@@ -115,7 +115,7 @@ def sweep_accuracy(lm: LoadedModel, prompts: Sequence[Prompt], progress: Progres
         reads += [(Read(i, len(q.ids) - 1 + j), token) for j, token in enumerate(q.answer)]
     swept = sweep_reads(lm, sequences, reads, progress)
     token_prompt = [read.sequence for read, _ in reads]
-    firsts = [_first_visible(lm, q.answer, token_prompt.index(i)) for i, q in enumerate(questions)]
+    firsts = [token_prompt.index(i) + lm.first_visible(q.answer) for i, q in enumerate(questions)]
     return AccuracySweep(
         prompts=list(prompts),
         token_prompt=token_prompt,
@@ -126,7 +126,3 @@ def sweep_accuracy(lm: LoadedModel, prompts: Sequence[Prompt], progress: Progres
         probability=swept.probability[firsts],
         measured=~swept.probability[firsts].isnan().flatten(1).any(1),
     )
-
-
-def _first_visible(lm: LoadedModel, answer: Sequence[int], start: int) -> int:
-    return start + next((i for i, token in enumerate(answer) if lm.token(token).strip()), 0)

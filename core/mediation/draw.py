@@ -99,7 +99,7 @@ def _fitting(lm: LoadedModel, kind: str, base: Draft, other: Draft) -> tuple[Pro
     at = _differ_at(lm, first.answer, second.answer, kind == "same result")
     if len(first.ids) != len(second.ids) or first.ids == second.ids or at is None:
         return None
-    filled = [len([t for t in q.answer if lm.token(t).strip()]) for q in questions]
+    filled = [sum(not lm.is_blank(t) for t in q.answer) for q in questions]
     single = filled == [1, 1]
     if kind == "facts" and not single:
         return None
@@ -127,9 +127,7 @@ def question_of(lm: LoadedModel, draft: Draft) -> Question:
     Raises:
         UserError: for a word that the model does not know, or too long a text.
     """
-    ids = lm.encode(draft.text)
-    together = lm.encode(f"{draft.text} {draft.answer}", BOTH)
-    answer = together[len(ids) :] if together[: len(ids)] == ids else lm.encode_answer(draft.answer)
+    ids, answer = lm.encode_continuation(draft.text, draft.answer, BOTH)
     return Question(ids, answer, [None] * len(answer))
 
 
@@ -138,7 +136,7 @@ def _differ_at(lm: LoadedModel, first: list[int], second: list[int], same: bool)
     if (first == second) != same:
         return None
     for at, (a, b) in enumerate(zip(first, second, strict=False)):
-        if a != b or (same and lm.token(a).strip()):
+        if a != b or (same and not lm.is_blank(a)):
             return at
     return None
 

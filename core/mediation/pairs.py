@@ -89,9 +89,7 @@ def _result(lm: LoadedModel, prompt: str, result: int | str | None) -> int | Non
     if result is None:
         return None
     if isinstance(result, str):
-        ids = lm.encode(prompt)
-        together = lm.encode(f"{prompt} {result}" if result.strip() else "", "The prompt and its result have")
-        tokens = together[len(ids) :] if together[: len(ids)] == ids else lm.encode_answer(result)
+        tokens = lm.encode_continuation(prompt, result, "The prompt and its result have")[1]
         if len(tokens) != 1:
             raise UserError(
                 f"{result!r} is {len(tokens)} tokens. Give a result of one token, or put its beginning into the prompt."

@@ -1,8 +1,7 @@
-"""Load a model and ask it for logits: `lm = load_model("bundled")`.
+"""A loaded model, which gives logits for token ids: `lm = load_model("bundled")`.
 
-Only safetensors weights and only code of the transformers library are ever loaded.
-
-Torch's threads: one for a small model, all for a large one.
+Only safetensors weights and only code of the transformers library are ever loaded. A small model
+computes on one of torch's threads, a large one on all.
 """
 
 import threading
@@ -18,6 +17,7 @@ from transformers.utils import logging as transformers_logging
 
 from core.errors import UserError
 from core.model.architectures import Architecture, Modules, architecture_of
+from core.model.encode import TextEncoder
 from core.model.source import Source, locate
 
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
@@ -29,11 +29,15 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.float16}
 
 
+#: How many blanks `LoadedModel.encode_for_answer` adds at most: a model that only writes blanks has no answer.
+MAX_BLANKS = 4
+
+
 transformers_logging.disable_progress_bar()
 
 
 @dataclass(eq=False)
-class LoadedModel:
+class LoadedModel(TextEncoder):
     """A model that is ready to be measured, with its tokenizer and its dimensions.
 
     Attributes:
@@ -73,60 +77,6 @@ class LoadedModel:
         self.ends = {int(i) for i in [*ends, self.tokenizer.eos_token_id] if i is not None}
         self.dtype: torch.dtype = self.modules.embedding.weight.dtype
 
-    def encode(self, text: str, what: str = "The prompt has") -> list[int]:
-        """Turns text into token ids, with the model's own beginning-of-sequence token.
-
-        Args:
-            text: a prompt, or a prompt with what follows it.
-            what: names the text in the error of one that is too long, such as "The prompt and its answer have".
-
-        Raises:
-            UserError: for empty text, a word the model does not know, or too long a text.
-        """
-        if not text.strip():
-            raise UserError("The prompt is empty. Type something such as 3+5=")
-        encoded = self.tokenizer(text, return_offsets_mapping=self.tokenizer.is_fast)
-        ids = list(encoded["input_ids"])
-        unknown = self.tokenizer.unk_token_id
-        for position, token in enumerate(ids):
-            if token == unknown or token >= self.n_vocab:
-                piece = text
-                if self.tokenizer.is_fast:
-                    begin, end = encoded["offset_mapping"][position]
-                    piece = text[begin:end] or text
-                raise UserError(f"The model does not know {piece!r}. Leave it out or write it in another way.")
-        self.check_length(len(ids), what)
-        return ids
-
-    def check_length(self, n_tokens: int, what: str = "The prompt has") -> None:
-        """Raises `UserError` when so many tokens do not fit into the model's context.
-
-        Args:
-            n_tokens: how many there are.
-            what: begins the error: the text that is too long, with its verb.
-        """
-        if n_tokens > self.n_context:
-            short = "Shorten it" if what.endswith(" has") else "Shorten the prompt"
-            raise UserError(f"{what} {n_tokens} tokens; this model reads at most {self.n_context}. {short}.")
-
-    def encode_answer(self, text: str) -> list[int]:
-        """Turns the continuation of a prompt into token ids, without special tokens."""
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
-
-    def decode(self, ids: list[int]) -> str:
-        """Turns token ids back into text."""
-        return str(self.tokenizer.decode(ids, clean_up_tokenization_spaces=False))
-
-    def token(self, token_id: int) -> str:
-        """Shows one token as text, with its leading space if it has one."""
-        piece = self.tokenizer.convert_ids_to_tokens(int(token_id))
-        if piece is None:  # some models have more rows than tokens
-            return f"<id {int(token_id)}>"
-        if piece.startswith("\u2581"):
-            return " " + piece[1:]
-        text = self.decode([int(token_id)])
-        return text if text and "\ufffd" not in text else str(piece)
-
     def tensor(self, ids: list[int]) -> Tensor:
         """Token ids as a batch of one on the model's device [1, pos], checked.
 
@@ -139,6 +89,30 @@ class LoadedModel:
             raise UserError(f"A token id lies outside this model's vocabulary, 0 to {self.n_vocab - 1}.")
         self.check_length(len(ids))
         return torch.tensor([[int(i) for i in ids]], device=self.device)
+
+    def encode_for_answer(self, text: str) -> list[int]:
+        """A prompt's token ids, and the blanks that the model itself predicts before its answer.
+
+        Many tokenizers write the answer of "3 + 5 =" as a blank token and "8". What follows the returned ids is
+        then the answer's first visible token. In an `intervene` block the intervened model predicts.
+
+        Args:
+            text: a prompt.
+
+        Returns:
+            The ids of `encode`, extended greedily while the most likely next token is only white space: by at
+            most `MAX_BLANKS` tokens, and never beyond the context.
+
+        Raises:
+            UserError: for text that the model cannot take.
+        """
+        ids = self.encode(text)
+        for _ in range(min(MAX_BLANKS, self.n_context - len(ids))):
+            best = int(self.logits(ids)[-1].argmax())
+            if best in self.ends or not self.is_blank(best):
+                break
+            ids.append(best)
+        return ids
 
     @torch.no_grad()
     def logits(self, ids: list[int]) -> Float[Tensor, "pos vocab"]:
