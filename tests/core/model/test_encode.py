@@ -62,7 +62,9 @@ def blank_first(tmp_path):
 def test_the_blanks_before_an_answer_are_the_models_own(blank_first):
     lm = blank_first
     ids = lm.encode("3+5=")
-    assert int(lm.logits(ids)[-1].argmax()) == BLANK and lm.is_blank(BLANK) and not lm.is_blank(EIGHT)
+    assert int(lm.logits(ids)[-1].argmax()) == BLANK
+    assert lm.is_blank(BLANK)
+    assert not lm.is_blank(EIGHT)
     extended = lm.encode_for_answer("3+5=")
     assert extended == [*ids, BLANK]
     assert int(lm.logits(extended)[-1].argmax()) == EIGHT
@@ -98,16 +100,20 @@ def test_an_intervened_model_predicts_its_own_blanks(any_model):
 def test_prompt_and_answer_with_a_blank_between(blank_first):
     lm = blank_first
     ids, answer = lm.encode_continuation("3+5=", "8")
-    assert ids == lm.encode("3+5=") and answer == [BLANK, EIGHT]
+    assert ids == lm.encode("3+5=")
+    assert answer == [BLANK, EIGHT]
     assert lm.first_visible(answer) == 1
-    assert lm.first_visible([EIGHT, BLANK]) == 0 and lm.first_visible([BLANK, BLANK]) == 0 and lm.first_visible([]) == 0
+    assert lm.first_visible([EIGHT, BLANK]) == 0
+    assert lm.first_visible([BLANK, BLANK]) == 0
+    assert lm.first_visible([]) == 0
 
 
 def test_an_answer_that_the_tokenizer_joins_with_the_prompt(tmp_path):
     lm = predicting(tmp_path, {}, joined=("=\u2581", "=\u25818", "\u25818"))
     assert lm.encode("5= 8")[-1] == lm.n_vocab - 2  # "= 8" is one token
     ids, answer = lm.encode_continuation("5=", "8")
-    assert ids == lm.encode("5=") and ids[-1] == EQUALS
+    assert ids == lm.encode("5=")
+    assert ids[-1] == EQUALS
     assert answer == lm.encode_answer("8") == [lm.n_vocab - 1]
 
 
