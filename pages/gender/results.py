@@ -11,11 +11,11 @@ from core.bias.locate import Located
 from core.bias.measure import Bias
 from core.edits.side_effects import SideEffectPrompts
 from core.model.load import LoadedModel
+from pages.gender.charts import bias_dots, curve_lines
 from pages.shared.accuracies import accuracies
 from pages.shared.present import downloads, table_below
 from pages.shared.theme import is_dark
 from pages.shared.words import of_n, percent, three_digits
-from pages.what_if.charts import bias_dots, curve_lines
 
 
 def original_bias(lm: LoadedModel, bias: Bias) -> None:
