@@ -1,4 +1,4 @@
-"""What happens in one cell, pair by pair?"""
+"""One cell of the maps, pair by pair."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -34,7 +34,7 @@ def cell(lm: LoadedModel, tasks: list[Task], average: Average) -> None:
     st.markdown(
         f"{SITE_NAMES[site]} of layer {layer} at {code(group)}: IE is {effect_text(mean[average])} ({average}), "
         f"between {low} and {high}; the prediction becomes the alternative's result in {percent(mean['wanted'])} and "
-        f"something else in {percent(mean['unwanted'])} of {mean['values']} copied values."
+        f"another token in {percent(mean['unwanted'])} of {mean['values']} patched runs."
     )
     shown = _readable(lm, rows)
     probability = [c for c in shown.columns if c.startswith("P(")]
@@ -45,8 +45,8 @@ def cell(lm: LoadedModel, tasks: list[Task], average: Average) -> None:
         column_config={c: st.column_config.NumberColumn(c, format="%.3g") for c in [*probability, "IE"]},
     )
     st.caption(
-        "P(r) is the probability of the base's result, P(r′) of the alternative's. Patched: the base run with "
-        "this one value copied from the alternative run."
+        "P(r) is the probability of the base's result and P(r′) that of the alternative's. Patched: the base run with "
+        "this one output copied from the alternative run."
     )
     st.download_button(
         "These pairs as CSV",
@@ -127,7 +127,7 @@ def _readable(lm: LoadedModel, rows: pd.DataFrame) -> pd.DataFrame:
             "P(r′) base": rows["alternative_in_base"].to_numpy(),
             "P(r′) alternative": rows["alternative_in_alternative"].to_numpy(),
             "P(r′) patched": rows["alternative_patched"].to_numpy(),
-            "patched run says": token("prediction"),
+            "patched prediction": token("prediction"),
         }
     )
     return out if rows["pair"].duplicated().any() else out.drop(columns="position")

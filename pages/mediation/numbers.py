@@ -1,4 +1,4 @@
-"""How is an effect written? It may be tiny or have many digits."""
+"""Effects in words; they may be tiny or have many digits."""
 
 import math
 

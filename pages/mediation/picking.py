@@ -1,4 +1,4 @@
-"""Which cell of the maps is picked? By a click, by the keyboard, or by the link."""
+"""The picked cell of the maps: by a click, by the keyboard, or by the link."""
 
 import streamlit as st
 

@@ -1,7 +1,7 @@
-"""What do the pairs show? Maps, lines by layer, sentences, table and downloads."""
+"""Results over all pairs: maps, lines by layer, sentences, table and downloads."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from core.mediation.effect import AVERAGES, Average
+from core.mediation.study import MeasuredPairs
 from core.mediation.summary import OPERANDS, finding, relative_importance
 from core.mediation.templates import ASKED as ASKED_THING
 from core.mediation.templates import LAST, OPERATOR, SUBJECT
@@ -16,7 +17,6 @@ from core.model.load import LoadedModel
 from pages.mediation.charts import FLOOR, HALF, SITE_NAMES, effect_map, last_lines, maps_printed
 from pages.mediation.numbers import effect_text
 from pages.mediation.picking import picked_cell, toggle
-from pages.mediation.work import Measured
 from pages.shared.charts import PICK
 from pages.shared.present import table_below
 from pages.shared.theme import is_dark
@@ -40,11 +40,15 @@ OTHER_TASKS = ("number retrieval", "facts")
 
 @dataclass(frozen=True)
 class Task:
-    """One kind of pair with what was asked and found."""
+    """One kind of pair with what was measured."""
 
     name: str
-    settings: dict[str, Any]
-    measured: Measured
+    measured: MeasuredPairs
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What was asked, for downloads."""
+        return asdict(self.measured.settings)
 
 
 def results(lm: LoadedModel, tasks: list[Task]) -> Average:
@@ -60,7 +64,7 @@ def results(lm: LoadedModel, tasks: list[Task]) -> Average:
         key="flow_average",
         bind="query-params",
         required=True,
-        help="The mean is the paper's. The geometric mean of IE + 1 does not follow a few pairs with huge effects.",
+        help="The paper takes the mean. A few pairs with huge effects do not dominate the geometric mean of IE + 1.",
     )
     share = MEASURES[measure] is not None
     what = f"{measure} (share of pairs)" if share else f"indirect effect ({average})"
@@ -120,7 +124,7 @@ def _maps(tasks: list[Task], parts: list[tuple[str, str, pd.DataFrame]], top: fl
                 alt=f"{name} by layer and position",
                 width="content",
             )
-    st.caption("A click on a cell shows each pair below. All maps have the same scale.")
+    st.caption("Click a cell to see each pair below. All maps have the same scale.")
 
 
 def _examples(task: Task) -> str:
@@ -132,9 +136,9 @@ def _sentence(lm: LoadedModel, task: Task, average: Average, several: bool) -> N
     """Where the FFNs' effect sits, and whether that is the paper's finding."""
     table, found = task.measured.table, task.measured.found
     n = len(found.pairs)
-    if n < task.measured.wanted:
-        why = "the measurement was stopped" if n < found.asked else "the model answers no more of this kind right"
-        st.caption(f"{task.name}: {n} of {task.measured.wanted} pairs, because {why}.")
+    if n < task.measured.settings.count:
+        why = "the measurement was stopped" if n < found.asked else "the model answers no other such pair correctly"
+        st.caption(f"{task.name}: {n} of {task.measured.settings.count} pairs, because {why}.")
     total = median(e.total_effect for e in found.effects["ffn"])
     told = [f"**{task.name.capitalize()}.**"] if several else []
     told += [f"{n} pair{'s' * (n != 1)}, {_examples(task)}; the total effect is {effect_text(total)} (median)."]
@@ -163,8 +167,8 @@ def _halves(lm: LoadedModel, task: Task, average: Average) -> list[str]:
     if task.name in FINDING:
         verdict = "holds" if shown.holds else "does not hold"
         told.append(
-            f"**The paper's finding {verdict} here**: operands' information at the operands in early FFNs, at "
-            "the last position in later ones."
+            f"**The paper's finding {verdict} here**: early FFNs carry the operands at the operands' positions, later "
+            "FFNs at the last position."
         )
     return told
 
@@ -182,9 +186,12 @@ def _specificity(lm: LoadedModel, tasks: list[Task], average: Average) -> None:
     shares = [(t.name, relative_importance(t.measured.table, lm.n_layers, "ffn", average)) for t in tasks]
     told = " and ".join(f"{percent(share)} for {name}" for name, share in shares)
     first, second = (share for _, share in shares)
-    more = "more" if first > second else "less" if first < second else "as much"
-    paper = " In the paper arithmetic stands out against retrieval and facts." if shares[1][0] in OTHER_TASKS else ""
-    st.markdown(f"Late FFNs at the last position carry {told} ({average} of IE): {more} for {shares[0][0]}.{paper}")
+    more = "higher" if first > second else "lower" if first < second else "no higher"
+    paper = " In the paper it is highest for arithmetic." if shares[1][0] in OTHER_TASKS else ""
+    st.markdown(
+        f"The relative importance of the late FFNs at the last position is {told} ({average} of IE), so it is {more} "
+        f"for {shares[0][0]}.{paper}"
+    )
 
 
 def _last(parts: list[tuple[str, str, pd.DataFrame]]) -> pd.DataFrame:
@@ -200,6 +207,6 @@ def _line_sentence(lines: pd.DataFrame, measure: str, share: bool) -> None:
     for (task, module), mine in lines.groupby(["task", "module"], sort=False):
         best = mine.loc[mine["value"].idxmax()]
         value = f"{percent(best['value'])} of {best['values']}" if share else effect_text(best["value"])
-        where = f"{module} of layer {best['layer']} ({value})" if best["value"] > 0 else f"{module} in no layer"
+        where = f"{module} of layer {best['layer']} ({value})" if best["value"] > 0 else f"{module}: none in any layer"
         told.append(where + (f", {task}" if lines["task"].nunique() > 1 else ""))
-    st.markdown(f"Most {measure} at the last position: " + "; ".join(told) + ".")
+    st.markdown(f"{'Most' if share else 'Largest'} {measure} at the last position: " + "; ".join(told) + ".")

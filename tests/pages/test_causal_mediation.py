@@ -137,7 +137,7 @@ def test_the_chosen_average_rules_the_whole_page(app):
         assert len(charts) == 4
         assert all(f"indirect effect ({average})" in json.dumps(chart) for chart in charts)
         seen[average] = float(best[2]), neurons["IE"].tolist()
-    found = app.session_state["flow parts"][0].result
+    found = app.session_state["slot mediation units"].job.result
     for average, (head, neurons) in seen.items():
         assert head == pytest.approx(found.heads.to_frame()[average].max(), rel=0.01)
         assert neurons == pytest.approx(sorted(found.neurons.to_frame()[average], reverse=True))

@@ -1,0 +1,127 @@
+"""Whole measurements of causal mediation, from their settings to tables.
+
+`measure_pairs` draws pairs of prompts (or takes two typed ones), copies every FFN's and attention's output and averages
+the effects; `measure_units` copies single heads and neurons over pairs that were measured.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pandas as pd
+
+from core.mediation.draw import draw_pairs
+from core.mediation.measure import Mediation, mediate
+from core.mediation.pairs import PromptPair, typed_pair
+from core.mediation.summary import cells
+from core.mediation.templates import Task, drafts_of
+from core.mediation.units import UnitEffects, head_effects, important_neurons, neuron_effects
+from core.model.load import LoadedModel
+from core.progress import Progress, part, silent
+from core.prompts.arithmetic import LAST_TEMPLATE, OPERATIONS
+from core.vocabulary.neuron_tokens import both_sides
+
+N_NEURONS = 20
+N_TOKENS = 6
+
+
+@dataclass(frozen=True)
+class DrawnPairs:
+    """Pairs to draw; the fields are those of `core.mediation.draw.draw_pairs`."""
+
+    kind: str = "other operands"
+    count: int = 50
+    operations: tuple[str, ...] = tuple(OPERATIONS)
+    digits: tuple[int, ...] = (1,)
+    forms: tuple[str, ...] = ("digits",)
+    templates: tuple[int, ...] = (LAST_TEMPLATE,)
+    seed: int = 0
+
+    def check(self, lm: LoadedModel) -> None:
+        """Raises `UserError` for an unknown or empty choice."""
+        drafts_of(Task(self.kind, self.operations, self.digits, self.forms, self.templates))
+
+    def pairs(self, lm: LoadedModel, progress: Progress = silent) -> list[PromptPair]:
+        """Draws them; fewer than `count` where the model answers fewer right."""
+        return draw_pairs(lm, **vars(self), progress=progress)
+
+
+@dataclass(frozen=True)
+class TypedPair:
+    """A person's own two prompts; a result of None is the model's prediction."""
+
+    base: str
+    base_result: str | None
+    alternative: str
+    alternative_result: str | None
+    count: ClassVar[int] = 1
+
+    def check(self, lm: LoadedModel) -> None:
+        """Raises `UserError` for prompts or results that the model cannot take."""
+        self.pairs(lm)
+
+    def pairs(self, lm: LoadedModel, progress: Progress = silent) -> list[PromptPair]:
+        """The one pair."""
+        return [typed_pair(lm, **vars(self))]
+
+
+PairSettings = DrawnPairs | TypedPair
+
+
+@dataclass(frozen=True)
+class MeasuredPairs:
+    """Effects of pairs of one kind.
+
+    Attributes:
+        settings: what was asked for; `settings.count` pairs are wanted.
+        found: the effects of each pair.
+        table: their averages, from `core.mediation.summary.cells`.
+    """
+
+    settings: PairSettings
+    found: Mediation
+    table: pd.DataFrame
+
+
+def measure_pairs(lm: LoadedModel, settings: PairSettings, progress: Progress = silent) -> MeasuredPairs:
+    """Draws pairs and copies each FFN's and attention's output at every position.
+
+    Raises:
+        UserError: for settings or prompts that the model cannot take, or when it answers no such pair right.
+        Stopped: when no pair was measured yet.
+    """
+    pairs = settings.pairs(lm, part(progress, 0.0, 0.1))
+    found = mediate(lm, pairs, ("ffn", "attention"), part(progress, 0.1, 1.0))
+    return MeasuredPairs(settings, found, cells(found))
+
+
+@dataclass(frozen=True)
+class MeasuredUnits:
+    """Effects of single heads and neurons at the last position.
+
+    Attributes:
+        heads: every head.
+        neurons: those that CNA finds between the two prompts.
+        tokens: for each neuron of `neurons.places`, the tokens that it promotes and those that it suppresses, with a
+            positive coefficient.
+    """
+
+    heads: UnitEffects
+    neurons: UnitEffects
+    tokens: list[tuple[list[str], list[str]]]
+
+
+def measure_units(
+    lm: LoadedModel, pairs: Sequence[PromptPair], n_neurons: int = N_NEURONS, progress: Progress = silent
+) -> MeasuredUnits:
+    """Copies every head's output, and the coefficients of the neurons whose importance changes most.
+
+    Raises:
+        UserError: for no pairs, or two prompts that are the same.
+        Stopped: when nothing was measured yet.
+    """
+    k = min(n_neurons, lm.n_layers * lm.n_neurons)
+    heads = head_effects(lm, pairs, part(progress, 0.0, 0.6))
+    chosen = important_neurons(lm, pairs, k, part(progress, 0.6, 0.8))
+    neurons = neuron_effects(lm, pairs, chosen, part(progress, 0.8, 1.0))
+    return MeasuredUnits(heads, neurons, [both_sides(lm, *place, N_TOKENS) for place in neurons.places])

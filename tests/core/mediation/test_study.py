@@ -1,0 +1,67 @@
+"""Whole measurements of causal mediation: what the page shows is what the parts measure one by one."""
+
+import pandas as pd
+import pytest
+import torch
+
+from core.errors import UserError
+from core.mediation.draw import draw_pairs
+from core.mediation.measure import indirect_effects, mediate
+from core.mediation.study import DrawnPairs, TypedPair, measure_pairs, measure_units
+from core.mediation.summary import cells
+from core.mediation.units import head_effects, important_neurons, neuron_effects
+from core.progress import Stopped
+from core.vocabulary.neuron_tokens import both_sides
+
+
+def test_drawn_pairs_are_measured_as_by_hand(bundled):
+    told = []
+    found = measure_pairs(bundled, DrawnPairs(count=3, seed=4), lambda done, total: told.append(done / total))
+    pairs = draw_pairs(bundled, count=3, seed=4)
+    assert found.found.pairs == pairs
+    assert found.settings.count == 3
+    pd.testing.assert_frame_equal(found.table, cells(mediate(bundled, pairs)))
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+
+
+def test_a_typed_pair_is_measured_as_by_hand(bundled):
+    settings = TypedPair("3 + 5 =", "8", "2 + 7 =", None)
+    found = measure_pairs(bundled, settings)
+    by_hand = indirect_effects(bundled, "3 + 5 =", "2 + 7 =", base_result="8")
+    assert settings.count == len(found.found.pairs) == 1
+    assert torch.equal(found.found.effects["ffn"][0].effect, by_hand.effect)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (DrawnPairs(operations=()), "at least one operation"),
+        (DrawnPairs(templates=()), "at least one"),
+        (DrawnPairs("other operator", operations=("+",)), "two operations"),
+        (TypedPair("3 + 5 =", None, "13 + 5 =", None), "same number of tokens"),
+        (TypedPair("3 + 5 =", "12", "2 + 7 =", None), "2 tokens"),
+    ],
+)
+def test_settings_are_checked_before_anything_is_measured(bundled, settings, words):
+    with pytest.raises(UserError, match=words):
+        settings.check(bundled)
+    with pytest.raises(UserError, match=words):
+        measure_pairs(bundled, settings)
+
+
+def test_units_are_those_of_cna_with_their_tokens(bundled):
+    pairs = draw_pairs(bundled, count=2)
+    found = measure_units(bundled, pairs, n_neurons=5)
+    assert found.heads.to_frame().equals(head_effects(bundled, pairs).to_frame())
+    places = important_neurons(bundled, pairs, 5)
+    assert found.neurons.to_frame().equals(neuron_effects(bundled, pairs, places).to_frame())
+    assert found.tokens == [both_sides(bundled, *place, 6) for place in sorted(places)]
+
+
+def test_a_stop_before_the_first_pair_leaves_nothing(bundled):
+    def stop(done, total):
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        measure_pairs(bundled, DrawnPairs(count=2), stop)
