@@ -7,10 +7,11 @@ from core.heads.accuracy import AccuracySweep, sweep_accuracy
 from core.heads.sweep import HeadSweep, sweep_heads
 from core.model.load import LoadedModel
 from core.progress import Progress
-from core.prompts.arithmetic import FORMS, LAST_TEMPLATE, OPERATIONS, TEMPLATES, make_prompts
+from core.prompts.arithmetic import FORMS, OPERATIONS, TEMPLATES, Prompt
 from pages.arithmetic_heads import results
-from pages.arithmetic_heads.before_after import before_and_after
+from pages.arithmetic_heads.before_after import answers_before_and_after
 from pages.arithmetic_heads.one_head import one_head
+from pages.arithmetic_heads.settings import OwnSettings, SetSettings
 from pages.shared.job_slot import job_slot
 from pages.shared.present import heading, told
 from pages.shared.resources import current_model
@@ -20,16 +21,16 @@ NAMES = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
 MOST_PROMPTS = 400
 
 EXPLANATION = """
-A head is off when its slice of the *input* of the attention output map is zero, at every position (CNA, section 3.2).
-Accuracy is greedy exact match of the whole answer. Layers before the head's run once, and common beginnings of
-prompts run once, so the result is the same as one full run for each head.
+A head is ablated by setting its slice of the *input* of the attention output projection to zero, at every position
+(CNA, section 3.2). Accuracy is greedy exact match of the whole answer. Layers below the head's run only once, and so
+do common beginnings of prompts; the result is the same as one full run for each head.
 
-A large decrease says that the answer needs the head, not that the head computes it: carrying the operands is missed
-just as much. Heads that can stand in for each other show little, one at a time.
+A large decrease says that the answer needs the head, not that the head computes it: a head that only carries the
+operands is missed just as much. Heads that can replace each other show small decreases when ablated one at a time.
 """
 
 
-def _controls() -> tuple[bool, dict]:
+def _controls() -> tuple[bool, SetSettings | OwnSettings]:
     source = st.segmented_control("Prompts", [SET, OWN], default=SET, key="source", bind="query-params", required=True)
     with st.form("sweep"):
         settings = _set_controls() if source == SET else _own_controls()
@@ -37,92 +38,89 @@ def _controls() -> tuple[bool, dict]:
     return pressed, settings
 
 
-def _set_controls() -> dict:
+def _set_controls() -> SetSettings:
     first, second, third = st.columns([5, 2, 3])
-    operations = first.pills(
+    first.pills(
         "Operations",
         OPERATIONS,
         selection_mode="multi",
-        default=OPERATIONS,
-        key="operations",
-        bind="query-params",
+        default=SetSettings.operations,
         format_func=lambda o: f"\\{o} {NAMES[o]}",
+        **SetSettings.bound("operations"),
     )
-    digits = second.pills(
-        "Digits", [1, 2, 3], selection_mode="multi", default=[1, 2], key="digits", bind="query-params"
-    )
-    forms = third.pills(
-        "Written as", FORMS, selection_mode="multi", default=["digits"], key="forms", bind="query-params"
-    )
+    second.pills("Digits", [1, 2, 3], selection_mode="multi", default=SetSettings.digits, **SetSettings.bound("digits"))
+    third.pills("Written as", FORMS, selection_mode="multi", default=SetSettings.forms, **SetSettings.bound("forms"))
     first, second, third = st.columns([5, 3, 2])
-    templates = first.multiselect(
+    first.multiselect(
         "Templates (table 14 of the paper)",
         range(4),
-        default=[LAST_TEMPLATE],
-        key="templates",
-        bind="query-params",
+        default=SetSettings.templates,
         format_func=lambda t: TEMPLATES["+"][t].format(a="n1", b="n2"),
+        **SetSettings.bound("templates"),
     )
-    count = second.slider(
-        "Prompts for each operation and length", 5, MOST_PROMPTS, 25, 5, key="count", bind="query-params"
+    second.slider(
+        "Prompts for each operation and number of digits",
+        5,
+        MOST_PROMPTS,
+        SetSettings.count,
+        5,
+        **SetSettings.bound("count"),
     )
-    seed = third.number_input("Seed", 0, 10**6, 0, key="seed", bind="query-params")
-    return {
-        "operations": tuple(operations),
-        "digits": tuple(digits),
-        "forms": tuple(forms),
-        "templates": tuple(templates),
-        "count": int(count),
-        "seed": int(seed),
-    }
+    third.number_input("Seed", 0, 10**6, SetSettings.seed, **SetSettings.bound("seed"))
+    return SetSettings.read()
 
 
-def _own_controls() -> dict:
-    text = st.text_area(
-        "One prompt a line",
-        "3+5=\n7-2=",
-        key="own",
-        bind="query-params",
-        help="The probability of each prompt's own prediction is followed.",
+def _own_controls() -> OwnSettings:
+    st.text_area(
+        "One prompt per line",
+        "\n".join(OwnSettings.prompts),
+        help="For each prompt, the probability of the token that the model predicts is measured.",
+        **OwnSettings.bound("prompts"),
     )
-    return {"own": tuple(line.strip() for line in text.splitlines() if line.strip())}
+    return OwnSettings.read()
 
 
-def _prompts(lm: LoadedModel, settings: dict) -> list:
-    """What to sweep over, checked."""
-    if "own" in settings and not settings["own"]:
-        raise UserError("There is no prompt. Type one in a line, such as 3+5=")
-    prompts = list(settings["own"]) if "own" in settings else make_prompts(**settings)
-    for prompt in prompts:
-        lm.encode(prompt if isinstance(prompt, str) else f"{prompt.text} {prompt.answer}")
-    return prompts
+def _check(lm: LoadedModel, settings: SetSettings | OwnSettings) -> None:
+    if isinstance(settings, SetSettings):
+        for prompt in settings.make():
+            lm.encode(f"{prompt.text} {prompt.answer}")
+        return
+    if not settings.prompts:
+        raise UserError("There is no prompt. Type one, such as 3+5=")
+    for text in settings.prompts:
+        lm.encode(text)
 
 
-def _work(lm: LoadedModel, prompts: list, own: bool, progress: Progress) -> AccuracySweep | HeadSweep:
-    return sweep_heads(lm, prompts, progress=progress) if own else sweep_accuracy(lm, prompts, progress)
+def _work(lm: LoadedModel, settings: SetSettings | OwnSettings, progress: Progress) -> AccuracySweep | HeadSweep:
+    if isinstance(settings, SetSettings):
+        return sweep_accuracy(lm, settings.make(), progress)
+    return sweep_heads(lm, settings.prompts, progress=progress)
 
 
-def _sweep(lm: LoadedModel, pressed: bool, settings: dict) -> None:
-    prompts: list = []  # filled when a sweep starts
+def _title(settings: SetSettings | OwnSettings) -> str:
+    asked: list[Prompt] | tuple[str, ...] = settings.make() if isinstance(settings, SetSettings) else settings.prompts
+    return f"Ablating every head, {len(asked)} prompts"
+
+
+def _sweep(lm: LoadedModel, pressed: bool, settings: SetSettings | OwnSettings) -> None:
     found = job_slot(
         lm,
         "heads",
-        tuple(settings.items()),
-        lambda: f"Switching heads off, {len(prompts)} prompts",
-        lambda p: _work(lm, prompts, "own" in settings, p),
-        "Press **Run** to switch off every head, one at a time.",
+        settings,
+        lambda: _title(settings),
+        lambda p: _work(lm, settings, p),
+        "Press **Run** to ablate every head, one at a time.",
         start=pressed,
         main=True,
         outdated="show",
-        check=lambda: prompts.extend(_prompts(lm, settings)),
+        check=lambda: _check(lm, settings),
     )
     if found is None:
         return
-    measured = dict(found.key)
     if isinstance(found.result, AccuracySweep):
-        results.of_accuracy(lm, found.result, measured)
+        results.of_accuracy(lm, found.result, found.key)
     else:
-        results.of_probability(lm, found.result, measured)
+        results.of_probability(lm, found.result, found.key)
 
 
 def page() -> None:
@@ -130,17 +128,17 @@ def page() -> None:
     heading(
         "Arithmetic heads",
         "Which attention heads does the model do its arithmetic with? "
-        "Each is switched off by itself, and what the model then gets wrong is counted.",
+        "Each head is ablated by itself, and the answers that go wrong are counted.",
     )
     pressed, settings = _controls()
     lm = current_model()
     _sweep(lm, pressed, settings)
     with told():
-        before_and_after(lm)
+        answers_before_and_after(lm)
     with told():
         one_head(lm)
     with st.expander("How this is computed"):
-        st.latex(r"\text{decrease} = (\text{original} - \text{intervened})\,/\,\text{original}")
+        st.latex(r"\text{decrease} = (\text{original} - \text{ablated})\,/\,\text{original}")
         st.markdown(EXPLANATION)
 
 

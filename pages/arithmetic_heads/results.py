@@ -1,4 +1,4 @@
-"""What did switching off every head show? Heatmap, sentence, table, downloads."""
+"""Results of a sweep over all heads: heatmap, sentence, table, downloads."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +14,7 @@ from core.metrics import relative
 from core.model.load import LoadedModel
 from pages.shared.charts import PICK, head_map
 from pages.shared.present import downloads
+from pages.shared.settings import Settings
 from pages.shared.sidebar import HEADS, picked_heads
 from pages.shared.theme import is_dark
 from pages.shared.words import from_to, head_name, head_of, of_n, percent
@@ -22,7 +23,7 @@ ALL = "all"
 TOP = 12
 
 
-def of_accuracy(lm: LoadedModel, swept: AccuracySweep, settings: dict[str, Any]) -> None:
+def of_accuracy(lm: LoadedModel, swept: AccuracySweep, settings: Settings) -> None:
     """Shows a sweep over arithmetic prompts."""
     operations = list(dict.fromkeys(p.operation for p in swept.prompts))
     first, second = st.columns(2)
@@ -45,7 +46,7 @@ def of_accuracy(lm: LoadedModel, swept: AccuracySweep, settings: dict[str, Any])
     table, counts = _table(swept, operations), _counts(swept, operations)
     st.markdown(
         f"**The {min(TOP, len(table) - 1)} heads with the largest decrease over all operations** "
-        "(accuracy with one head off; the first row has all heads on)"
+        "(accuracy without one head; the first row is with all heads)"
     )
     st.dataframe(
         table,
@@ -56,7 +57,7 @@ def of_accuracy(lm: LoadedModel, swept: AccuracySweep, settings: dict[str, Any])
     _paper_tables()
 
 
-def of_probability(lm: LoadedModel, swept: HeadSweep, settings: dict[str, Any]) -> None:
+def of_probability(lm: LoadedModel, swept: HeadSweep, settings: Settings) -> None:
     """Shows a sweep over a person's own prompts."""
     done = ~swept.probability.isnan().flatten(1).any(1)
     if not bool(done.any()):
@@ -66,7 +67,7 @@ def of_probability(lm: LoadedModel, swept: HeadSweep, settings: dict[str, Any]) 
     frame = _map_frame(values, original, int(done.sum()), None)
     _show_map(frame, "probability")
     followed = [f"`{p}` → `{lm.token(t)}`" for p, t in zip(swept.prompts, swept.targets, strict=True) if t >= 0]
-    st.markdown("Followed: " + ", ".join(followed[:6]) + (" ..." if len(followed) > 6 else ""))
+    st.markdown("Predictions: " + ", ".join(followed[:6]) + (" ..." if len(followed) > 6 else ""))
     _sentence(frame, "probability of the prediction", "your prompts", int(done.sum()))
     top = frame.nlargest(TOP, "decrease")[["name", "original", "intervened", "decrease"]]
     shares = [c for c in top.columns if c != "name"]
@@ -119,7 +120,7 @@ def _show_map(frame: pd.DataFrame, measure: str) -> None:
         selection_mode=PICK,
         alt=f"Relative decrease of {measure} by layer and head",
     )
-    st.caption("A click picks a head, a second click lets it go. The keyboard way: *Heads to turn off* in the sidebar.")
+    st.caption("Click a head to pick it, click again to unpick it. By keyboard: *Heads to ablate* in the sidebar.")
 
 
 def _toggle() -> None:
@@ -140,7 +141,7 @@ def _toggle() -> None:
 def _sentence(frame: pd.DataFrame, measure: str, what: str, n: int) -> None:
     best = frame.loc[frame["decrease"].idxmax()] if frame["decrease"].notna().any() else None
     if best is None:
-        st.markdown(f"The model answers none of {what} right ({n} prompts), so no head can make it worse.")
+        st.markdown(f"The model answers none of {what} correctly ({n} prompts), so there is nothing to decrease.")
         return
     strong = int((frame["decrease"] >= 0.1).sum())
     st.markdown(
@@ -170,7 +171,7 @@ def _table(swept: AccuracySweep, operations: Sequence[str]) -> pd.DataFrame:
     measured = {k: swept.accuracy(v) for k, v in _groups(swept, operations).items() if v}
     overall = measured[ALL][1]
     order = torch.argsort(overall.flatten(), stable=True)[:TOP].tolist()
-    rows: list[dict[str, Any]] = [{"head": "none off", **{k: o for k, (o, _) in measured.items()}}]
+    rows: list[dict[str, Any]] = [{"head": "all heads", **{k: o for k, (o, _) in measured.items()}}]
     for flat in order:
         layer, head = divmod(flat, overall.shape[1])
         rows.append({"head": head_name(layer, head), **{k: float(v[layer, head]) for k, (_, v) in measured.items()}})
@@ -183,7 +184,7 @@ def _percent_column(label: str) -> Any:
 
 def _paper_tables() -> None:
     with st.expander("The same in the paper: Llama-7B"):
-        st.caption(paper.SOURCE + ". Their numbers, not measured here.")
+        st.caption(paper.SOURCE + ". The paper's numbers, not measured here.")
         for number in (1, 24, 25, 26, 27):
             table = paper.table(number)
             st.markdown(f"**Table {number}.** {table['title']} ({table['unit']})")
@@ -197,6 +198,6 @@ def _paper_frame(table: dict[str, Any]) -> pd.DataFrame:
                 name: [str(row[0]), *(f"{head}: {value}" for head, value in row[1:])]
                 for name, row in table["rows"].items()
             },
-            index=["all heads on", "1st head", "2nd", "3rd", "4th", "5th"],
+            index=["all heads", "1st head", "2nd", "3rd", "4th", "5th"],
         ).T
     return pd.DataFrame(table["rows"], index=table["columns"]).T

@@ -153,8 +153,8 @@ def head_map(frame: pd.DataFrame, dark: bool, title: str) -> alt.Chart:
         tooltip=[
             alt.Tooltip("name:N", title="head"),
             percent_tip("decrease", "relative decrease"),
-            percent_tip("original", "nothing off"),
-            percent_tip("intervened", "head off"),
+            percent_tip("original", "all heads"),
+            percent_tip("intervened", "without the head"),
             alt.Tooltip("prompts:Q"),
             alt.Tooltip("paper:N", title="this head in Llama-7B (paper)"),
         ],

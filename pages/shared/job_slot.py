@@ -1,15 +1,15 @@
 """The place on a page where one heavy result stands: its start, its wait, and what is said when it is out of date.
 
-    found = job_slot(lm, "one head", head, "Measuring the head", work, "Press **Measure**.", start=pressed)
+    found = job_slot(lm, "sweep", settings, "Ablating heads", work, "Press **Run**.", start=pressed)
     if found is not None:
-        _show(found.result)
+        _show(found.result, found.key)  # the settings that it was computed with
 
 A slot holds one job of the session. Asking anew in the same slot gives the former job up (`core.jobs.board`).
 """
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar, cast
+from typing import Generic, Literal, TypeVar, cast
 from uuid import uuid4
 
 import streamlit as st
@@ -22,19 +22,21 @@ from pages.shared.resources import board, model_key, session_id
 from pages.shared.waiting import outcome, wait_for
 
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 Result = TypeVar("Result", covariant=True)
+Key = TypeVar("Key", covariant=True)
 _LINK = "run"
 
 
 @dataclass(frozen=True)
-class Found(Generic[Result]):
+class Found(Generic[Result, Key]):
     """A result, or the part of it that was computed before Stop.
 
     `key` is what it was asked with: where `outdated="show"`, that may be other settings than those on the page now.
     """
 
     result: Result
-    key: Any
+    key: Key
     job: Job
 
 
@@ -50,7 +52,7 @@ class Held:
 def job_slot(
     lm: LoadedModel,
     name: str,
-    key: Hashable,
+    key: K,
     title: str | Callable[[], str],
     work: Callable[[Progress], T],
     hint: str,
@@ -64,13 +66,13 @@ def job_slot(
     seconds: float | None = None,
     again: str = "Compute again",
     while_running: Callable[[Job], None] | None = None,
-) -> Found[T] | None:
+) -> Found[T, K] | None:
     """Starts work when it is asked for, waits for it, and returns what there is to show.
 
     Args:
         lm: the model; a result of another one is never shown.
         name: the slot, one for each place on a page.
-        key: every setting that the result depends on, beside the model.
+        key: every setting that the result depends on, beside the model; as a rule one `pages.shared.settings.Settings`.
         title: what is being done, for messages. A function is asked when the work starts.
         work: computes the result; calls its `Progress` often.
         hint: a sentence that says what to press, shown before the first result and beside an outdated one.
@@ -112,7 +114,7 @@ def job_slot(
     if while_running is not None and not held.job.ended:
         while_running(held.job)
     result = outcome(held.job)
-    return None if result is None else Found(cast(T, result), held.key, held.job)
+    return None if result is None else Found(cast(T, result), cast(K, held.key), held.job)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.model.load import LoadedModel
 from pages.shared.resources import model_key, residence, session_id
+from pages.shared.words import mono
 
 SEEN, NOTICE = "model seen", "model notice"
 
@@ -28,7 +29,7 @@ def note_model(lm: LoadedModel, picked: str) -> None:
     change = residence().last_change
     if change is not None and change.by != session_id():
         st.session_state[NOTICE] = (
-            f"Someone else changed the model to `{lm.name}` at {_clock(change.at)}. New results are of this model. "
+            f"Someone else changed the model to {mono(lm.name)} at {_clock(change.at)}. New results are of this model. "
             "Your edits and prompts are kept; results of the former model come back with it."
         )
     else:

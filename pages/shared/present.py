@@ -1,7 +1,7 @@
-"""How is a result shown and taken home? Charts, tables and downloads, the same on every page."""
+"""Charts, tables, downloads and messages, drawn the same on every page."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,10 +12,13 @@ import vl_convert
 
 from core.errors import UserError
 from core.model.load import LoadedModel
+from pages.shared.settings import Settings
 from pages.shared.theme import PRINTED
 from pages.shared.words import plain
 
 ChartMaker = Callable[[bool], alt.TopLevelMixin]
+#: What a download says that it was computed with.
+Asked = Settings | Mapping[str, Any]
 
 
 @contextmanager
@@ -52,26 +55,26 @@ def as_svg(maker: ChartMaker) -> bytes:
     return vl_convert.vegalite_to_svg(_printed(maker)).encode()
 
 
-def as_json(lm: LoadedModel, settings: dict[str, Any], frame: pd.DataFrame) -> str:
+def as_json(lm: LoadedModel, settings: Asked, frame: pd.DataFrame) -> str:
     """A result with everything needed to compute it again."""
     about = {
         "model": lm.name,
         "fingerprint": lm.fingerprint,
         "revision": lm.revision,
         "precision": lm.precision,
-        "settings": settings,
+        "settings": settings.to_dict() if isinstance(settings, Settings) else dict(settings),
     }
     return json.dumps({**about, "rows": json.loads(frame.to_json(orient="records"))}, indent=1, ensure_ascii=False)
 
 
-def table_below(name: str, lm: LoadedModel, settings: dict[str, Any], frame: pd.DataFrame, maker: ChartMaker) -> None:
+def table_below(name: str, lm: LoadedModel, settings: Asked, frame: pd.DataFrame, maker: ChartMaker) -> None:
     """What stands under a chart: its numbers as a table that unfolds, and the downloads."""
     with st.expander("Table"):
         st.dataframe(frame, hide_index=True)
     downloads(name, lm, settings, frame, maker)
 
 
-def downloads(name: str, lm: LoadedModel, settings: dict[str, Any], frame: pd.DataFrame, maker: ChartMaker) -> None:
+def downloads(name: str, lm: LoadedModel, settings: Asked, frame: pd.DataFrame, maker: ChartMaker) -> None:
     """A menu with the table as CSV and JSON and the chart as PNG and SVG."""
     files: list[tuple[str, Callable[[], str | bytes], str]] = [
         ("csv", lambda: frame.to_csv(index=False), "text/csv"),

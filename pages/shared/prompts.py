@@ -1,4 +1,4 @@
-"""Which of the lines that a person typed can the model take as prompts?"""
+"""Prompts that a person typed, one per line."""
 
 import streamlit as st
 
@@ -8,18 +8,23 @@ from core.model.load import LoadedModel
 from pages.shared.words import mono, plain
 
 
+def lines_of(text: str) -> tuple[str, ...]:
+    """The lines that are not blank, without spaces around them."""
+    return tuple(line.strip() for line in text.splitlines() if line.strip())
+
+
 def usable_prompts(lm: LoadedModel, text: str, most: int, room: int = 0) -> list[str]:
     """The lines that the model can take; says what is wrong with the others.
 
     Args:
         lm: the model.
-        text: one prompt a line.
+        text: one prompt per line.
         most: how many are asked.
         room: tokens that must still fit behind a prompt.
     """
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = lines_of(text)
     if not lines:
-        st.error("There is no prompt. Type one in a line, such as 3+5=", icon=":material/error:")
+        st.error("There is no prompt. Type one, such as 3+5=", icon=":material/error:")
     if len(lines) > most:
         st.caption(f"Only the first {most} of {len(lines)} prompts are asked.")
     good = []

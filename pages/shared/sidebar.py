@@ -1,4 +1,4 @@
-"""Which model, and which heads are picked? In the sidebar of every page."""
+"""The sidebar of every page: the model, its change, and the picked heads."""
 
 from uuid import uuid4
 
@@ -14,7 +14,7 @@ from pages.shared.permissions import check_allowed, locked
 from pages.shared.present import told
 from pages.shared.resources import board, current_model, residence, session_id
 from pages.shared.waiting import outcome, wait_for
-from pages.shared.words import head_name, head_of
+from pages.shared.words import head_name, head_of, mono, plain
 
 HEADS = "heads"
 
@@ -38,10 +38,10 @@ def _about(lm: LoadedModel) -> None:
     size = sum(p.numel() * p.element_size() for p in lm.model.parameters())
     shown = f"{size / 2**20:.0f} MB" if size < 2**30 else f"{size / 2**30:.1f} GB"
     where = "GPU" if lm.device.type == "cuda" else "CPU"
-    st.markdown(f"**Model** `{lm.name}`")
+    st.markdown(f"**Model** {mono(lm.name)}")
     st.caption(
         f"{lm.precision} on the {where}, {shown} · {lm.n_layers} layers × {lm.n_heads} heads, "
-        f"{lm.n_neurons:,} neurons a layer"
+        f"{lm.n_neurons:,} neurons per layer"
     )
 
 
@@ -91,7 +91,7 @@ def _size(source: str, precision: str) -> str:
             told = f"Will need {need / 2**30:.2f} GB; {free / 2**30:.1f} GB are free."
             told += "" if is_local(source) else " It is downloaded first."
         except UserError as error:
-            told = f":red[{error}]"
+            told = f":red[{plain(str(error))}]"
         st.session_state["size asked"], st.session_state["size told"] = asked, told
     return st.session_state["size told"]
 
@@ -106,7 +106,7 @@ def _load(source: str, precision: str) -> None:
 
     with told():
         check_allowed()
-        st.session_state["model job"] = board().submit(key, f"Loading {source}", work, session, slot="model")
+        st.session_state["model job"] = board().submit(key, f"Loading {mono(source)}", work, session, slot="model")
 
 
 def _picked_heads(lm: LoadedModel) -> None:
@@ -114,14 +114,14 @@ def _picked_heads(lm: LoadedModel) -> None:
     if HEADS in st.session_state:
         st.session_state[HEADS] = [name for name in st.session_state[HEADS] if name in options]
     st.multiselect(
-        "Heads to turn off",
+        "Heads to ablate",
         options,
         key=HEADS,
         bind="query-params",
         persist_state="session",
         placeholder="none: pick by layer_head",
-        help="The heads whose absence the pages show. Written layer_head, both from 0. "
-        "A click on the heatmap of *Arithmetic heads* picks them too; the link in the address bar keeps them.",
+        help="The pages compare the model with and without these heads. Written layer_head, both from 0. "
+        "A click on the heatmap of *Arithmetic heads* picks a head too; the link in the address bar keeps them.",
     )
     if st.session_state[HEADS]:
         st.button("Clear heads", on_click=_clear, key="clear heads", width="stretch")

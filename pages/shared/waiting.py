@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.jobs.board import Job
 from pages.shared.resources import board, session_id
-from pages.shared.words import about, minutes
+from pages.shared.words import about, minutes, plain
 
 
 def wait_for(job: Job) -> None:
@@ -69,7 +69,7 @@ def _stop(job: Job) -> None:
 def outcome(job: Job) -> object | None:
     """A job's result; says so when it failed or was stopped."""
     if job.state == "failed":
-        st.error(job.error, icon=":material/error:")
+        st.error(plain(job.error or "It failed."), icon=":material/error:")
     if job.state == "stopped" and job.result is None:
         st.info("Stopped before anything was computed. Start it again when you like.", icon=":material/stop_circle:")
     elif job.state == "stopped":

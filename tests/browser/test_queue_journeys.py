@@ -85,9 +85,9 @@ def test_ones_own_work_is_ended_from_another_page(own_server, new_tab):
     expect(page.get_by_role("heading", name="Ask the model")).to_be_visible()
     sidebar = page.get_by_test_id("stSidebar")
     expect(sidebar.get_by_text("Your work")).to_be_visible()
-    expect(sidebar.get_by_text("Switching heads off", exact=False)).to_be_visible()
+    expect(sidebar.get_by_text("Ablating every head", exact=False)).to_be_visible()
     page.wait_for_timeout(6500)  # longer than the grace: the page was left, the tab is there
-    expect(sidebar.get_by_text("Switching heads off", exact=False)).to_be_visible()
+    expect(sidebar.get_by_text("Ablating every head", exact=False)).to_be_visible()
     sidebar.get_by_role("button", name="End").click()
     expect(sidebar.get_by_text("Your work")).to_have_count(0)
 
@@ -99,5 +99,5 @@ def test_asking_anew_gives_the_former_sweep_up(own_server, new_tab):
     page.get_by_role("button", name="Run", exact=True).click()
     settled(page)  # the former bar is gone, and its Stop
     expect(page.get_by_test_id("stMain").get_by_role("progressbar")).to_be_visible()
-    expect(page.get_by_test_id("stSidebar").get_by_text("Switching heads off", exact=False)).to_have_count(1)
+    expect(page.get_by_test_id("stSidebar").get_by_text("Ablating every head", exact=False)).to_have_count(1)
     stop(page)

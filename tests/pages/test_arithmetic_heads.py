@@ -52,7 +52,7 @@ def test_a_sweep(app):
     assert [labels[c]["label"] for c in ("all", "+")] == ["all (of 40)", "+ (of 10)"]
     table = app.dataframe[0].value
     assert list(table.columns) == ["head", "all", "+", "-", "*", "/"]
-    assert table["head"].iloc[0] == "none off"
+    assert table["head"].iloc[0] == "all heads"
     assert len(table) == 13
     assert table["all"].iloc[0] == pytest.approx(table[["+", "-", "*", "/"]].iloc[0].mean())
     assert table["all"].iloc[1:].is_monotonic_increasing
@@ -100,12 +100,12 @@ def test_heads_off_before_and_after(app):
     assert not app.exception
     assert not app.error
     answers = app.dataframe[0].value
-    assert list(answers.columns) == ["prompt", "all heads on", "without 3_0 and 4_1", "the answer"]
-    assert answers["all heads on"].iloc[0] == "8"
+    assert list(answers.columns) == ["prompt", "all heads", "without 3_0 and 4_1", "the answer"]
+    assert answers["all heads"].iloc[0] == "8"
     accuracy = app.dataframe[1].value
     assert list(accuracy.index) == ["2D+", "2D-", "2D*", "2D/"]
     assert all(cell.endswith("% of 50") for cell in accuracy.to_numpy().flatten())
-    changed = (answers["all heads on"] != answers["without 3_0 and 4_1"]).sum()
+    changed = (answers["all heads"] != answers["without 3_0 and 4_1"]).sum()
     assert f"{changed} of {len(answers)} answers change" in texts(app)
 
 
@@ -113,14 +113,14 @@ def test_heads_off_before_and_after(app):
 def test_a_stopped_or_failed_question_is_not_asked_again_by_itself(app, state):
     app.multiselect(key="heads").set_value(["4_2"]).run()
     wait(app)
-    job = app.session_state["before after job"]
+    job = app.session_state["slot before after"].job
     job.state, job.result, job.error = state, None, "it failed"
     app.run().run()
-    assert app.session_state["before after job"] is job
+    assert app.session_state["slot before after"].job is job
     assert not app.exception
-    next(b for b in app.button if b.label == "Ask again").click().run()
+    next(b for b in app.button if b.label == "Compute again").click().run()
     wait(app)
-    assert app.session_state["before after job"].state == "done"
+    assert app.session_state["slot before after"].job.state == "done"
     assert "answers change" in texts(app)
     assert not app.error
 
