@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.errors import UserError
+from core.forward.answers import question
 from core.heads.accuracy import AccuracySweep, sweep_accuracy
 from core.heads.sweep import HeadSweep, sweep_heads
 from core.model.load import LoadedModel
@@ -83,7 +84,7 @@ def _own_controls() -> OwnSettings:
 def _check(lm: LoadedModel, settings: SetSettings | OwnSettings) -> None:
     if isinstance(settings, SetSettings):
         for prompt in settings.make():
-            lm.encode(f"{prompt.text} {prompt.answer}")
+            question(lm, prompt)
         return
     if not settings.prompts:
         raise UserError("There is no prompt. Type one, such as 3+5=")
