@@ -1,6 +1,6 @@
 """Was this model edited? Which heads or neurons of a folder are zeroed or scaled, given the original.
 
-    python -m core.edits.detect ORIGINAL FOLDER
+    python -m core detect ORIGINAL FOLDER
 
 The CNA paper leaves open how an edit is found out (§6.2 edits neurons by hand). A head or
 neuron that was scaled leaves its columns of the output map in one ratio to the original's:
@@ -13,8 +13,6 @@ other weights (a neuron's keys, for example) shows as "otherwise changed" only.
 What was found in a folder that may have been edited? Scaled heads and neurons, and whatever else differs.
 """
 
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -232,26 +230,3 @@ def _origin(original: "LoadedModel | str | Path") -> Source:
     if found.fingerprint() != original.fingerprint:
         raise UserError(f"The files of {original.name} have changed since it was loaded. Load it again.")
     return found
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Prints what was found; 0: nothing differs, 1: something does, 2: it cannot be told."""
-    if len(arguments) != 2:
-        print("usage: python -m core.edits.detect ORIGINAL FOLDER", file=sys.stderr)
-        return 2
-    try:
-        found = was_edited(arguments[0], arguments[1])
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    print(in_words(found))
-    if found.edits:
-        print(found.to_frame().to_string(index=False))
-    for other in found.others:
-        size = "" if other.relative != other.relative else f" (by {other.relative:.2g} of its length)"
-        print(f"{other.tensor}: {other.what}{size}")
-    return int(found.is_edited)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,19 +1,15 @@
 """What does an adapter on each layer reach? One adapter a layer, as a series of folders (CNA §5, figure 2).
 
-`python -m core.lora.series --out folder` trains the series of a model; the page does the
+`python -m core lora-series --out folder` trains the series of a model; the page does the
 same. A layer that is finished is not trained again, a layer that was stopped goes on from
 its checkpoint, so a killed series loses at most the steps since the last point of a curve.
 """
 
-import argparse
 import hashlib
 import json
 import os
-import signal
-import sys
-import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -26,7 +22,7 @@ from core.lora.training_data import TrainingData
 from core.model.adapter_files import ABOUT
 from core.model.load import LoadedModel
 from core.model.source import BUNDLED
-from core.progress import Progress, Stopped, silent
+from core.progress import Progress, silent
 from core.prompts.signed_arithmetic import GROUPS
 from core.writing import typed_path
 
@@ -172,51 +168,3 @@ def _check_folder(lm: LoadedModel, folder: Path, settings: LoraSettings) -> None
         if about and (about.fingerprint != lm.fingerprint or about.settings != settings):
             other = "another model" if about.fingerprint != lm.fingerprint else "other settings"
             raise UserError(f"{folder} holds adapters of {other}. Choose another folder, or remove it first.")
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command: trains a series and prints what each adapter reaches."""
-    from core.model.load import load_model
-
-    parser = argparse.ArgumentParser(prog="python -m core.lora.series", description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="bundled", help="bundled, a folder or a hub id")
-    parser.add_argument("--precision", default="auto")
-    parser.add_argument("--out", required=True, help="folder of the series; one that was stopped goes on")
-    parser.add_argument("--layers", type=int, nargs="*", help="attention layers; without: all")
-    defaults = LoraSettings()
-    for name, value in asdict(defaults).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
-    asked = parser.parse_args(arguments)
-    settings = replace(defaults, **{name: getattr(asked, name) for name in asdict(defaults)})
-    begun = time.monotonic()
-    try:
-        lm = load_model(asked.model, asked.precision)
-        series = train_series(lm, asked.out, settings, asked.layers, printed())
-    except UserError as error:
-        sys.exit(str(error))
-    wide = series.to_frame().pivot(index="layer", columns="group", values="accuracy")
-    print(wide[[g for g in ("all", *GROUPS) if g in wide]].round(3).to_string())
-    if series.adapters:
-        print("without an adapter:", {group: round(share, 3) for group, share in series.adapters[0].base.items()})
-    print(f"{time.monotonic() - begun:.0f} s")
-
-
-def printed() -> Progress:
-    """Tells now and then on the terminal; Ctrl-C stops as Stop on the page does, and keeps what there is."""
-    last = time.monotonic()
-    pressed = []
-    signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
-
-    def tell(done: int, total: int) -> None:
-        nonlocal last
-        if pressed:
-            raise Stopped
-        if time.monotonic() - last > 20 or done == total:
-            last = time.monotonic()
-            print(f"{done} of {total} steps", flush=True)
-
-    return tell
-
-
-if __name__ == "__main__":
-    main()

@@ -138,6 +138,11 @@ def locate(source: str) -> Source:
     if not source.strip():
         raise UserError('No model is named. Use "bundled", a folder, or a hub id such as huggyllama/llama-7b.')
     if source == "bundled":
+        if not BUNDLED.is_dir():
+            raise UserError(
+                "The bundled model is in Abacus's repository, not in the installed package. Install from a clone with "
+                "`pip install -e .`, or name a folder or a hub id."
+            )
         found = read_folder("bundled", BUNDLED)
     elif is_local(source):
         found = read_folder(source, typed_path(source, "the folder of a model"))

@@ -17,7 +17,7 @@ def comparing(lm: LoadedModel) -> None:
     st.header("Was this model edited?")
     st.markdown(
         f"Compares the weights of a folder with those of `{lm.name}`: which heads or neurons were zeroed or "
-        "scaled, and by how much? Also as a command: `python -m core.edits.detect ORIGINAL FOLDER`."
+        "scaled, and by how much? Also as a command: `python -m core detect ORIGINAL FOLDER`."
     )
     off = locked()
     with st.form("compare", border=False):

@@ -1,15 +1,13 @@
 """Planted edits are found, and none in a copy that was not edited."""
 
 import random
-import subprocess
-import sys
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from core.edits.detect import in_words, main, was_edited
+from core.edits.detect import in_words, was_edited
 from core.edits.export import export_edited
 from core.errors import UserError
 from core.hooks import ScaleHead, ScaleNeuron
@@ -133,28 +131,3 @@ def test_files_that_changed_after_loading(checkpoints, monkeypatch):
     monkeypatch.setattr(lm, "fingerprint", "0" * 16)
     with pytest.raises(UserError, match="have changed"):
         was_edited(lm, checkpoints("llama"))
-
-
-def test_command(bundled, tmp_path, capsys):
-    folder = export_edited(bundled, EDITS, tmp_path / "edited")
-    assert main(["bundled", str(folder)]) == 1
-    told = capsys.readouterr().out
-    assert "2 heads and 3 neurons" in told
-    assert "2_7" in told
-    assert "zeroed" in told
-    assert main(["bundled", "bundled"]) == 0
-    assert "No difference" in capsys.readouterr().out
-    assert main(["bundled"]) == 2
-    assert main(["bundled", "/no/such"]) == 2
-    assert "does not exist" in capsys.readouterr().err
-
-
-def test_command_as_a_program(bundled):
-    done = subprocess.run(
-        [sys.executable, "-m", "core.edits.detect", "bundled", "bundled"],
-        cwd=BUNDLED.parent,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0
-    assert "No difference" in done.stdout

@@ -224,7 +224,8 @@ def test_a_killed_series_loses_at_most_one_layer(checkpoints, lm, tmp_path):
     command = [
         sys.executable,
         "-m",
-        "core.lora.series",
+        "core",
+        "lora-series",
         "--model",
         str(checkpoints("grouped-query")),
         "--out",

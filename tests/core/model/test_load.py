@@ -245,3 +245,9 @@ def test_one_model_resident_and_the_old_one_comes_back(checkpoints, tmp_path):
 def test_tokens_are_shown_as_text(bundled):
     ids = bundled.encode("fünf plus VIII")
     assert [bundled.token(i) for i in ids] == ["<s>", "fünf", "plus", "VIII"]
+
+
+def test_the_bundled_model_is_not_in_an_installed_package(monkeypatch, tmp_path):
+    monkeypatch.setattr(source, "BUNDLED", tmp_path / "bundled")
+    with pytest.raises(UserError, match="bundled model is in Abacus's repository"):
+        load_model("bundled")

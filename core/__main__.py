@@ -1,0 +1,168 @@
+"""The commands of `python -m core`: what can be done at a terminal, without the app.
+
+Nothing is measured here: a command reads its options, calls the room that does the work, and prints.
+"""
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+
+from core.errors import UserError
+from core.progress import Progress, Stopped
+
+
+@dataclass(frozen=True)
+class Command:
+    """A subcommand.
+
+    Attributes:
+        about: what it does, in one sentence.
+        add_options: adds its options to a parser.
+        run: does it and returns the exit code.
+        failed: exit code for input that cannot be used.
+    """
+
+    about: str
+    add_options: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+    failed: int = 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command that the arguments name and returns its exit code; argparse exits with 2 for wrong options."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(
+        prog="python -m core", description="The science of Abacus at a terminal. COMMAND --help tells its options."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        options = commands.add_parser(name, help=command.about, description=command.about)
+        if given[:1] == [name]:  # the defaults of the others would bring torch, which takes seconds
+            command.add_options(options)
+    asked = parser.parse_args(given)
+    command = COMMANDS[asked.command]
+    try:
+        return command.run(asked)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return command.failed
+
+
+def _detect_options(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "Exit code 0: nothing differs, 1: something does, 2: it cannot be told."
+    parser.add_argument("original", metavar="ORIGINAL", help="bundled, a folder or a hub id")
+    parser.add_argument("folder", metavar="FOLDER", help="the model that may have been edited: the same")
+
+
+def _detect(asked: argparse.Namespace) -> int:
+    from core.edits.detect import in_words, was_edited
+
+    found = was_edited(asked.original, asked.folder)
+    print(in_words(found))
+    if found.edits:
+        print(found.to_frame().to_string(index=False))
+    for other in found.others:
+        size = "" if other.relative != other.relative else f" (by {other.relative:.2g} of its length)"
+        print(f"{other.tensor}: {other.what}{size}")
+    return int(found.is_edited)
+
+
+def _model_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", default="bundled", help="bundled, a folder or a hub id")
+    parser.add_argument("--precision", default="auto", help="auto, fp32, bf16, fp16 or int8")
+
+
+def _series_options(parser: argparse.ArgumentParser) -> None:
+    from core.lora.settings import LoraSettings
+
+    _model_options(parser)
+    parser.add_argument("--out", required=True, help="folder of the series; one that was stopped is resumed")
+    parser.add_argument("--layers", type=int, nargs="*", help="attention layers; without: all")
+    for name, value in asdict(LoraSettings()).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help=f"default: {value}")
+
+
+def _series(asked: argparse.Namespace) -> int:
+    from core.lora.series import train_series
+    from core.lora.settings import LoraSettings
+    from core.model import load_model
+    from core.prompts.signed_arithmetic import GROUPS
+
+    begun = time.monotonic()
+    defaults = LoraSettings()
+    settings = replace(defaults, **{name: getattr(asked, name) for name in asdict(defaults)})
+    lm = load_model(asked.model, asked.precision)
+    series = train_series(lm, asked.out, settings, asked.layers, printed())
+    wide = series.to_frame().pivot(index="layer", columns="group", values="accuracy")
+    print(wide[[g for g in ("all", *GROUPS) if g in wide]].round(3).to_string())
+    if series.adapters:
+        print("without an adapter:", {group: round(share, 3) for group, share in series.adapters[0].base.items()})
+    print(f"{time.monotonic() - begun:.0f} s")
+    return 0
+
+
+def _report_options(parser: argparse.ArgumentParser) -> None:
+    from core.lora.report import SHARE, TOP, TWO_DIGIT
+    from core.lora.series import SHIPPED
+
+    _model_options(parser)
+    parser.add_argument("--series", default=str(SHIPPED), help="folder that lora-series made")
+    parser.add_argument("--out", required=True, help="folder of the trainings")
+    parser.add_argument("--from-layer", type=int, help="the first deep layer; without: the upper three eighths")
+    parser.add_argument("--n", type=int, default=TOP, help="top n neurons per case")
+    parser.add_argument("--share", type=float, default=SHARE, help="of the deep neurons, at most")
+    parser.add_argument("--two-digit", type=int, default=TWO_DIGIT, help="cases that find the neurons; 0: one-digit")
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
+
+
+def _report(asked: argparse.Namespace) -> int:
+    from core.lora.report import deep_from, pruning_report
+    from core.lora.series import read_series
+    from core.model import load_model
+
+    begun = time.monotonic()
+    lm = load_model(asked.model, asked.precision)
+    deep = deep_from(lm) if asked.from_layer is None else asked.from_layer
+    series = read_series(lm, asked.series)
+    table = pruning_report(lm, series, asked.out, deep, asked.n, asked.share, asked.two_digit, asked.seeds, printed())
+    print(table.round(3).to_string(index=False))
+    worst = table[["retained", "lora"]].min()
+    random = float((table["random"] / table["lora"]).max())
+    print(f"adapter: {worst['lora']:.3f} or more (aim 0.85)")
+    print(
+        f"pruned: keeps {worst['retained']:.1%} or more (aim 90%) with {table['share'].max():.1%} of the neurons of "
+        f"layers {deep} and up (aim 10%); random: {random:.1%} or less"
+    )
+    print(f"{time.monotonic() - begun:.0f} s")
+    return 0
+
+
+def printed() -> Progress:
+    """Tells now and then on the terminal; Ctrl-C stops as Stop on the page does, and keeps what there is."""
+    last = time.monotonic()
+    pressed = []
+    signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
+
+    def tell(done: int, total: int) -> None:
+        nonlocal last
+        if pressed:
+            raise Stopped
+        if time.monotonic() - last > 20 or done == total:
+            last = time.monotonic()
+            print(f"{done} of {total} steps", flush=True)
+
+    return tell
+
+
+COMMANDS = {
+    "detect": Command("Says which heads or neurons of a model were edited.", _detect_options, _detect, failed=2),
+    "lora-series": Command("Trains one adapter per attention layer.", _series_options, _series),
+    "lora-report": Command("Repeats pruning after LoRA over several seeds.", _report_options, _report),
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
