@@ -11,7 +11,7 @@ app: $(VENV)/.app
 	$(BIN)/streamlit run app.py --server.port $(PORT)
 
 test: $(VENV)/.test lint types
-	OMP_NUM_THREADS=2 $(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

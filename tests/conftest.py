@@ -17,8 +17,10 @@ from transformers import (
     Qwen2Config,
 )
 
+from core.heads.sweep import sweep_heads
 from core.model.load import LoadedModel, load_model
 from core.model.source import BUNDLED
+from core.prompts.arithmetic import make_prompts
 
 REFERENCE = Path(__file__).parent / "reference"
 _SMALL = {
@@ -57,6 +59,16 @@ def write_checkpoint(kind: str, folder: Path, seed: int = 0) -> Path:
     return folder
 
 
+def pytest_collection_modifyitems(config, items):
+    """Beside another test process a file's tests stay together; browser tests come first, one after the other."""
+    if not hasattr(config, "workerinput"):
+        return
+    items.sort(key=lambda item: item.get_closest_marker("browser") is None)
+    for item in items:
+        name = "browser" if item.get_closest_marker("browser") else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(name))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache_of_the_tests(tmp_path_factory):
     """What is kept on disk about models stays out of the person's own folder."""
@@ -69,6 +81,28 @@ def cache_of_the_tests(tmp_path_factory):
 @pytest.fixture(scope="session")
 def bundled() -> LoadedModel:
     return load_model("bundled")
+
+
+@pytest.fixture(scope="session")
+def arithmetic_heads(bundled) -> list[tuple[int, int]]:
+    """The bundled model's heads, those first without which one-digit sums lose the most probability."""
+    prompts = [prompt.text for prompt in make_prompts(["+"], digits=[1], count=20)]
+    swept = sweep_heads(bundled, prompts)
+    lost = (swept.baseline[:, None, None] - swept.probability).mean(0)  # (layer, head)
+    assert lost.max() > 0.3
+    return [divmod(place, bundled.n_heads) for place in lost.flatten().argsort(descending=True).tolist()]
+
+
+@pytest.fixture(scope="session")
+def arithmetic_head(arithmetic_heads) -> tuple[int, int]:
+    """The head without which one-digit sums lose the most probability."""
+    return arithmetic_heads[0]
+
+
+@pytest.fixture(scope="session")
+def head_names(arithmetic_heads) -> list[str]:
+    """The same as the pages write them: layer_head."""
+    return [f"{layer}_{head}" for layer, head in arithmetic_heads]
 
 
 @pytest.fixture(scope="session")

@@ -1,41 +1,153 @@
-"""The plain way to everything's importance: what the exact and fast ways are compared with.
+"""A transformers model run and read by hand: what the fast and exact ways of `core` are compared with.
+
+Nothing of `core` is used, so that a mistake there cannot cancel out. Modules are named here
+again, one row per model type; runs are made with hooks of torch; 8-bit weights are read by
+bitsandbytes' own dequantisation; sums are float64.
 
 CNA §4.1. `Imp = log p(w | r + m v) - log p(w | r)` at the last position, where r is the
-residual stream before the neuron's FFN, m its coefficient and v its value, with the final
-norm's scale frozen to the original run's.
+residual stream before the neuron's FFN adds to it, m its coefficient and v its value, with the
+final norm's scale frozen to the original run's.
 """
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from core.forward.record import ActivationCache
-from core.model.load import LoadedModel
-from core.model.unembed import Unembedding
-from core.model.weights import values
+# model type: layers, final norm, and within a layer W_O and the FFN's output map
+_LLAMA = "model.layers", "model.norm", "self_attn.o_proj", "mlp.down_proj"
+_PATHS = {
+    "llama": _LLAMA,
+    "mistral": _LLAMA,
+    "qwen2": _LLAMA,
+    "gptj": ("transformer.h", "transformer.ln_f", "attn.out_proj", "mlp.fc_out"),
+    "gpt_neox": ("gpt_neox.layers", "gpt_neox.final_layer_norm", "attention.dense", "mlp.dense_4h_to_h"),
+}
+_CHUNK = 2**24  # logits at a time
 
-_CHUNK = 2**25
+
+@dataclass(frozen=True)
+class PlainRun:
+    """One forward pass at its last position, float64.
+
+    Attributes:
+        logits: of the next token.
+        coefficient: m of every neuron.
+        before_ffn: the residual stream with the layer's attention added, r.
+        output: the last layer's output, before the final norm.
+    """
+
+    logits: Float[Tensor, " vocab"]
+    coefficient: Float[Tensor, "layer neuron"]
+    before_ffn: Float[Tensor, "layer d_model"]
+    output: Float[Tensor, " d_model"]
+
+
+def weight(module: Any) -> Float[Tensor, "out in"]:
+    """The matrix of a linear map in float64."""
+    stored = module.weight
+    if stored.dtype != torch.int8:
+        return stored.detach().double().cpu()
+    from bitsandbytes.functional import int8_vectorwise_dequant
+
+    held = stored if getattr(stored, "SCB", None) is not None else module.state  # where it is after a first run
+    return int8_vectorwise_dequant(held.CB, held.SCB).double().cpu()
+
+
+def n_heads(model: Any) -> int:
+    """Query heads of each layer."""
+    return model.config.num_attention_heads
 
 
 @torch.no_grad()
-def importances(
-    lm: "LoadedModel", run: ActivationCache, target: int, scale: Float[Tensor, ""], layers: range | None = None
-) -> Float[Tensor, "layer neuron"]:
-    """Importance of every neuron, by the full vocabulary of each.
+def run(model: Any, ids: Sequence[int], off: Sequence[tuple[int, int]] = ()) -> PlainRun:
+    """Runs a transformers model once.
 
     Args:
-        lm: the model.
-        run: a recording, intervened or not.
-        target: token id w.
-        scale: mean square (or variance) of the original run's final output at the last position.
-        layers: only these; the others' importance is 0.
+        model: a causal language model of transformers.
+        ids: token ids.
+        off: (layer, head) of the heads that are at zero, at every position.
     """
-    readout = Unembedding.of(lm)
-    out = torch.zeros(lm.n_layers, lm.n_neurons)
-    for layer in layers if layers is not None else range(lm.n_layers):
-        r = run.resid_pre[layer, -1] + run.attention_out[layer, -1]
-        subvalues = run.coefficient[layer, -1][:, None] * values(lm, layer)  # (neuron, d_model)
-        base = readout.log_probabilities(r, scale)[target]
-        for rows in torch.arange(lm.n_neurons).split(max(1, _CHUNK // lm.n_vocab)):
-            out[layer, rows] = readout.log_probabilities(r + subvalues[rows], scale)[:, target] - base
-    return out
+    layers, _, head_output, ffn_output = _PATHS[model.config.model_type]
+    kept: dict[str, list[Tensor]] = {"resid": [], "attention": [], "coefficient": [], "output": []}
+
+    def keep(name: str, value: Any) -> None:
+        kept[name].append((value[0] if isinstance(value, tuple) else value)[0, -1].double().cpu())
+
+    def without(heads: list[int], module: Any, args: tuple[Tensor]) -> tuple[Tensor]:
+        z = args[0].clone().unflatten(-1, (n_heads(model), -1))
+        z[..., heads, :] = 0
+        return (z.flatten(-2),)
+
+    blocks = list(model.get_submodule(layers))
+    with ExitStack() as hooks:
+        for number, block in enumerate(blocks):
+            attend, add = block.get_submodule(head_output), block.get_submodule(ffn_output)
+            heads = [head for layer, head in off if layer == number]
+            for handle in (
+                block.register_forward_pre_hook(lambda _, args: keep("resid", args[0])),
+                attend.register_forward_pre_hook(partial(without, heads)),
+                attend.register_forward_hook(lambda _, args, out: keep("attention", out)),
+                add.register_forward_pre_hook(lambda _, args: keep("coefficient", args[0])),
+            ):
+                hooks.callback(handle.remove)
+        hooks.callback(blocks[-1].register_forward_hook(lambda _, args, out: keep("output", out)).remove)
+        logits = model(torch.tensor([list(ids)], device=model.device)).logits[0, -1]
+    return PlainRun(
+        logits=logits.double().cpu(),
+        coefficient=torch.stack(kept["coefficient"]),
+        before_ffn=torch.stack(kept["resid"]) + torch.stack(kept["attention"]),
+        output=kept["output"][0],
+    )
+
+
+@torch.no_grad()
+def log_probabilities(
+    model: Any, y: Float[Tensor, "*batch d_model"], like: Float[Tensor, " d_model"] | None = None
+) -> Float[Tensor, "*batch vocab"]:
+    """Log p(. | y) of residual stream vectors.
+
+    Args:
+        model: a causal language model of transformers.
+        y: vectors before the final norm.
+        like: the vector whose scale the final norm uses; None: each its own.
+    """
+    norm, out = model.get_submodule(_PATHS[model.config.model_type][1]), model.get_output_embeddings()
+    like = y if like is None else like
+    if hasattr(norm, "bias"):  # LayerNorm
+        scale = (like.var(-1, correction=0, keepdim=True) + norm.eps).sqrt()
+        normed = (y - y.mean(-1, keepdim=True)) / scale * norm.weight.double().cpu() + norm.bias.double().cpu()
+    else:
+        scale = (like.pow(2).mean(-1, keepdim=True) + norm.variance_epsilon).sqrt()
+        normed = y / scale * norm.weight.double().cpu()
+    logits = normed @ weight(out).T
+    if out.bias is not None:
+        logits = logits + out.bias.double().cpu()
+    return logits.log_softmax(-1)
+
+
+def importances(
+    model: Any, one: PlainRun, target: int, original: PlainRun | None = None
+) -> Float[Tensor, "layer neuron"]:
+    """Importance of every neuron, by the full vocabulary of each, in float32.
+
+    Args:
+        model: a causal language model of transformers.
+        one: a run, with or without heads off.
+        target: token id w.
+        original: the run whose output gives the norm's scale; None: the run itself.
+    """
+    layers, *_, ffn_output = _PATHS[model.config.model_type]
+    like = (original or one).output
+    found = []
+    for r, m, block in zip(one.before_ffn, one.coefficient, model.get_submodule(layers), strict=True):
+        added = m[:, None] * weight(block.get_submodule(ffn_output)).T  # (neuron, d_model)
+        chunks = added.split(max(1, _CHUNK // model.config.vocab_size))
+        after = torch.cat([log_probabilities(model, r + some, like)[:, target] for some in chunks])
+        found.append(after - log_probabilities(model, r, like)[target])
+    return torch.stack(found).float()

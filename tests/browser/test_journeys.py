@@ -66,24 +66,25 @@ def test_main_journey_by_a_cold_link(cold_server, new_tab):
     expect(page.get_by_text("Pick heads:", exact=False)).to_be_visible()
 
 
-def test_a_link_reopens_the_view(server, new_tab):
+def test_a_link_reopens_the_view(server, new_tab, arithmetic_head):
     first = new_tab(f"{server}/arithmetic_heads?count=10")
     run_sweep(first)
-    cell(first, 3, 2).click()
-    expect(first.get_by_text("Without 3_2,", exact=False)).to_be_visible()
+    layer, head = arithmetic_head
+    cell(first, layer, head).click()
+    expect(first.get_by_text(f"Without {layer}_{head},", exact=False)).to_be_visible()
     settled(first)
     second = new_tab(first.url)
     expect(second.locator(CELLS).first).to_be_visible()
-    expect(second.get_by_text("Without 3_2,", exact=False)).to_be_visible()
+    expect(second.get_by_text(f"Without {layer}_{head},", exact=False)).to_be_visible()
 
 
-def test_two_tabs_with_different_interventions(server, new_tab):
+def test_two_tabs_with_different_interventions(server, new_tab, head_names):
     """Each tab's answers are its own, also when both work at the same time."""
 
     def probability(page):
         return page.get_by_text("goes from", exact=False).inner_text()
 
-    links = [f"{server}/?prompt=34%2B28%3D&heads=3_7", f"{server}/?prompt=34%2B28%3D&heads=5_6&heads=3_0"]
+    links = [f"{server}/?prompt=34%2B28%3D&heads={names}" for names in (head_names[0], "&heads=".join(head_names[1:3]))]
     alone = []
     for link in links:
         page = new_tab(link)
@@ -129,8 +130,8 @@ def test_bad_prompts(server, new_tab, prompt, words):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_fits_at_1280_pixels_in_both_themes(server, new_tab, scheme):
-    page = new_tab(f"{server}/?heads=3_7", color_scheme=scheme)
+def test_fits_at_1280_pixels_in_both_themes(server, new_tab, head_names, scheme):
+    page = new_tab(f"{server}/?heads={head_names[0]}", color_scheme=scheme)
     expect(page.get_by_text("goes from", exact=False)).to_be_visible()
     settled(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280

@@ -59,12 +59,13 @@ def test_bad_prompts_say_what_to_do_and_the_next_one_works(app, prompt, words):
     assert "`8`" in texts(app)
 
 
-def test_picked_heads_show_both_answers(app):
-    app.multiselect(key="heads").set_value(["3_0", "4_1"]).run()
+def test_picked_heads_show_both_answers(app, head_names):
+    app.multiselect(key="heads").set_value(head_names[:2]).run()
+    names = " and ".join(head_names[:2])
     assert not app.exception
     assert not app.error
-    assert [s.value for s in app.subheader][:2] == ["All heads on", "Without 3_0 and 4_1"]
-    assert "when 3_0 and 4_1 are off" in texts(app)
+    assert [s.value for s in app.subheader][:2] == ["All heads on", f"Without {names}"]
+    assert f"when {names} are off" in texts(app)
     next(b for b in app.button if b.label == "Clear heads").click().run()
     assert app.subheader[0].value == "Next token"
 
@@ -101,11 +102,11 @@ def test_memory_is_told_before_loading(app, checkpoints):
     assert any(c.value.startswith("Will need 0.00 GB; ") for c in app.caption)
 
 
-def test_layers_without_heads_are_about_the_original_prediction(app):
+def test_layers_without_heads_are_about_the_original_prediction(app, head_names):
     """The prediction changes without the heads; the increases stay those of the same token."""
     ask(app, "34+28=")
     token = texts(app).split(" raises `")[1][0]
-    app.multiselect(key="heads").set_value(["3_7", "3_5", "4_0"]).run()
+    app.multiselect(key="heads").set_value(head_names[:3]).run()
     app.button_group(key="inside").set_value("without the heads").run()
     assert not app.exception
     assert f" raises `{token}`" in texts(app)

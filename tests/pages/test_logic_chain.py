@@ -64,13 +64,13 @@ def test_five_parts_on_opening(app):
     assert "adds most to" in texts(app)
 
 
-def test_neurons_are_those_of_the_comparison(app, bundled):
-    app.session_state["heads"] = ["5_2", "4_6"]
+def test_neurons_are_those_of_the_comparison(app, bundled, arithmetic_heads, head_names):
+    app.session_state["heads"] = head_names[:2]
     wait(app.run())
     assert "picked in the sidebar" in captions(app)
     app.button_group(key="neuron_order").set_value("by change (CNA)").run()
     shown = table(app, "importance_first")
-    expected = compare_heads(bundled, "3+5=", [(5, 2), (4, 6)], 99)
+    expected = compare_heads(bundled, "3+5=", arithmetic_heads[:2], 99)
     assert shown["rank"].tolist() == list(range(1, 100))
     assert shown["name"].tolist() == [f"{layer}_{n}" for layer, n in expected.pairs]
     assert shown["change"].tolist() == pytest.approx(expected.change.tolist())
@@ -194,8 +194,8 @@ def test_graph_controls(app):
 
 
 @pytest.mark.parametrize("by", ["score", "flow"])
-def test_exports_are_what_is_drawn(bundled, by):
-    case = logic_case(bundled, "3+5=", [(5, 2)])
+def test_exports_are_what_is_drawn(bundled, arithmetic_head, by):
+    case = logic_case(bundled, "3+5=", [arithmetic_head])
     graph = drawn(bundled, case, 40, 0.1, by)
     frame = node_frame(graph)
     spec = chain_chart(frame, edge_frame(graph, frame), False).to_dict()

@@ -184,21 +184,21 @@ def test_a_rate_that_starts_again():
     assert rate(299, phase) == pytest.approx(0.5 * (1 - 0.98 * (199 / 200 - 0.4) / 0.6))
 
 
-def test_focus_finds_the_neurons_of_cna(bundled):
+def test_focus_finds_the_neurons_of_cna(bundled, arithmetic_head):
     """The first-order ranking in training names nearly the neurons of the exact one."""
-    fetcher, ids = (5, 2), bundled.encode("3+5=")
+    fetcher, ids = arithmetic_head, bundled.encode("3+5=")
     cases = Cases(torch.tensor([[*ids, 11, 1]]), torch.tensor([len(ids) - 1]), torch.zeros(1, len(ids) + 2) > 0)
     found = {(layer, n) for layer, _, n in chosen(bundled.model, cases, fetcher).nonzero().tolist()}
     exact = compare_heads(bundled, "3+5=", [fetcher], TOP).pairs
     assert len(found) == TOP
-    assert min(layer for layer, _ in found) >= 5
+    assert min(layer for layer, _ in found) >= fetcher[0]
     assert len(found & set(exact[:30])) >= 20
 
 
-def test_focus_trains_what_it_says(bundled, tokenizer):
+def test_focus_trains_what_it_says(bundled, tokenizer, arithmetic_head):
     stream = CaseStream(tokenizer, 16, seed=0)
     cases = stream.cases()
-    kept, masked = focus(bundled.model, cases, (5, 2), with_mask=True)
+    kept, masked = focus(bundled.model, cases, arithmetic_head, with_mask=True)
     assert torch.isfinite(kept)
     assert torch.isfinite(masked)
     assert kept > 0

@@ -11,50 +11,25 @@ from core.ablation.root import ablate_root
 from core.errors import UserError
 from core.forward.answers import are_right, question
 from core.forward.record import record
-from core.hooks import ScaleHead, ScaleNeuron, intervene
+from core.hooks import ScaleNeuron, intervene
 from core.metrics import coefficient_decrease
-from core.model.unembed import Unembedding
 from core.neurons.comparison import Comparison
 from core.progress import Stopped
 from core.prompts.arithmetic import make_prompts
-from tests.plain import importances
+from tests.dense import dense_comparison
 
-HEAD, KS = (4, 1), [30, 5, 1]
-PROMPTS = make_prompts(["+", "-"], digits=[1, 2], forms=["digits", "words"], templates=[1, 3], count=6)
+KS = [30, 5, 1]
+PROMPTS = make_prompts(["+", "-"], digits=[1, 2], forms=["digits", "words"], templates=[1, 3], count=3)
 
 
-def dense(lm, head=HEAD, k=60):
+def dense(lm, head, k=60):
     """Neurons ranked by change, the plain way."""
-
-    def compare(ids):
-        first = record(lm, list(ids))
-        with intervene(lm, ScaleHead(*head, 0.0)):
-            second = record(lm, list(ids))
-        scale = Unembedding.of(lm).scale(first.resid_post[-1])
-        target = int(first.logits[-1].argmax())
-        imps = [importances(lm, run, target, scale).flatten() for run in (first, second)]
-        order = (imps[0] - imps[1]).argsort(descending=True, stable=True)[:k]
-        ms = [run.coefficient[:, -1].flatten()[order] for run in (first, second)]
-        chances = [float(torch.softmax(run.logits[-1], -1)[target]) for run in (first, second)]
-        return Comparison(
-            target,
-            *chances,
-            order // lm.n_neurons,
-            order % lm.n_neurons,
-            (imps[0] - imps[1])[order],
-            imps[0][order],
-            imps[1][order],
-            *ms,
-            compared=len(imps[0]),
-            by_full_vocabulary=0,
-        )
-
-    return remembered(compare)
+    return remembered(lambda ids: dense_comparison(lm, list(ids), [head], k))
 
 
 @pytest.fixture(scope="module")
-def compare(bundled):
-    return dense(bundled)
+def compare(bundled, arithmetic_head):
+    return dense(bundled, arithmetic_head)
 
 
 def right_with(lm, q, pairs):
@@ -62,9 +37,10 @@ def right_with(lm, q, pairs):
         return are_right(lm, [q])[0]
 
 
-def test_mask_and_keep_equal_a_plain_loop(bundled, compare):
-    found = mask_and_keep(bundled, PROMPTS, compare, HEAD[0], KS)
-    deep = {(layer, n) for layer in range(HEAD[0], bundled.n_layers) for n in range(bundled.n_neurons)}
+def test_mask_and_keep_equal_a_plain_loop(bundled, compare, arithmetic_head):
+    begin = arithmetic_head[0]
+    found = mask_and_keep(bundled, PROMPTS, compare, begin, KS)
+    deep = {(layer, n) for layer in range(begin, bundled.n_layers) for n in range(bundled.n_neurons)}
     verdicts = []
     for i, prompt in enumerate(PROMPTS):
         q = question(bundled, prompt)
@@ -122,10 +98,10 @@ def test_lowest_off_equals_a_plain_loop(bundled, compare):
 
 
 @pytest.mark.parametrize("measure", ["mask", "lowest"])
-def test_stop_keeps_what_is_measured(bundled, compare, measure):
+def test_stop_keeps_what_is_measured(bundled, compare, arithmetic_head, measure):
     def run(progress):
         if measure == "mask":
-            return mask_and_keep(bundled, PROMPTS, compare, HEAD[0], KS, progress)
+            return mask_and_keep(bundled, PROMPTS, compare, arithmetic_head[0], KS, progress)
         return ablate_root(bundled, PROMPTS, compare, KS, progress)
 
     seen = []

@@ -2,7 +2,6 @@
 
 import networkx as nx
 import pytest
-import torch
 
 from core.chain.build import build_chain
 from core.chain.export import from_graphml, from_json, to_graphml, to_json
@@ -13,10 +12,7 @@ from core.chain.pe_dag import enhancing_of
 from core.chain.prune import leads_on, prune
 from core.errors import UserError
 from core.forward.record import record
-from core.hooks import ScaleHead, intervene
-from core.model.unembed import Unembedding
-from core.neurons.comparison import Comparison
-from tests.plain import importances
+from tests.dense import dense_comparison
 
 PROMPT = "3+5="
 
@@ -24,32 +20,12 @@ PROMPT = "3+5="
 def compare(lm, heads, k):
     """The run, and the k largest changes by the full vocabulary."""
     run = record(lm, lm.encode(PROMPT))
-    with intervene(lm, *(ScaleHead(*head) for head in heads)):
-        off = record(lm, run.ids)
-    target = int(run.logits[-1].argmax())
-    scale = Unembedding.of(lm).scale(run.resid_post[-1])
-    first, second = (importances(lm, r, target, scale) for r in (run, off))
-    best = (first - second).flatten().sort(descending=True, stable=True).indices[:k]
-    layer, neuron = best // lm.n_neurons, best % lm.n_neurons
-    chances = [float(torch.softmax(r.logits[-1], -1)[target]) for r in (run, off)]
-    return run, Comparison(
-        target,
-        *chances,
-        layer,
-        neuron,
-        (first - second)[layer, neuron],
-        first[layer, neuron],
-        second[layer, neuron],
-        run.coefficient[layer, -1, neuron],
-        off.coefficient[layer, -1, neuron],
-        first.numel(),
-        first.numel(),
-    )
+    return run, dense_comparison(lm, run.ids, heads, k)
 
 
 @pytest.fixture(scope="module")
-def case(bundled):
-    heads = [(4, 2), (4, 5)]
+def case(bundled, arithmetic_heads):
+    heads = arithmetic_heads[:2]
     run, deep = compare(bundled, heads, 30)
     return run, deep, heads, build_chain(bundled, run, deep, heads, n_shallow=12)
 
@@ -159,12 +135,12 @@ def test_features_of_something_else(bundled, case):
 @pytest.mark.parametrize("nodes", [4, 7, 15, 25, 40, 1000])
 @pytest.mark.parametrize("weakest", [0.0, 0.1, 1.0])
 def test_a_smaller_chain_still_leads_on(case, nodes, weakest):
-    *_, graph = case
+    *_, heads, graph = case
     small = prune(graph, nodes, weakest)
     assert len(small) == min(nodes, len(graph)) or nodes < 15
     assert len(small) <= nodes
     assert leads_on(small)
-    assert {"head 4_2", "head 4_5", PREDICTION, graph.graph["root"]} <= set(small)
+    assert {*(f"head {layer}_{head}" for layer, head in heads), PREDICTION, graph.graph["root"]} <= set(small)
     for name, data in small.nodes(data=True):
         assert data == graph.nodes[name]
         if data["kind"] == "shallow":

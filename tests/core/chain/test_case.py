@@ -31,9 +31,10 @@ def test_a_case(any_model):
         assert len(deep) == 20
 
 
-def test_chosen_heads_and_target(bundled):
-    case = logic_case(bundled, "9-2=", [(5, 2), (4, 6)], k=9, target=7)
-    assert case.heads == [(5, 2), (4, 6)]
+def test_chosen_heads_and_target(bundled, arithmetic_heads):
+    heads = arithmetic_heads[:2]
+    case = logic_case(bundled, "9-2=", heads, k=9, target=7)
+    assert case.heads == heads
     assert not case.from_sweep
     assert case.neurons.target == 7
     assert case.features is not None

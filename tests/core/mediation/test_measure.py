@@ -235,9 +235,9 @@ def test_all_heads_of_a_layer_together_are_its_attention(bundled):
     assert torch.allclose(attention.patched[0], wanted, atol=1e-3)
 
 
-def test_inside_an_intervention(bundled):
+def test_inside_an_intervention(bundled, arithmetic_heads):
     """Effects of the intervened model: its own clean runs, its own layers."""
-    with intervene(bundled, ScaleHead(4, 4, 0.0)):
+    with intervene(bundled, ScaleHead(*arithmetic_heads[4], 0.0)):  # without the first ones both answers are as likely
         found = indirect_effects(bundled, BASE, "2 + 7 =", "residual")
         ends = [torch.log_softmax(bundled.logits(bundled.encode(p))[-1], -1) for p in (BASE, "2 + 7 =")]
     for run, end in zip(found.clean, ends, strict=True):

@@ -11,9 +11,8 @@ from core.forward.record import record
 from core.hooks import ScaleHead, intervene
 from core.model.architectures import architecture_of
 from core.model.load import LoadedModel
-from core.model.unembed import Unembedding
 from core.neurons.compare import compare_heads, compare_prompts
-from tests.plain import importances
+from tests import plain
 
 FIELDS = (
     "layer",
@@ -36,11 +35,12 @@ def test_against_plain_products(any_model):
     run = record(any_model, ids)
     with intervene(any_model, ScaleHead(1, 2, 0.0), ScaleHead(1, 0, 0.0)):
         off = record(any_model, ids)
-    scale = Unembedding.of(any_model).scale(run.resid_post[-1])
+    by_hand = [plain.run(any_model.model, ids, heads) for heads in ([], [(1, 2), (1, 0)])]
     where = c.layer, c.neuron
     assert c.target == int(run.logits[-1].argmax())
-    for side, theirs in ((c.importance_first, run), (c.importance_second, off)):
-        assert torch.allclose(side, importances(any_model, theirs, c.target, scale)[where], atol=1e-5, rtol=1e-5)
+    for side, one in zip((c.importance_first, c.importance_second), by_hand, strict=True):
+        wanted = plain.importances(any_model.model, one, c.target, by_hand[0])[where]
+        assert torch.allclose(side, wanted, atol=1e-5, rtol=1e-5)
     assert torch.equal(c.coefficient_second, off.coefficient[:, -1][where])
     assert torch.equal(c.change.sort(descending=True, stable=True).values, c.change)
     assert bool((c.change[c.layer < 1] == 0).all())
@@ -55,10 +55,10 @@ def test_exact_top(any_model, k):
     assert same(compare_prompts(any_model, *prompts), compare_prompts(any_model, *prompts, k=k), k)
 
 
-def test_bundled_needs_few_full_vocabularies(bundled):
+def test_bundled_needs_few_full_vocabularies(bundled, arithmetic_head):
     for prompt in ("3+5=", "9-2=", "6*7="):
-        c = compare_heads(bundled, prompt, [(5, 2)], 99)
-        assert same(compare_heads(bundled, prompt, [(5, 2)]), c, 99)
+        c = compare_heads(bundled, prompt, [arithmetic_head], 99)
+        assert same(compare_heads(bundled, prompt, [arithmetic_head]), c, 99)
         assert c.by_full_vocabulary <= 3 * 99
         assert c.compared == 4096
 
@@ -103,8 +103,8 @@ def test_exact_top_of_random_models(bundled, seed, size, twins, k, layer, head, 
     assert same(everything, compare_heads(lm, "3+5=", [(layer, head)], k, target), k)
 
 
-def test_frame(bundled):
-    f = compare_heads(bundled, "3+5=", [(5, 2)], 10).to_frame()
+def test_frame(bundled, arithmetic_head):
+    f = compare_heads(bundled, "3+5=", [arithmetic_head], 10).to_frame()
     assert list(f.columns) == [
         "layer",
         "neuron",
@@ -131,6 +131,6 @@ def test_bad_input(bundled):
     with pytest.raises(UserError, match="Head 9_0 does not exist"):
         compare_heads(bundled, "3+5=", [(9, 0)])
     with pytest.raises(UserError, match="choose 1 to 4096"):
-        compare_heads(bundled, "3+5=", [(5, 2)], k=0)
+        compare_heads(bundled, "3+5=", [(0, 0)], k=0)
     with pytest.raises(UserError, match="outside this model's vocabulary"):
         compare_prompts(bundled, "3+5=", "3+4=", target=10**6)

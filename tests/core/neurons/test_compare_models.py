@@ -10,11 +10,10 @@ from core.forward.record import record
 from core.lora.coefficients import bands_of, coefficient_increase, coefficients_with
 from core.model.adapters import attach
 from core.model.load import load_model
-from core.model.unembed import Unembedding
 from core.neurons.compare import compare_models, compare_models_over, most_important
 from core.prompts.arithmetic import make_prompts
+from tests import plain
 from tests.core.model.test_adapters import made_by_peft, maps
-from tests.plain import importances
 
 FIELDS = (
     "layer",
@@ -39,13 +38,12 @@ def pair(any_model, tmp_path):
 
 def test_against_plain_products(pair):
     lm, ours, merged = pair
-    for first, second, plain in ((lm, ours, (lm, merged)), (ours, lm, (merged, lm))):
+    for first, second, models in ((lm, ours, (lm, merged)), (ours, lm, (merged, lm))):
         c = compare_models(first, second, "3+5=")
-        runs = [record(model, model.encode("3+5=")) for model in plain]
-        assert c.target == int(runs[0].logits[-1].argmax())
-        scale = Unembedding.of(lm).scale(runs[0].resid_post[-1])
-        for side, model, run in zip((c.importance_first, c.importance_second), plain, runs, strict=True):
-            wanted = importances(model, run, c.target, scale)[c.layer, c.neuron]
+        runs = [plain.run(one.model, lm.encode("3+5=")) for one in models]
+        assert c.target == int(runs[0].logits.argmax())
+        for side, one, run in zip((c.importance_first, c.importance_second), models, runs, strict=True):
+            wanted = plain.importances(one.model, run, c.target, runs[0])[c.layer, c.neuron]
             assert torch.allclose(side, wanted, atol=2e-4, rtol=1e-3)
         assert bool((c.change[c.layer < 1] == 0).all())
         assert float(c.change.abs().max()) > 0
@@ -68,10 +66,9 @@ def test_an_adapter_that_changes_values_is_compared_with_its_own(checkpoints, tm
     merged = copy.copy(lm)
     merged.model, merged.fingerprint = theirs.merge_and_unload(), "merged"
     merged.__post_init__()
-    run, plain = record(merged, lm.encode("3+5=")), record(lm, lm.encode("3+5="))
-    scale = Unembedding.of(merged).scale(run.resid_post[-1])
-    for side, model, one in ((c.importance_first, merged, run), (c.importance_second, lm, plain)):
-        wanted = importances(model, one, c.target, scale)[c.layer, c.neuron]
+    runs = [plain.run(one.model, lm.encode("3+5=")) for one in (merged, lm)]
+    for side, one, run in zip((c.importance_first, c.importance_second), (merged, lm), runs, strict=True):
+        wanted = plain.importances(one.model, run, c.target, runs[0])[c.layer, c.neuron]
         assert torch.allclose(side, wanted, atol=2e-4, rtol=1e-3)
 
 
@@ -98,7 +95,8 @@ def test_over_a_set_of_prompts(pair):
 def test_most_important(any_model):
     run = record(any_model, any_model.encode("3+5="))
     top = most_important(any_model, run, 7)
-    wanted = importances(any_model, run, top.target, Unembedding.of(any_model).scale(run.resid_post[-1])).flatten()
+    by_hand = plain.run(any_model.model, run.ids)
+    wanted = plain.importances(any_model.model, by_hand, top.target).flatten()
     assert torch.allclose(top.importance_first, wanted.topk(7).values, atol=1e-5)
     assert torch.equal(top.change, top.importance_first)
 

@@ -79,10 +79,10 @@ def test_lens_ends_in_the_prediction(bundled):
     assert lens.probability[-1].item() == pytest.approx(torch.softmax(run.logits[-1], -1).max().item(), abs=1e-4)
 
 
-def test_intervened_increases_are_measured_against_the_original(bundled):
+def test_intervened_increases_are_measured_against_the_original(bundled, arithmetic_heads):
     """Same token, same scale: the sum of both runs' increases differs by what the final states differ."""
     run = record(bundled, bundled.encode("34+28="))
-    with intervene(bundled, ScaleHead(3, 7, 0.0), ScaleHead(3, 5, 0.0)):
+    with intervene(bundled, *(ScaleHead(*head, 0.0) for head in arithmetic_heads[:2])):
         off = record(bundled, run.ids)
     increase = increase_of(bundled, off, original=run)
     assert increase.target == int(run.logits[-1].argmax())

@@ -18,21 +18,22 @@ from core.vocabulary.neuron_tokens import (
     tokens_of,
     top_tokens,
 )
+from tests import plain
 from tests.core.test_reference import CASES
-from tests.plain import importances
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c["prompt"])
 def test_importances_and_coefficients_of_the_authors_code(reference, case):
     ids = reference.encode(case["prompt"])
     run = record(reference, ids)
-    scale = Unembedding.of(reference).scale(run.resid_post[-1])
     layer, head = map(int, case["top_head"].split("_"))
     with intervene(reference, ScaleHead(layer, head, 0.0)):
         off = record(reference, ids)
-    for recording, imp, coef in (run, "importance", "coef"), (off, "importance_inv", "coef_inv"):
-        ours = importances(reference, recording, case["predict_index"], scale)
-        assert torch.allclose(ours, torch.tensor(case[imp]), atol=2e-5)
+    by_hand = [plain.run(reference.model, ids, heads) for heads in ((), [(layer, head)])]
+    names = [("importance", "coef"), ("importance_inv", "coef_inv")]
+    for recording, one, (imp, coef) in zip((run, off), by_hand, names, strict=True):
+        dense = plain.importances(reference.model, one, case["predict_index"], by_hand[0])
+        assert torch.allclose(dense, torch.tensor(case[imp]), atol=2e-5)
         theirs = torch.tensor(case[coef])
         assert (recording.coefficient[:, -1] - theirs).abs().max() <= 2e-5 * theirs.abs().max()
     for (layer, neuron, _), tokens in zip(case["top_neurons"], case["top_tokens"], strict=False):
@@ -46,13 +47,13 @@ def test_importance_is_of_the_neurons_layer(any_model):
     run = record(any_model, any_model.encode("3+5="))
     readout = Unembedding.of(any_model)
     scale, target = readout.scale(run.resid_post[-1]), int(run.logits[-1].argmax())
-    ours = importances(any_model, run, target, scale)
+    dense = plain.importances(any_model.model, plain.run(any_model.model, run.ids), target)
     for layer, neuron in [(0, 3), (1, 17), (2, 40)]:
         r = run.resid_pre[layer, -1] + run.attention_out[layer, -1]
         v = any_model.modules.neuron_output(layer).weight[:, neuron]
         with_it = readout.log_probabilities(r + run.coefficient[layer, -1, neuron] * v, scale)[target]
         without = readout.log_probabilities(r, scale)[target]
-        assert ours[layer, neuron].item() == pytest.approx((with_it - without).item(), abs=1e-4)
+        assert dense[layer, neuron].item() == pytest.approx((with_it - without).item(), abs=1e-4)
 
 
 def test_value_output_is_what_attention_does(any_model):

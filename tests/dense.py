@@ -1,0 +1,26 @@
+"""CNA by the full vocabulary of every neuron (tests.plain), as `core`'s own table."""
+
+from core.model.load import LoadedModel
+from core.neurons.comparison import Comparison
+from tests import plain
+
+
+def dense_comparison(lm: LoadedModel, ids: list[int], heads: list[tuple[int, int]], k: int) -> Comparison:
+    """The k neurons whose importance falls most when some heads are at zero."""
+    runs = [plain.run(lm.model, ids), plain.run(lm.model, ids, heads)]
+    target = int(runs[0].logits.argmax())
+    first, second = (plain.importances(lm.model, run, target, runs[0]).flatten() for run in runs)
+    best = (first - second).argsort(descending=True, stable=True)[:k]
+    coefficients = [run.coefficient.flatten()[best].float() for run in runs]
+    return Comparison(
+        target,
+        *(float(run.logits.softmax(-1)[target]) for run in runs),
+        best // lm.n_neurons,
+        best % lm.n_neurons,
+        (first - second)[best],
+        first[best],
+        second[best],
+        *coefficients,
+        compared=len(first),
+        by_full_vocabulary=len(first),
+    )
