@@ -1,4 +1,4 @@
-"""Folders that a person names: read as a path, written whole or not at all, with errors that say what to do."""
+"""Output folders that a person names: written whole or not at all, with errors that say what to do."""
 
 import errno
 import os
@@ -30,7 +30,7 @@ def typed_path(folder: str | Path, for_what: str = "a folder, such as exports/le
     """The path that a person typed, with ~ as the home folder.
 
     Raises:
-        UserError: for no text, or text that is no path.
+        UserError: for no text, or text that is not a path.
     """
     if not str(folder).strip():
         raise UserError(f"Name {for_what}.")
@@ -44,15 +44,15 @@ def typed_path(folder: str | Path, for_what: str = "a folder, such as exports/le
 
 def cannot_be_written(place: Path, error: Exception) -> UserError:
     """The error of a file or folder that cannot be written, with the reason and what to do."""
-    as_text = re.search(r"\(os error (\d+)\)", str(error))  # how safetensors tells it
+    as_text = re.search(r"\(os error (\d+)\)", str(error))  # as safetensors reports it
     number = error.errno if isinstance(error, OSError) else int(as_text[1]) if as_text else 0
     why = _WHY.get(number or 0) or f"{getattr(error, 'strerror', None) or error}. Choose another folder"
     return UserError(f"{place} could not be written: {why}.")
 
 
 @contextmanager
-def writing_told(place: Path) -> Iterator[None]:
-    """Turns what a disk refuses while the block writes into a `UserError`."""
+def explain_write_errors(place: Path) -> Iterator[None]:
+    """Turns a disk's errors while the block writes into a `UserError` that says what to do."""
     try:
         yield
     except (OSError, SafetensorError) as error:
@@ -63,10 +63,10 @@ def check_new(folder: str | Path) -> Path:
     """The absolute path of a folder that does not exist yet, or is empty.
 
     Raises:
-        UserError: for a file, a folder that holds something or cannot be looked into, or a path that is none.
+        UserError: for a file, a folder that holds something or cannot be looked into, or text that is not a path.
     """
     target = Path(os.path.abspath(typed_path(folder)))
-    with writing_told(target):
+    with explain_write_errors(target):
         if target.is_symlink() or (target.exists() and not target.is_dir()):
             raise UserError(f"{target} is a file. Choose a new folder.")
         if target.is_dir() and any(target.iterdir()):
@@ -76,7 +76,7 @@ def check_new(folder: str | Path) -> Path:
 
 @contextmanager
 def new_folder(folder: str | Path) -> Iterator[Path]:
-    """A folder to write into, which takes its place when the block ends well; otherwise nothing stays behind.
+    """A folder to write into, which is moved to its place when the block succeeds; otherwise nothing is left behind.
 
     Args:
         folder: where it goes at the end; it must not exist, or be empty. Missing parents are made.
@@ -88,7 +88,7 @@ def new_folder(folder: str | Path) -> Iterator[Path]:
     missing = [parent for parent in target.parents if not parent.exists()]  # the innermost first
     making: Path | None = None
     try:
-        with writing_told(target):
+        with explain_write_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             making = Path(tempfile.mkdtemp(prefix=f".{target.name}-"[:100], dir=target.parent))
             yield making

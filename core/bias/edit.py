@@ -23,7 +23,7 @@ from core.types import Neuron
 
 @dataclass(frozen=True)
 class Outcome:
-    """Bias and bystanders of a model, edited or not."""
+    """Bias and side effects of a model, edited or not."""
 
     bias: Bias
     side_effect_scores: SideEffectScores
@@ -75,7 +75,7 @@ class EditedBias:
 
 @dataclass
 class Curve:
-    """Bias and bystanders against the number of neurons edited; shorter after a Stop.
+    """Bias and side effects against the number of neurons edited; shorter after a Stop.
 
     `counts[0]` is 0, the original.
     """
@@ -136,16 +136,18 @@ def fall(before: float, after: float) -> float:
     return (before - after) / before if before else float("nan")
 
 
-def outcome(lm: LoadedModel, words: BiasWords, bystanders: SideEffectPrompts, edits: Sequence[Edit] = ()) -> Outcome:
-    """Measures bias and bystanders under some edits."""
+def outcome(
+    lm: LoadedModel, words: BiasWords, side_effect_prompts: SideEffectPrompts, edits: Sequence[Edit] = ()
+) -> Outcome:
+    """Measures bias and side effects under some edits."""
     with intervene(lm, *edits) if edits else nullcontext():
-        return Outcome(measure_bias(lm, words), side_effect_scores(lm, bystanders))
+        return Outcome(measure_bias(lm, words), side_effect_scores(lm, side_effect_prompts))
 
 
 def edit_bias(
     lm: LoadedModel,
     words: BiasWords,
-    bystanders: SideEffectPrompts,
+    side_effect_prompts: SideEffectPrompts,
     edits: Sequence[Edit],
     draws: int = 5,
     seed: int = 0,
@@ -156,7 +158,7 @@ def edit_bias(
     Args:
         lm: the model.
         words: groups, professions and prompts that the model knows.
-        bystanders: what should stay as it is.
+        side_effect_prompts: what should stay as it is.
         edits: which neurons (or heads), and their factors.
         draws: how many random sets, with seeds `seed`, `seed + 1`, ...
         seed: of the first draw.
@@ -169,9 +171,9 @@ def edit_bias(
         raise UserError("Choose at least one neuron to edit.")
     check_edits(lm, edits)
     total = 2 + draws
-    before = outcome(lm, words, bystanders)
+    before = outcome(lm, words, side_effect_prompts)
     progress(1, total)
-    out = EditedBias(tuple(edits), before, outcome(lm, words, bystanders, edits))
+    out = EditedBias(tuple(edits), before, outcome(lm, words, side_effect_prompts, edits))
     with suppress(Stopped):
         progress(2, total)
         for i in range(draws):
@@ -184,7 +186,7 @@ def edit_bias(
 def edit_curve(
     lm: LoadedModel,
     words: BiasWords,
-    bystanders: SideEffectPrompts,
+    side_effect_prompts: SideEffectPrompts,
     neurons: Sequence[Neuron],
     factor: float = 0.0,
     counts: Sequence[int] = (1, 2, 3, 5, 8, 12, 18, 27, 40),
@@ -195,7 +197,7 @@ def edit_curve(
     Args:
         lm: the model.
         words: groups, professions and prompts that the model knows.
-        bystanders: what should stay as it is.
+        side_effect_prompts: what should stay as it is.
         neurons: (layer, neuron), the most telling first (`core.bias.locate`).
         factor: for all of them.
         counts: which n; those above the number of neurons are left out, 0 comes first always.
@@ -210,7 +212,7 @@ def edit_curve(
     out = Curve(factor)
     with suppress(Stopped):
         for done, n in enumerate(wanted):
-            found = outcome(lm, words, bystanders, edits[:n])
+            found = outcome(lm, words, side_effect_prompts, edits[:n])
             out.counts.append(n)
             out.outcomes.append(found)
             progress(done + 1, len(wanted))

@@ -133,7 +133,7 @@ class noting:  # noqa: N801 - reads as a clause at the place of use
 
 @dataclass(frozen=True)
 class SideEffectScores:
-    """How a model does on bystanders; not a number where there are none.
+    """How a model does on side-effect prompts; NaN where there are none of a kind.
 
     Attributes:
         accuracy: share of right answers, by operation and under "all".
@@ -154,16 +154,16 @@ class SideEffectScores:
         return output_shift(original.others, self.others)
 
 
-def side_effect_scores(lm: LoadedModel, bystanders: SideEffectPrompts) -> SideEffectScores:
-    """Measures bystanders; in an `intervene` block: with the edited model."""
-    right = are_right(lm, bystanders.questions)
+def side_effect_scores(lm: LoadedModel, prompts: SideEffectPrompts) -> SideEffectScores:
+    """Measures the side-effect prompts; in an `intervene` block: with the edited model."""
+    right = are_right(lm, prompts.questions)
     accuracy, asked = {"all": _share(right)}, {"all": len(right)}
     for operation in OPERATIONS:
-        some = [r for r, o in zip(right, bystanders.operations, strict=True) if o == operation]
+        some = [r for r, o in zip(right, prompts.operations, strict=True) if o == operation]
         accuracy[operation], asked[operation] = _share(some), len(some)
-    n_tokens = sum(len(sentence.answer) for sentence in bystanders.sentences)
-    total = float(log_probabilities(lm, bystanders.sentences).double().sum()) if n_tokens else float("nan")
-    others = next_token_logits(lm, bystanders.others) if bystanders.others else torch.zeros(0, lm.n_vocab)
+    n_tokens = sum(len(sentence.answer) for sentence in prompts.sentences)
+    total = float(log_probabilities(lm, prompts.sentences).double().sum()) if n_tokens else float("nan")
+    others = next_token_logits(lm, prompts.others) if prompts.others else torch.zeros(0, lm.n_vocab)
     return SideEffectScores(accuracy, total / n_tokens if n_tokens else float("nan"), others, asked)
 
 

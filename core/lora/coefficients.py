@@ -1,8 +1,8 @@
-"""What does fine-tuning do to the neurons that matter? Coefficients in the base model and with each adapter.
+"""Coefficients of the base model's most important neurons, without and with each adapter.
 
 CNA §5, tables 9 and 10. The neurons are the base run's most important ones (*choice*), so
-nothing is chosen by what an adapter does to it, and the increase is no product of the
-choice. Every coefficient is that at the last position.
+they are not chosen by what an adapter does to them, and the increase is not an effect of
+the choice. All coefficients are those at the last position.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ class Coefficients:
         target: the base model's prediction.
         neurons: (layer, neuron), the most important first.
         importance: in the base run (nats).
-        models: what the other models are called.
+        models: names of the other models.
         base: coefficients in the base run.
         others: coefficients in the other models' runs.
     """
@@ -48,7 +48,7 @@ class Coefficients:
     others: Float[Tensor, "model neuron"]
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a neuron: layer, neuron, importance (nats), base, and a column a model (coefficients)."""
+        """One row per neuron: layer, neuron, importance (nats), base, and one column per model (coefficients)."""
         layers, indices = zip(*self.neurons, strict=True)
         frame = pd.DataFrame(
             {"layer": layers, "neuron": indices, "importance": self.importance.numpy(), "base": self.base.numpy()}
@@ -73,28 +73,28 @@ def coefficients_with(lm: LoadedModel, others: Mapping[str, LoadedModel], prompt
     ids = lm.encode(prompt)
     run = record(lm, ids)
     top = most_important(lm, run, k)
-    rows = [_of(record(other, ids), top.pairs) for other in others.values()]
+    rows = [_coefficients(record(other, ids), top.pairs) for other in others.values()]
     return Coefficients(
         prompt,
         top.target,
         top.pairs,
         top.importance_first,
         list(others),
-        _of(run, top.pairs),
+        _coefficients(run, top.pairs),
         torch.stack(rows) if rows else torch.empty(0, k),
     )
 
 
-def _of(run: ActivationCache, neurons: Sequence[Neuron]) -> Tensor:
+def _coefficients(run: ActivationCache, neurons: Sequence[Neuron]) -> Tensor:
     layers, indices = (torch.tensor(x) for x in zip(*neurons, strict=True))
     return run.coefficient[layers, -1, indices]
 
 
 @dataclass(frozen=True)
 class CoefficientIncrease:
-    """How much the base's top neurons rise with each adapter, a share of 1, mean over prompts.
+    """Relative increase of the base's top neurons' coefficients with each adapter (1 is +100%), mean over prompts.
 
-    `points`: one row an adapter's layer and k: layer, k, increase, prompts.
+    `points`: one row per adapter and k: layer (of the adapter), k, increase, prompts.
     """
 
     points: pd.DataFrame

@@ -1,10 +1,10 @@
-"""How does a pruned model leave the app? As a folder that transformers loads, without this package.
+"""Export of a pruned model as a folder that transformers loads without this package.
 
-The neurons that are off are zero in the weights: their values, their keys and biases. An
+The ablated neurons are zero in the weights: their values, their keys and biases. An
 adapter is merged. Smaller files need narrower FFNs; the supported architectures have one
 width for all layers, so the width is that of the layer that keeps most, and the other
-layers are filled up with neurons that are zero. The folder is written beside its place
-and moved in whole (`core.writing`), so a failed export can be repeated.
+layers are padded with zero neurons. The folder is written beside its place and moved in
+whole (`core.writing`), so a failed export can be repeated.
 """
 
 import copy
@@ -35,7 +35,7 @@ class Exported:
 
     Attributes:
         folder: what transformers loads.
-        n_neurons: FFN neurons a layer in it.
+        n_neurons: its FFN neurons per layer.
         bytes: of its weights.
     """
 
@@ -46,13 +46,13 @@ class Exported:
 
 @dataclass(frozen=True)
 class PrunedExportCheck:
-    """Whether an exported model answers as the live one.
+    """Whether an exported model answers like the live one.
 
     Attributes:
         prompts: what both were asked.
-        live: answers of the model in the app, neurons off.
+        live: answers of the model in the app, with the neurons ablated.
         exported: answers of the folder.
-        largest: largest difference of a logit over all prompts' last positions.
+        largest: the largest difference of a logit at the prompts' last positions.
     """
 
     prompts: list[str]
@@ -71,13 +71,13 @@ def export_pruned(lm: LoadedModel, off: NeuronSet, folder: str | Path, smaller: 
 
     Args:
         lm: the model; an adapter on it is merged.
-        off: the neurons at zero, such as `core.lora.prune.kept_set`.
+        off: the neurons to ablate, such as `core.lora.prune.kept_set`.
         folder: a new or empty folder.
-        smaller: narrower FFNs rather than zeros.
+        smaller: whether to make the FFNs narrower rather than to write zeros.
 
     Raises:
         UserError: for 8-bit weights, a folder that holds something or cannot be written, a full disk, too little
-            memory, or FFNs that cannot get narrower. Nothing stays behind.
+            memory, or FFNs that cannot get narrower. Nothing is left behind.
     """
     place = check_new(folder)
     off.check(lm)
@@ -89,7 +89,7 @@ def export_pruned(lm: LoadedModel, off: NeuronSet, folder: str | Path, smaller: 
     for layer, mask in enumerate(masks):
         _zero(modules, layer, mask)
         if smaller:
-            _narrow(modules, layer, _stay(mask, max(width, 1)))
+            _narrow(modules, layer, _padded(mask, max(width, 1)))
     if smaller:
         name = "n_inner" if hasattr(model.config, "n_inner") else "intermediate_size"
         setattr(model.config, name, max(width, 1))
@@ -106,7 +106,7 @@ def check_pruned_export(
 
     Args:
         lm: the model that was exported.
-        off: the neurons at zero.
+        off: the ablated neurons.
         folder: the export.
         prompts: text.
         progress: told after every prompt.
@@ -137,16 +137,18 @@ def _check(lm: LoadedModel, off: NeuronSet, same_width: bool) -> None:
     if lm.precision == "int8":
         raise UserError("8-bit weights cannot be exported. Load the model as fp16 or fp32 and prune that one.")
     if off.factor != 0.0:
-        raise UserError("Only neurons that are off can be exported, not scaled ones.")
+        raise UserError("Only neurons that are ablated (factor 0) can be exported, not scaled ones.")
     if same_width:
         whole = next(i for i in range(lm.n_layers) if not off.mask(i, lm.n_neurons).any())
         raise UserError(
-            f"It would be no smaller: layer {whole} keeps all {lm.n_neurons} neurons, and this architecture has one "
-            "FFN width for all layers. Prune from layer 0 on, or export it with zeros."
+            f"The export would not be smaller: layer {whole} keeps all {lm.n_neurons} neurons, and this architecture "
+            "has one FFN width for all layers. Choose deep layers from layer 0 on, or export with zeros."
         )
     size = sum(p.numel() * p.element_size() for p in lm.model.parameters())
     if size * 1.1 > psutil.virtual_memory().available:
-        raise UserError(f"To export takes a copy of the weights, {size / 2**30:.1f} GB, more memory than is free.")
+        raise UserError(
+            f"The export needs a copy of the weights, {size / 2**30:.1f} GB, and there is not that much free memory."
+        )
 
 
 def _own_copy(lm: LoadedModel) -> Any:
@@ -165,8 +167,8 @@ def _zero(modules: Modules, layer: int, mask: Tensor) -> None:
             keys.bias[mask] = 0.0
 
 
-def _stay(mask: Tensor, width: int) -> Tensor:
-    """The neurons that stay, filled up with zero ones."""
+def _padded(mask: Tensor, width: int) -> Tensor:
+    """The neurons that stay, padded to `width` with ablated ones."""
     stay, gone = (~mask).nonzero()[:, 0], mask.nonzero()[:, 0]
     return torch.cat([stay, gone[: width - len(stay)]]).sort().values
 

@@ -1,12 +1,12 @@
 """Forgetting: what the base model knew and no longer knows with an adapter.
 
-Asked is what the adapters of `core.lora.series` are not trained on (two-digit arithmetic):
-every one-digit case of + - * / (differences that are not negative), which of two told numbers
-is meant, facts, and plain sentences. Accuracy is greedy exact match of the whole answer.
-*Choice*: forgetting is the relative decrease of accuracy, (base - adapted) / base, on average
-over arithmetic, retrieval and facts, where a gain counts as 0; sentences are given apart, as
-the log-probability of a token. These are small sets: a score of 0 does not say that nothing
-else was lost.
+The models are asked what the adapters of `core.lora.series` are not trained on (two-digit
+arithmetic): every one-digit case of + - * / (differences that are not negative), which of two
+given numbers is meant, facts, and plain sentences. Accuracy is greedy exact match of the whole
+answer. *Choice*: forgetting is the relative decrease of accuracy, (base - adapted) / base,
+averaged over arithmetic, retrieval and facts, where a gain counts as 0; sentences are reported
+separately, as the log-probability per token. These are small sets: a score of 0 does not mean
+that nothing else was lost.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ ARITHMETIC, RETRIEVAL, FACTS = "1-digit arithmetic", "number retrieval", "facts"
 TASKS = (ARITHMETIC, RETRIEVAL, FACTS)
 
 
-#: Parts of the arithmetic, given beside it.
+#: Parts of the arithmetic, reported beside it.
 PARTS = {operation: f"1-digit {operation}" for operation in OPERATIONS}
 
 
@@ -46,40 +46,42 @@ N_RETRIEVAL = 100
 
 @dataclass(frozen=True)
 class Exam:
-    """What every model is asked: the same tokens, since all share a tokenizer.
+    """The questions that every model is asked: the same tokens, since all share a tokenizer.
 
     Attributes:
-        bystanders: one-digit arithmetic and plain sentences.
+        side_effect_prompts: one-digit arithmetic and plain sentences.
         questions: of the other tasks.
         left_out: texts that the model cannot take.
     """
 
-    bystanders: SideEffectPrompts
+    side_effect_prompts: SideEffectPrompts
     questions: dict[str, tuple[Question, ...]]
     left_out: tuple[str, ...]
 
     @classmethod
     def of(cls, lm: LoadedModel) -> "Exam":
-        """Tokenises everything for a model; what it cannot take is left out and named."""
-        bystanders = SideEffectPrompts.of(lm, digits=(1,), count=None, others=())
-        left = list(bystanders.left_out)
+        """Tokenises everything for a model; what it cannot take is left out and listed."""
+        side_effect_prompts = SideEffectPrompts.of(lm, digits=(1,), count=None, others=())
+        left = list(side_effect_prompts.left_out)
         questions = {
             RETRIEVAL: _known(lm, retrieval_drafts(N_RETRIEVAL), left),
             FACTS: _known(lm, every_fact(), left),
         }
-        return cls(bystanders, questions, tuple(left))
+        return cls(side_effect_prompts, questions, tuple(left))
 
     @property
     def counts(self) -> dict[str, int]:
         """How many questions each task has."""
-        operations = self.bystanders.operations
+        operations = self.side_effect_prompts.operations
         parts = {name: operations.count(o) for o, name in PARTS.items()}
         return {ARITHMETIC: len(operations), **parts, **{task: len(some) for task, some in self.questions.items()}}
 
     def digest(self) -> str:
         """A hash of all that is asked."""
-        asked = [[q.ids, q.answer] for some in (self.bystanders.questions, *self.questions.values()) for q in some]
-        texts = [[sentence.ids, sentence.answer] for sentence in self.bystanders.sentences]
+        asked = [
+            [q.ids, q.answer] for some in (self.side_effect_prompts.questions, *self.questions.values()) for q in some
+        ]
+        texts = [[sentence.ids, sentence.answer] for sentence in self.side_effect_prompts.sentences]
         return hashlib.sha256(json.dumps([asked, texts]).encode()).hexdigest()[:16]
 
 
@@ -93,11 +95,11 @@ def _known(lm: LoadedModel, drafts: Sequence[Draft], left: list[str]) -> tuple[Q
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What one model answers.
+    """What one model knows.
 
     Attributes:
         accuracy: share of right answers by task; NaN where nothing could be asked.
-        neutral: log-probability of a token of plain sentences, on average (nats).
+        neutral: mean log-probability per token of plain sentences (nats).
     """
 
     accuracy: dict[str, float]
@@ -121,21 +123,21 @@ class Forgetting:
     left_out: tuple[str, ...]
 
     def lost(self, layer: int, task: str) -> float:
-        """Relative decrease of a task's accuracy (a share of 1; negative is a gain); NaN where the base has none."""
+        """Relative decrease of a task's accuracy (1 is everything, negative a gain); NaN where the base scores 0."""
         return relative(self.base.accuracy[task], self.adapted[layer].accuracy[task])
 
     def score(self, layer: int) -> float:
-        """Forgetting: the mean loss over the tasks of which the base knows something, a gain counting as 0."""
+        """Forgetting: the mean loss over the tasks in which the base scores above 0; a gain counts as 0."""
         found = [max(0.0, self.lost(layer, task)) for task in self.known]
         return sum(found) / len(found) if found else float("nan")
 
     @property
     def known(self) -> list[str]:
-        """The tasks of which the base answers something."""
+        """The tasks in which the base scores above 0."""
         return [task for task in TASKS if self.base.accuracy[task] > 0]
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per layer and task: layer, task, accuracy, base, forgotten (shares of 1), n."""
+        """One row per layer and task: layer, task, accuracy, base, forgotten (0 to 1), n."""
         rows = [
             (layer, task, there.accuracy[task], self.base.accuracy[task], self.lost(layer, task), n)
             for layer, there in self.adapted.items()
@@ -145,7 +147,7 @@ class Forgetting:
 
 
 def forgetting(lm: LoadedModel, adapted: Mapping[int, LoadedModel], progress: Progress = silent) -> Forgetting:
-    """Asks the base model and each adapted one the same; what was measured once is kept on disk.
+    """Asks the base model and each adapted one the same questions; results are kept on disk.
 
     Args:
         lm: the base model.
@@ -174,11 +176,11 @@ def forgetting(lm: LoadedModel, adapted: Mapping[int, LoadedModel], progress: Pr
 
 
 def knowledge(lm: LoadedModel, exam: Exam) -> Knowledge:
-    """What one model answers, from disk where it was asked before."""
+    """What one model knows, from disk where it was measured before."""
     names = list(exam.counts)
 
     def compute() -> dict[str, torch.Tensor]:
-        now = side_effect_scores(lm, exam.bystanders)
+        now = side_effect_scores(lm, exam.side_effect_prompts)
         shares = {ARITHMETIC: now.accuracy["all"], **{name: now.accuracy[o] for o, name in PARTS.items()}}
         for task, questions in exam.questions.items():
             right = are_right(lm, questions)
@@ -195,5 +197,5 @@ def knowledge(lm: LoadedModel, exam: Exam) -> Knowledge:
         "what": "knowledge",
         "asked": exam.digest(),
     }
-    told = cached(key, compute)
-    return Knowledge(dict(zip(names, told["accuracy"].tolist(), strict=True)), float(told["neutral"]))
+    measured = cached(key, compute)
+    return Knowledge(dict(zip(names, measured["accuracy"].tolist(), strict=True)), float(measured["neutral"]))

@@ -1,12 +1,13 @@
-"""Which deep FFN neurons are enough? Those that CNA finds between base and fine-tuned model (CNA §6.1, table 11).
+"""The deep FFN neurons to keep: those that CNA finds between base and fine-tuned model (CNA §6.1, table 11).
 
 For every one-digit case (negative results included) and every token of its answer, the
 deep neurons are ranked by how much more important they are in one model than in the
-other; the union of each case's top n is kept, all other deep neurons are at zero.
-*Choices*: other cases may be given, such as two-digit ones that were trained on (in a small
-model they find what one-digit cases miss); the target is the right token; both directions of change count, so that a
-neuron on which both models rely can be found by a small change either way; neurons are
-ranked among the deep ones only; where the union is more than is wanted, the neurons that
+other; the union of each case's top n is kept, all other deep neurons are set to zero.
+
+*Choices*: other cases may be given, such as two-digit ones from the training set (in a small
+model they find what one-digit cases miss); the target is the right token; both directions of
+change count, so that a neuron on which both models rely can be found by a small change either
+way; neurons are ranked among the deep ones only; where the union is too large, the neurons that
 are at the top of most rankings stay (in a small model the union is soon a large share).
 """
 
@@ -34,7 +35,7 @@ class DeepRankings:
     Attributes:
         from_layer: the first deep layer.
         n_deep: how many deep neurons there are.
-        rankings: (layer, neuron) in order, one list a token of a case and direction.
+        rankings: (layer, neuron) in order, one list per case, answer token and direction.
         measured: cases that were compared (before a Stop).
     """
 
@@ -49,7 +50,7 @@ class DeepRankings:
         return sorted(counts, key=lambda pair: (-counts[pair], pair))
 
     def keep(self, n: int, share: float = 1.0) -> list[Neuron]:
-        """The union of every ranking's top n, or where that is too much those of it that are in most rankings.
+        """The union of the rankings' top n; where that is too many, those that are in most rankings.
 
         Args:
             n: top n of each ranking.
@@ -59,7 +60,9 @@ class DeepRankings:
             UserError: for an n or share that keeps nothing.
         """
         if n < 1 or not 0 < share <= 1:
-            raise UserError("Keep the top 1 or more neurons a case, and a share above 0 and up to 1 of the deep ones.")
+            raise UserError(
+                "Keep the top 1 or more neurons per case, and a share of the deep ones above 0 and up to 1."
+            )
         return sorted(self.by_cases(n)[: int(share * self.n_deep)])
 
 
@@ -119,7 +122,7 @@ def _of_case(
         target = int(asked.wanted[row, end])
         for order in ((0, 1), (1, 0)):
             models = (lm, lm) if same is not None else tuple((lm, other)[i] for i in order)
-            runs = [until((base, tuned)[i], end) for i in order]
+            runs = [run_until((base, tuned)[i], end) for i in order]
             c = compare_runs((models[0], models[1]), (runs[0], runs[1]), target, most, from_layer)
             found.append(
                 [
@@ -131,8 +134,8 @@ def _of_case(
     return found
 
 
-def until(run: ActivationCache, position: int) -> ActivationCache:
-    """A recording up to a position, which in a causal model is the recording of the shorter prompt."""
+def run_until(run: ActivationCache, position: int) -> ActivationCache:
+    """A run up to a position, which in a causal model is the run of the shorter prompt."""
     n = position + 1
     return replace(
         run,
@@ -149,7 +152,7 @@ def until(run: ActivationCache, position: int) -> ActivationCache:
 
 
 def kept_set(lm: LoadedModel, neurons: Sequence[Neuron], from_layer: int) -> NeuronSet:
-    """All other deep neurons at zero: what is trained on, asked and exported.
+    """The set that ablates all other deep neurons: the pruned model that is trained, tested and exported.
 
     Raises:
         UserError: for neurons or a layer that do not exist.

@@ -1,6 +1,6 @@
-"""How much does a model know with only some of its deep neurons? Accuracy against the share kept.
+"""Accuracy of a pruned model against the share of its deep neurons that is kept.
 
-Before any training on the pruned model. The control keeps as many random neurons, layer
+Measured before any training on the pruned model. The control keeps as many random neurons, layer
 by layer, for several seeds.
 """
 
@@ -25,8 +25,8 @@ KEPT_SHARES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)
 class PruneCurve:
     """Accuracy of a pruned model.
 
-    `points`: one row a share and choice: neurons, share (of the deep neurons), kept ("CNA" or
-    "random"), seed, accuracy (a share of 1).
+    `points`: one row per share and choice: neurons, share (of the deep neurons), kept ("CNA" or
+    "random"), seed, accuracy (0 to 1).
     """
 
     points: pd.DataFrame
@@ -41,12 +41,12 @@ def prune_curve(
     seeds: Sequence[int] = (0, 1, 2),
     progress: Progress = silent,
 ) -> PruneCurve:
-    """Keeps several shares of the found neurons, and as many random ones, and counts right answers.
+    """Measures the accuracy with several shares of the found neurons, and with as many random ones.
 
     Args:
         model: the model that is pruned, such as the fine-tuned one.
         found: from `core.lora.prune.find_to_keep`.
-        n: top n a case; shares beyond their union end at the union.
+        n: top n per case; a share larger than their union keeps the union.
         test: what is asked.
         shares: of the deep neurons.
         seeds: of the random neurons.

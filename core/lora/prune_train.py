@@ -1,4 +1,4 @@
-"""How well does a pruned model learn? LoRA on the neurons that CNA kept, and on as many random ones (table 11)."""
+"""LoRA training of a pruned model: on the neurons that CNA kept, and on as many random ones (table 11)."""
 
 import hashlib
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ def train_pruned(
     what: str = "CNA",
     progress: Progress = silent,
 ) -> Pruned:
-    """Trains an adapter while all deep neurons but some are at zero.
+    """Trains an adapter while all deep neurons but the kept ones are ablated.
 
     Args:
         lm: the base model.
@@ -53,7 +53,7 @@ def train_pruned(
         from_layer: the first deep layer.
         layer: the attention layer that gets the adapter.
         settings: of the training.
-        folder: where the adapter goes; a stopped training goes on, a finished one is read.
+        folder: where the adapter goes; a stopped training resumes, a finished one is read.
         what: a name for the choice of neurons.
         progress: told after every step; `Stopped` ends the training with the best so far.
 
@@ -61,15 +61,16 @@ def train_pruned(
         UserError: for neurons, layers or settings that do not exist.
     """
     scaled = kept_set(lm, kept, from_layer)
-    said = f"{what}: {len(kept)} neurons of layers {from_layer} to {lm.n_layers - 1}, {_digest(kept)}"
+    description = f"{what}: {len(kept)} neurons of layers {from_layer} to {lm.n_layers - 1}, {_digest(kept)}"
     about = read_about(folder)
     if (
         about
         and about.finished
-        and (about.fingerprint, about.layer, about.settings, about.kept) == (lm.fingerprint, layer, settings, said)
+        and (about.fingerprint, about.layer, about.settings, about.kept)
+        == (lm.fingerprint, layer, settings, description)
     ):
         return Pruned(tuple(kept), from_layer, attach(lm, folder), about)
-    model, about = train_adapter(TrainingData(lm, settings, scaled), layer, folder, progress, said)
+    model, about = train_adapter(TrainingData(lm, settings, scaled), layer, folder, progress, description)
     return Pruned(tuple(kept), from_layer, model, about)
 
 
@@ -83,12 +84,12 @@ def _digest(kept: Sequence[Neuron]) -> str:
 
 
 def random_control(lm: LoadedModel, kept: Sequence[Neuron], seed: int) -> list[Neuron]:
-    """As many random neurons in each layer."""
+    """As many random neurons in each layer as are kept there."""
     return list(random_like(lm, kept, seed).neurons)
 
 
 def four_columns(adapter: About, pruned: About, random: About | None) -> pd.DataFrame:
-    """Table 11 for one model: column, accuracy (a share of 1), in the paper's order and names."""
+    """Table 11 for one model: column, accuracy (0 to 1), in the paper's order and names."""
     n = adapter.layer
     rows = [
         ("origin", adapter.base["all"]),

@@ -1,8 +1,8 @@
-"""Does what the page says of pruning hold for other seeds? Table 11 of one model, seed by seed.
+"""Table 11 of the CNA paper for one model, over several seeds: base, LoRA, pruned and randomly pruned.
 
 `python -m core lora-report --series folder --out folder` takes the layer of the series' best
-adapter; for every seed (of data split, start and order) it trains an adapter there, finds
-the neurons to keep, and trains on them and on as many random ones. What is finished in
+adapter; for every seed (of data split, initial weights and order) it trains an adapter there,
+finds the neurons to keep, and trains on them and on as many random ones. What is finished in
 the folder is not trained again.
 """
 
@@ -40,18 +40,18 @@ def pruning_report(
 
     Args:
         lm: the base model.
-        series: its adapters; layer and settings of the best one not above the deep layers are taken.
+        series: its adapters; the layer and settings are those of the best one at or below the first deep layer.
         folder: where trainings go.
         from_layer: the first deep layer.
-        n: top n a case.
+        n: top n per case.
         share: at most this share of the deep neurons is kept.
-        n_two_digit: so many two-digit training cases find the neurons; 0: every one-digit case.
+        n_two_digit: how many two-digit training cases are compared to find the neurons; 0: every one-digit case.
         seeds: of everything drawn.
         progress: told after every step of each training.
 
     Returns:
-        One row a seed: seed, layer, base, lora, kept (neurons), share, pruned_untrained,
-        pruned, random (accuracies, shares of 1), retained (pruned / lora).
+        One row per seed: seed, layer, base, lora, kept (neurons), share, pruned_untrained,
+        pruned, random (accuracies, 0 to 1), retained (pruned / lora).
 
     Raises:
         UserError: when the series has no adapter, or for layers and numbers that do not exist.

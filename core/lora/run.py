@@ -1,6 +1,6 @@
-"""One training of an adapter, step by step, in a state that can be kept and gone on from.
+"""One training of an adapter, step by step, and the checkpoint from which a stopped one resumes.
 
-Where did a training stop? Its whole state in one safetensors file, moved in whole.
+A checkpoint holds the whole state in one safetensors file, which replaces the last one in a single move.
 """
 
 import json
@@ -21,44 +21,44 @@ from core.lora.settings import LoraSettings, Point
 from core.lora.training_data import TrainingData
 from core.model.adapters import new_adapter
 from core.model.load import LoadedModel, full_memory_told
-from core.writing import writing_told
+from core.writing import explain_write_errors
 
-_POINTS = 20
-
-
-_RISE = 20
+_CURVE_POINTS = 20
 
 
-_HALF = 2.0**10  # keeps half-precision gradients away from zero
+_WARM_UP = 20
+
+
+_LOSS_SCALE = 2.0**10  # keeps half-precision gradients from underflowing
 
 
 class Run:
-    """One training and everything that it would need to go on.
+    """One training, with everything that it needs to resume.
 
     Args:
-        lesson: model, data and settings, moved to the layer.
+        data: the training data, with its model and settings, moved to the layer.
         layer: the attention layer that gets the adapter.
-        place: the folder of the checkpoint; one of the same training is gone on from.
+        place: the folder of the checkpoint; a checkpoint of the same training is resumed.
     """
 
-    def __init__(self, lesson: TrainingData, layer: int, place: Path):
-        settings = lesson.settings
-        self.lesson, self.layer, self.place = lesson, layer, place
-        self.model = new_adapter(lesson.lm, lora_config(lesson.lm, layer, settings), f"an adapter on layer {layer}")
+    def __init__(self, data: TrainingData, layer: int, place: Path):
+        settings = data.settings
+        self.data, self.layer, self.place = data, layer, place
+        self.model = new_adapter(data.lm, lora_config(data.lm, layer, settings), f"an adapter on layer {layer}")
         self.parameters = self.model.trainable()
-        self._start(torch.Generator().manual_seed(settings.seed))
+        self._initialise(torch.Generator().manual_seed(settings.seed))
         self.optimizer = torch.optim.AdamW(self.parameters.values(), weight_decay=0.0)
         self.best = {name: p.detach().clone() for name, p in self.parameters.items()}
         self.curve: list[Point] = []
         self.step, self.best_accuracy = 0, -1.0
         self.losses: list[float] = []
-        self.in_epoch = math.ceil(len(lesson.train.rows) / settings.batch)
+        self.in_epoch = math.ceil(len(data.train.rows) / settings.batch)
         self.total = settings.epochs * self.in_epoch
-        self.every = max(1, self.total // _POINTS)
+        self.every = max(1, self.total // _CURVE_POINTS)
         read_checkpoint(self)
 
-    def _start(self, draw: torch.Generator) -> None:
-        """PEFT's own start, drawn by this training's seed: A random, B zero, so that nothing changes yet."""
+    def _initialise(self, draw: torch.Generator) -> None:
+        """PEFT's initial weights, drawn with this training's seed: A random, B zero, so that nothing changes yet."""
         for name, parameter in self.parameters.items():
             if "lora_A" in name:
                 drawn = nn.init.kaiming_uniform_(torch.empty(parameter.shape), a=math.sqrt(5), generator=draw)
@@ -67,15 +67,15 @@ class Run:
                 nn.init.zeros_(parameter)
 
     def advance(self) -> None:
-        """One step, and a point of the curve when it is time."""
-        settings, model = self.lesson.settings, self.model
+        """One step of the optimiser, and a point of the curve when one is due."""
+        settings, model = self.data.settings, self.model
         epoch, at = divmod(self.step, self.in_epoch)
-        order = self.lesson.order(epoch)
+        order = self.data.order(epoch)
         some = order[at * settings.batch : (at + 1) * settings.batch]
         for group in self.optimizer.param_groups:
-            group["lr"] = settings.learning_rate * self._pace()
-        scale = _HALF if model.precision in ("fp16", "int8") else 1.0
-        with torch.enable_grad(), model.lock, full_memory_told(), self.lesson.pruned(model):
+            group["lr"] = settings.learning_rate * self._learning_rate_factor()
+        scale = _LOSS_SCALE if model.precision in ("fp16", "int8") else 1.0
+        with torch.enable_grad(), model.lock, full_memory_told(), self.data.pruned(model):
             loss = self._loss(some)
             self.optimizer.zero_grad()
             (loss * scale).backward()
@@ -87,23 +87,23 @@ class Run:
         self.losses.append(float(loss.detach()))
         self.step += 1
         if self.step % self.every == 0 or self.step == self.total:
-            self.note()
+            self.add_point()
 
-    def _pace(self) -> float:
-        """A short rise, then the fall of a half cosine to a twentieth."""
-        return min(1.0, (self.step + 1) / _RISE) * (0.525 + 0.475 * math.cos(math.pi * self.step / self.total))
+    def _learning_rate_factor(self) -> float:
+        """A short linear warm-up, then a half-cosine decay to a twentieth."""
+        return min(1.0, (self.step + 1) / _WARM_UP) * (0.525 + 0.475 * math.cos(math.pi * self.step / self.total))
 
     def _loss(self, some: Tensor) -> Tensor:
-        inputs, model = self.lesson.train, self.model
+        inputs, model = self.data.train, self.model
         rows = inputs.rows.some(some)
-        taught = rows.answer | rows.end
+        is_target = rows.answer | rows.end
         x = through(model, inputs.of(some), inputs.arguments, inputs.layer, model.n_layers)
-        logits = model.modules.unembedding(model.modules.final_norm(x[taught.to(x.device)]))
-        return nn.functional.cross_entropy(logits.float(), rows.wanted[taught].to(x.device))
+        logits = model.modules.unembedding(model.modules.final_norm(x[is_target.to(x.device)]))
+        return nn.functional.cross_entropy(logits.float(), rows.wanted[is_target].to(x.device))
 
-    def note(self) -> None:
-        """A point of the curve: measures on the prompts set aside, and keeps the best."""
-        accuracy = self.lesson.accuracy(self.model, self.lesson.aside)
+    def add_point(self) -> None:
+        """Adds a point to the curve: measures on the validation set, and keeps the best adapter."""
+        accuracy = self.data.accuracy(self.model, self.data.validation)
         self.curve.append(Point(self.step, sum(self.losses) / len(self.losses), accuracy))
         self.losses = []
         if accuracy >= self.best_accuracy:
@@ -139,35 +139,35 @@ def lora_config(lm: LoadedModel, layer: int, settings: LoraSettings) -> Any:
 CHECKPOINT = "checkpoint.safetensors"
 
 
-_STATE = ("step", "exp_avg", "exp_avg_sq")  # what AdamW remembers of a parameter
+_ADAMW_STATE = ("step", "exp_avg", "exp_avg_sq")  # of each parameter
 
 
-def _asked(run: Run) -> dict[str, Any]:
-    """What a checkpoint must agree with."""
-    lm, scaled = run.lesson.lm, run.lesson.scaled
+def _identity(run: Run) -> dict[str, Any]:
+    """What a checkpoint must share with a training to be resumed by it."""
+    lm, scaled = run.data.lm, run.data.scaled
     off = None if scaled is None else [scaled.neurons, scaled.factor, str(scaled.others_in)]
-    asked = {
+    identity = {
         "fingerprint": lm.fingerprint,
         "precision": lm.precision,
         "layer": run.layer,
         "off": off,
-        **asdict(run.lesson.settings),
+        **asdict(run.data.settings),
     }
-    return json.loads(json.dumps(asked))
+    return json.loads(json.dumps(identity))
 
 
 def write_checkpoint(run: Run) -> None:
-    """Keeps parameters, the best ones, the optimiser's state, and the curve.
+    """Saves the parameters, the best ones so far, the optimiser's state, and the curve.
 
     Raises:
-        UserError: for a folder that cannot be written, or a full disk; the checkpoint before stays.
+        UserError: for a folder that cannot be written, or a full disk; the previous checkpoint stays.
     """
     tensors = {f"best/{name}": value for name, value in run.best.items()}
     for name, parameter in run.parameters.items():
         tensors[f"now/{name}"] = parameter.detach()
         tensors |= {f"{key}/{name}": value for key, value in run.optimizer.state[parameter].items()}
-    told = {
-        "asked": _asked(run),
+    state = {
+        "asked": _identity(run),
         "step": run.step,
         "best": run.best_accuracy,
         "losses": run.losses,
@@ -175,36 +175,36 @@ def write_checkpoint(run: Run) -> None:
     }
     tensors = {name: value.cpu().contiguous().clone() for name, value in tensors.items()}
     part = run.place / f"{CHECKPOINT}.part"
-    with writing_told(run.place):
+    with explain_write_errors(run.place):
         try:
-            save_file(tensors, part, metadata={"told": json.dumps(told)})
+            save_file(tensors, part, metadata={"told": json.dumps(state)})
             os.replace(part, run.place / CHECKPOINT)
         finally:
             part.unlink(missing_ok=True)
 
 
 def read_checkpoint(run: Run) -> None:
-    """Goes on from the folder's checkpoint, if it is of the same training; leaves the run as it is otherwise."""
+    """Resumes from the folder's checkpoint, if it is of the same training; otherwise leaves the run as it is."""
     file = run.place / CHECKPOINT
     if not file.is_file():
         return
     with suppress(OSError, SafetensorError, KeyError, ValueError), safe_open(file, framework="pt") as kept:
-        told = json.loads(kept.metadata()["told"])
-        if told["asked"] != _asked(run) or not told["step"]:
+        state = json.loads(kept.metadata()["told"])
+        if state["asked"] != _identity(run) or not state["step"]:
             return
-        found = {name: kept.get_tensor(name) for name in kept.keys()}  # noqa: SIM118 - not a dictionary
+        tensors = {name: kept.get_tensor(name) for name in kept.keys()}  # noqa: SIM118 - not a dictionary
         for name, parameter in run.parameters.items():
-            parameter.data = found[f"now/{name}"].to(parameter.device)
-            run.best[name] = found[f"best/{name}"].to(parameter.device)
+            parameter.data = tensors[f"now/{name}"].to(parameter.device)
+            run.best[name] = tensors[f"best/{name}"].to(parameter.device)
             run.optimizer.state[parameter] = {
-                key: found[f"{key}/{name}"].to("cpu" if key == "step" else parameter.device) for key in _STATE
+                key: tensors[f"{key}/{name}"].to("cpu" if key == "step" else parameter.device) for key in _ADAMW_STATE
             }
-        run.step, run.best_accuracy, run.losses = told["step"], told["best"], told["losses"]
-        run.curve = [Point(**point) for point in told["curve"]]
+        run.step, run.best_accuracy, run.losses = state["step"], state["best"], state["losses"]
+        run.curve = [Point(**point) for point in state["curve"]]
 
 
-def curve_so_far(folder: Any) -> list[Point]:
-    """The curve of a training that is under way or was stopped, from its checkpoint; empty where there is none."""
+def curve_so_far(folder: Path) -> list[Point]:
+    """The curve of a running or stopped training, from its checkpoint; empty where there is none."""
     with (
         suppress(OSError, SafetensorError, KeyError, ValueError, TypeError),
         safe_open(folder / CHECKPOINT, framework="pt") as kept,

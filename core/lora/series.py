@@ -1,7 +1,7 @@
-"""What does an adapter on each layer reach? One adapter a layer, as a series of folders (CNA §5, figure 2).
+"""One adapter per layer, each trained alone, as a series of folders (CNA §5, figure 2).
 
 `python -m core lora-series --out folder` trains the series of a model; the page does the
-same. A layer that is finished is not trained again, a layer that was stopped goes on from
+same. A layer that is finished is not trained again, a layer that was stopped resumes from
 its checkpoint, so a killed series loses at most the steps since the last point of a curve.
 """
 
@@ -31,10 +31,10 @@ SHIPPED = BUNDLED / "lora"
 
 @dataclass(frozen=True)
 class Series:
-    """The adapters of a folder that fit a model, one a layer at most.
+    """The adapters of a folder that fit a model, at most one per layer.
 
     Attributes:
-        folder: holds a folder a layer.
+        folder: holds one folder per layer.
         adapters: what was measured of each, in order of layer.
     """
 
@@ -51,7 +51,7 @@ class Series:
         return place_of(self.folder, layer)
 
     def best(self, up_to: int | None = None) -> About:
-        """The adapter with the highest accuracy, of equal ones the lowest layer; a finished one where there is any.
+        """The adapter with the highest accuracy, among equals on the lowest layer; a finished one where there is any.
 
         Args:
             up_to: only adapters on this layer and those below; None: all.
@@ -135,7 +135,7 @@ def train_series(
         settings: of every training.
         layers: which; None: all.
         progress: told after every step; when it raises `Stopped`, the best adapter so far of
-            the layer at hand is kept, and the next call goes on.
+            the current layer is kept, and the next call resumes.
 
     Raises:
         UserError: for a layer that does not exist, or a folder with adapters of other settings or another model.
@@ -149,9 +149,9 @@ def train_series(
     left = [layer for layer in wanted if layer not in done]
     if not left:
         return read_series(lm, folder)
-    lesson = TrainingData(lm, settings)
+    data = TrainingData(lm, settings)
     for number, layer in enumerate(left):
-        _, about = train_adapter(lesson, layer, place_of(folder, layer), _part(progress, number, len(left)))
+        _, about = train_adapter(data, layer, place_of(folder, layer), _part(progress, number, len(left)))
         if not about.finished:
             break
     return read_series(lm, folder)

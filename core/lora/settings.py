@@ -1,8 +1,9 @@
-"""What is asked of a training of adapters, and what is told about each adapter when it is done?
+"""Settings of a LoRA training, and the record of what was measured of each adapter.
 
 *Choices*: rank 16 rather than the paper's 32, because the bundled model is narrow; AdamW
-with a short rise and a cosine fall of the learning rate; the adapter kept is the one with
-the best accuracy on prompts set aside from the training prompts, never the test prompts.
+with a short warm-up and a cosine decay of the learning rate; the adapter that is kept is the one
+with the best accuracy on a validation set, which is taken from the training prompts and never
+from the test prompts.
 """
 
 import json
@@ -20,7 +21,7 @@ from core.prompts.signed_arithmetic import N_TEST, counts_of_test
 N_TRAIN = 15_000
 
 
-_SET_ASIDE = 300
+_MOST_VALIDATION = 300
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,14 @@ class LoraSettings:
     """How one adapter on the q, k, v, o of an attention layer is trained.
 
     Attributes:
-        rank: width of the adapter's maps.
-        alpha: the adapter's output counts alpha / rank.
-        learning_rate: the highest.
-        epochs: how often as many prompts as there are to train on are seen; at most 4 in the paper.
-        batch: prompts in a step.
+        rank: of the adapter's matrices.
+        alpha: the adapter's output is multiplied by alpha / rank.
+        learning_rate: the peak, after the warm-up.
+        epochs: how many times as many prompts as the training set has are drawn; at most 4 in the paper.
+        batch: prompts per step.
         n_train: prompts to train on.
-        n_test: prompts to test with, held out.
-        seed: of the data's split, the start and the order.
+        n_test: held-out test prompts.
+        seed: of the data split, the initial weights and the order.
     """
 
     rank: int = 16
@@ -48,9 +49,9 @@ class LoraSettings:
     seed: int = 0
 
     @property
-    def n_aside(self) -> int:
-        """How many of the training prompts are set aside to choose the best state by."""
-        return min(_SET_ASIDE, max(1, self.n_train // 10))
+    def n_validation(self) -> int:
+        """How many of the training prompts form the validation set, by which the best adapter is chosen."""
+        return min(_MOST_VALIDATION, max(1, self.n_train // 10))
 
     def check(self) -> None:
         """Raises `UserError` for settings that cannot be trained with."""
@@ -62,7 +63,7 @@ class LoraSettings:
 
 @dataclass(frozen=True)
 class Point:
-    """How far a training was: steps done, mean loss since the point before, accuracy on the prompts set aside."""
+    """A point of the training curve: steps done, mean loss since the last point, accuracy on the validation set."""
 
     step: int
     loss: float
@@ -71,18 +72,18 @@ class Point:
 
 @dataclass(frozen=True)
 class About:
-    """What was measured of an adapter; stands beside it as abacus.json.
+    """What was measured of an adapter; saved beside it as abacus.json.
 
     Attributes:
         fingerprint: of the base model.
-        layer: the attention layer that carries it.
+        layer: the attention layer that it is on.
         settings: how it was trained.
         steps: done.
-        total: asked for.
-        curve: while it was trained.
-        accuracy: on the test prompts, by group; "all" among them.
+        total: steps of a finished training.
+        curve: loss and accuracy during training.
+        accuracy: on the test prompts, by group, and over all of them under "all".
         base: the same of the model without it.
-        kept: what is said of the neurons that were kept; empty where nothing was pruned.
+        kept: a description of the neurons that were kept; empty where nothing was pruned.
     """
 
     fingerprint: str
@@ -102,7 +103,7 @@ class About:
 
     @property
     def n_test(self) -> dict[str, int]:
-        """How many test prompts each group has; "all" among them."""
+        """How many test prompts each group has, and all of them under "all"."""
         return counts_of_test(self.settings.n_test, self.settings.seed)
 
     def to_json(self) -> dict[str, Any]:
@@ -129,7 +130,7 @@ class About:
 
 
 def read_about(folder: str | Path) -> About | None:
-    """What is noted beside an adapter that Abacus trained; None where nothing can be read."""
+    """The record beside an adapter that Abacus trained; None where there is none that can be read."""
     with suppress(OSError, ValueError):  # half a file of a killed run, or no file of ours
         return About.of_json(json.loads((Path(folder) / ABOUT).read_text(encoding="utf-8")))
     return None

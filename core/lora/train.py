@@ -1,10 +1,10 @@
-"""How is one adapter trained? On the q, k, v and o of one attention layer, from where it stopped last time.
+"""The training of one adapter, on the q, k, v and o of one attention layer; resumes where it was stopped.
 
 CNA §5. The layers below the adapter run once for all epochs (`core.forward.layer_inputs`); the loss
-is that of the answer's tokens and the token that ends it. Parameters, optimiser and curve
-are kept in a file at every point of the curve, so a killed training goes on from the last
-point, and ends with the same adapter, bit for bit on a CPU. The adapter that counts is the
-one with the best accuracy on prompts set aside; the test prompts are used once, at the end.
+is that of the answer's tokens and the token that ends it. Parameters, optimiser and curve are saved
+at every point of the curve, so a killed training resumes from the last point and ends with the same
+adapter, bit for bit on a CPU. The adapter that is kept is the one with the best accuracy on the
+validation set; the test prompts are used once, at the end.
 """
 
 from contextlib import suppress
@@ -16,21 +16,21 @@ from core.lora.settings import About
 from core.lora.training_data import TrainingData
 from core.model.adapters import AdaptedModel, save_adapter
 from core.progress import Progress, Stopped, silent
-from core.writing import typed_path, writing_told
+from core.writing import explain_write_errors, typed_path
 
 
 def train_adapter(
-    lesson: TrainingData, layer: int, folder: str | Path, progress: Progress = silent, kept: str = ""
+    data: TrainingData, layer: int, folder: str | Path, progress: Progress = silent, kept: str = ""
 ) -> tuple[AdaptedModel, About]:
-    """Trains an adapter and saves it as a PEFT folder; goes on where an earlier call with the same folder stopped.
+    """Trains an adapter and saves it as a PEFT folder; resumes where an earlier call with the same folder stopped.
 
     Args:
-        lesson: model, data and settings.
+        data: the training data, with its model and settings.
         layer: the attention layer that gets the adapter.
         folder: where the adapter, what is measured of it, and the checkpoint go.
         progress: told after every step; when it raises `Stopped`, the best so far is saved
-            and returned, and the next call goes on.
-        kept: what to say of the pruned neurons, if there are any.
+            and returned, and the next call resumes.
+        kept: a description of the neurons that were kept, where some were pruned.
 
     Returns:
         The model with the best adapter, and what was measured of it.
@@ -38,14 +38,14 @@ def train_adapter(
     Raises:
         UserError: for a layer or settings that do not exist, or a folder that cannot be written.
     """
-    lm, place = lesson.lm, typed_path(folder, "a folder for the adapter")
+    lm, place = data.lm, typed_path(folder, "a folder for the adapter")
     if not 0 <= layer < lm.n_layers:
         raise UserError(f"Layer {layer} does not exist: this model has layers 0 to {lm.n_layers - 1}.")
-    with writing_told(place):
+    with explain_write_errors(place):
         place.mkdir(parents=True, exist_ok=True)
-    lesson.move_to(layer)
-    run = Run(lesson, layer, place)
-    total = run.total + max(1, run.total // 10)  # the last part is the test
+    data.move_to(layer)
+    run = Run(data, layer, place)
+    total = run.total + max(1, run.total // 10)  # the last part is for the test
     try:
         while run.step < run.total:
             progress(run.step, total)
@@ -55,24 +55,24 @@ def train_adapter(
         if run.step < run.total:
             write_checkpoint(run)
     done = _finish(run, kept)
-    with suppress(Stopped):  # it is done
+    with suppress(Stopped):  # there is nothing left to stop
         progress(total, total)
     return done
 
 
 def _finish(run: Run, kept: str) -> tuple[AdaptedModel, About]:
-    """The model with its best adapter, tested and saved; the checkpoint goes when there is nothing left to do."""
-    lesson = run.lesson
+    """The model with its best adapter, tested and saved; the checkpoint of a finished training is removed."""
+    data = run.data
     run.take_best()
     about = About(
-        fingerprint=lesson.lm.fingerprint,
+        fingerprint=data.lm.fingerprint,
         layer=run.layer,
-        settings=lesson.settings,
+        settings=data.settings,
         steps=run.step,
         total=run.total,
         curve=tuple(run.curve),
-        accuracy=lesson.tested(run.model),
-        base=lesson.base,
+        accuracy=data.tested(run.model),
+        base=data.base,
         kept=kept,
     )
     save_adapter(run.model, run.place, about.to_json())

@@ -30,7 +30,7 @@ from core.model.adapter_files import ABOUT, CONFIG, WEIGHTS, AdapterFolder
 from core.model.architectures import Modules
 from core.model.load import LoadedModel, full_memory_told
 from core.model.shared_weights import weight_sharing_copy
-from core.writing import writing_told
+from core.writing import explain_write_errors
 
 
 @dataclass(eq=False, kw_only=True)
@@ -162,12 +162,12 @@ def save_adapter(model: AdaptedModel, folder: Path, about: dict[str, Any]) -> No
     """
     from peft.utils import get_peft_model_state_dict
 
-    with writing_told(folder):
+    with explain_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     tensors = get_peft_model_state_dict(model.peft, save_embedding_layers=False)
     config = copy.deepcopy(model.peft.peft_config["default"])
     config.inference_mode = True
-    with writing_told(folder), tempfile.TemporaryDirectory(dir=folder) as part:
+    with explain_write_errors(folder), tempfile.TemporaryDirectory(dir=folder) as part:
         save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, Path(part) / WEIGHTS)
         config.save_pretrained(part)
         (Path(part) / ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")

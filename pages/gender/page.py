@@ -118,7 +118,7 @@ def _edit(lm: LoadedModel, located: Located, choice: Choice) -> None:
     if isinstance(found, Edited):
         settings = {"neurons": [f"{layer}_{neuron}" for layer, neuron in choice.neurons], "factor": choice.factor}
         gender_results.edited_bias(lm, found.found, settings)
-        gender_results.side_effects(found.found, found.bystanders)
+        gender_results.side_effects(found.found, found.prompts)
 
 
 def _to_bench(lm: LoadedModel, located: Located, choice: Choice) -> None:

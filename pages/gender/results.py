@@ -134,7 +134,7 @@ def _signed(share: float) -> str:
     return ("+" if share > 0 else "−" if share < 0 else "") + percent(abs(share))
 
 
-def side_effects(found: EditedBias, bystanders: SideEffectPrompts) -> None:
+def side_effects(found: EditedBias, prompts: SideEffectPrompts) -> None:
     """What else the edit changes."""
     st.subheader("What else does the edit change?")
     before, after = found.before.side_effect_scores, found.after.side_effect_scores
@@ -143,14 +143,14 @@ def side_effects(found: EditedBias, bystanders: SideEffectPrompts) -> None:
     st.markdown(
         f"Arithmetic accuracy goes from {of_n(before.accuracy['all'], before.asked['all'])} prompts to "
         f"{percent(after.accuracy['all'])}. A token of "
-        f"{len(bystanders.sentences)} plain sentences has log-probability {three_digits(before.neutral)} before and "
-        f"{three_digits(after.neutral)} after. On {len(bystanders.others)} prompts about other things the next token "
+        f"{len(prompts.sentences)} plain sentences has log-probability {three_digits(before.neutral)} before and "
+        f"{three_digits(after.neutral)} after. On {len(prompts.others)} prompts about other things the next token "
         f"moves by {three_digits(moved.kl)} nats (KL), and {percent(moved.changed)} get another likeliest token."
     )
-    if bystanders.left_out:
+    if prompts.left_out:
         st.caption(
-            f"The model cannot take {len(bystanders.left_out)} of these texts, which are left out: "
-            + "; ".join(f"*{text[:50]}*" for text in bystanders.left_out[:5])
+            f"The model cannot take {len(prompts.left_out)} of these texts, which are left out: "
+            + "; ".join(f"*{text[:50]}*" for text in prompts.left_out[:5])
         )
 
 

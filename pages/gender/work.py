@@ -30,7 +30,7 @@ class Edited:
     """An edit of located neurons, with what it should leave alone."""
 
     found: EditedBias
-    bystanders: SideEffectPrompts
+    prompts: SideEffectPrompts
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,12 @@ def start_edit(lm: LoadedModel, choice: Choice) -> Job:
     """Asks for the bias before and after."""
 
     def work(progress: Progress) -> Edited:
-        bystanders = SideEffectPrompts.of(lm, count=choice.count)
+        prompts = SideEffectPrompts.of(lm, count=choice.count)
         edits = [ScaleNeuron(layer, neuron, choice.factor) for layer, neuron in choice.neurons]
-        return Edited(edit_bias(lm, choice.words, bystanders, edits, choice.draws, progress=progress), bystanders)
+        return Edited(
+            edit_bias(lm, choice.words, prompts, edits, choice.draws, progress=progress),
+            prompts,
+        )
 
     return board().submit(choice.key(lm, "edit bias"), f"Editing {len(choice.neurons)} neurons", work, session_id())
 
@@ -79,8 +82,8 @@ def start_curve(lm: LoadedModel, choice: Choice) -> Job:
     n = len(choice.neurons)
 
     def work(progress: Progress) -> Curve:
-        bystanders = SideEffectPrompts.of(lm, count=choice.count)
+        prompts = SideEffectPrompts.of(lm, count=choice.count)
         counts: Sequence[int] = (*COUNTS, n)
-        return edit_curve(lm, choice.words, bystanders, choice.neurons, choice.factor, counts, progress)
+        return edit_curve(lm, choice.words, prompts, choice.neurons, choice.factor, counts, progress)
 
     return board().submit(choice.key(lm, "bias curve"), f"Editing up to {n} neurons", work, session_id())

@@ -169,7 +169,7 @@ def _how_trained(series: Series, settings: dict[str, Any]) -> None:
             st.caption("It was stopped before the first measurement.")
         said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items())
         st.caption(
-            f"{said}. Accuracy here is that of {about.settings.n_aside:,} validation prompts, taken from the "
+            f"{said}. Accuracy here is that of {about.settings.n_validation:,} validation prompts, taken from the "
             "training prompts, by which the best state of the adapter is chosen."
         )
 

@@ -96,7 +96,7 @@ def _start(lm: LoadedModel, layers: list[int], settings: LoraSettings) -> None:
     key = ("lora series", *model_key(lm), tuple(layers), *asdict(settings).items())
     title = f"Training adapters on {len(layers)} layers" if len(layers) != 1 else "Training an adapter"
     job = board().submit(key, title, lambda p: train_series(lm, folder, settings, layers, p), session_id())
-    st.session_state[JOB] = (job, folder, model_key(lm), settings.n_aside)
+    st.session_state[JOB] = (job, folder, model_key(lm), settings.n_validation)
     st.session_state[NEXT] = str(folder)  # shown as soon as it has an adapter
 
 
@@ -107,7 +107,7 @@ def _job(lm: LoadedModel) -> Job | None:
 
 
 @st.fragment(run_every=2.0)
-def _curves(folder: Path, job: Job, n_aside: int) -> None:
+def _curves(folder: Path, job: Job, n_validation: int) -> None:
     """Loss and accuracy of the layer that is trained now, as far as it is."""
     if job.ended:
         return
@@ -118,6 +118,6 @@ def _curves(folder: Path, job: Job, n_aside: int) -> None:
         return
     layer = kept[-1].parent.name.removeprefix("layer_")
     st.markdown(
-        f"**Layer {layer}**, step {points[-1].step}: {of_n(points[-1].accuracy, n_aside)} validation prompts right"
+        f"**Layer {layer}**, step {points[-1].step}: {of_n(points[-1].accuracy, n_validation)} validation prompts right"
     )
     st.altair_chart(learning(pd.DataFrame([asdict(point) for point in points]), is_dark()), width="content")

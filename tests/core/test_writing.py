@@ -15,7 +15,7 @@ from core.hooks import ScaleNeuron
 from core.lora.export import export_pruned
 from core.model.adapter_files import AdapterFolder
 from core.model.source import locate
-from core.writing import new_folder, typed_path, writing_told
+from core.writing import explain_write_errors, new_folder, typed_path
 
 NOWHERE = "/proc/abacus-export"  # mkdir there fails with FileNotFoundError, also for root
 
@@ -46,12 +46,12 @@ def test_nothing_stays_behind(tmp_path, error):
     ],
 )
 def test_a_refusal_says_what_to_do(tmp_path, number, told):
-    with pytest.raises(UserError, match=told), writing_told(tmp_path):
+    with pytest.raises(UserError, match=told), explain_write_errors(tmp_path):
         raise OSError(number, os.strerror(number))
 
 
 def test_what_safetensors_is_refused(tmp_path):
-    with pytest.raises(UserError, match="nothing can be made there"), writing_told(tmp_path):
+    with pytest.raises(UserError, match="nothing can be made there"), explain_write_errors(tmp_path):
         save_file({"a": torch.zeros(2)}, tmp_path / "missing" / "file.safetensors")
 
 

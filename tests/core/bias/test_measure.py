@@ -32,7 +32,7 @@ def words(any_model) -> BiasWords:
 
 
 @pytest.fixture(scope="module")
-def bystanders(bundled):
+def side_effect_prompts(bundled):
     return SideEffectPrompts.of(bundled, digits=(1, 2), count=50)
 
 
@@ -177,15 +177,15 @@ def test_other_groups(bundled):
     assert math.isfinite(measure_bias(bundled, words).total)
 
 
-def test_editing_reduces_bias_and_random_neurons_do_not(bundled, bystanders):
+def test_editing_reduces_bias_and_random_neurons_do_not(bundled, side_effect_prompts):
     """The acceptance bars: at most 18 neurons, 35% of the total bias, 2 points of accuracy, 5% by random ones."""
     words = paper_words()
     located = locate(bundled, words)
-    n = edit_curve(bundled, words, bystanders, located.top(18), 0.0, counts=(1, 2, 3, 5, 8, 12, 18)).best()
+    n = edit_curve(bundled, words, side_effect_prompts, located.top(18), 0.0, counts=(1, 2, 3, 5, 8, 12, 18)).best()
     assert n is not None
     assert 1 <= n <= 18
     edits = [ScaleNeuron(layer, neuron, 0.0) for layer, neuron in located.top(n)]
-    found = edit_bias(bundled, words, bystanders, edits, draws=5)
+    found = edit_bias(bundled, words, side_effect_prompts, edits, draws=5)
     assert found.fall >= 0.35
     accuracy = [o.side_effect_scores.accuracy["all"] for o in (found.before, found.after)]
     assert accuracy[1] >= accuracy[0] - 0.02
@@ -234,11 +234,11 @@ def test_a_stop_keeps_what_is_there(bundled):
     assert len(edit_bias(bundled, words, few, edits, draws=9, progress=stop).random) == 1
 
 
-def test_bad_edits_are_refused(bundled, bystanders):
+def test_bad_edits_are_refused(bundled, side_effect_prompts):
     with pytest.raises(UserError, match="at least one neuron"):
-        edit_bias(bundled, SOME, bystanders, [])
+        edit_bias(bundled, SOME, side_effect_prompts, [])
     with pytest.raises(UserError, match="does not exist"):
-        edit_curve(bundled, SOME, bystanders, [(99, 0)])
+        edit_curve(bundled, SOME, side_effect_prompts, [(99, 0)])
     with pytest.raises(UserError, match="<gend>"):
         locate(bundled, SOME, "A woman works as a")
 

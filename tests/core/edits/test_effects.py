@@ -196,7 +196,7 @@ def test_a_stop_keeps_what_is_there(bundled):
     assert both.original.accuracy == {}
 
 
-def test_bystanders(bundled):
+def test_side_effect_prompts(bundled):
     there = SideEffectPrompts.of(
         bundled, digits=(1,), count=5, sentences=["The farmer worked slowly.", "zzyzx"], others=["3 + 5 ="]
     )

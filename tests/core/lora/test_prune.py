@@ -13,7 +13,7 @@ from core.forward.neuron_sets import NeuronSet, only, random_like, scaled_neuron
 from core.forward.record import record
 from core.forward.rows import TrainingRows
 from core.lora.export import check_pruned_export, export_pruned
-from core.lora.prune import DeepRankings, find_to_keep, kept_set, until
+from core.lora.prune import DeepRankings, find_to_keep, kept_set, run_until
 from core.lora.prune_curve import prune_curve
 from core.lora.prune_train import four_columns, pruned_folder, random_control, train_pruned
 from core.lora.report import finding_cases, pruning_report
@@ -37,7 +37,7 @@ def pair(any_model, tmp_path):
 
 def test_until_is_the_shorter_prompt(any_model):
     ids = any_model.encode("3 + 5 = 8")
-    run, short = until(record(any_model, ids), 3), record(any_model, ids[:4])
+    run, short = run_until(record(any_model, ids), 3), record(any_model, ids[:4])
     for name in (
         "logits",
         "resid_pre",

@@ -127,13 +127,13 @@ def test_a_checkpoint_of_another_training_is_not_gone_on_with(lm, tmp_path):
 
 
 def test_the_best_state_is_kept_not_the_last(lm, tmp_path):
-    lesson = TrainingData(lm, SETTINGS)
+    data = TrainingData(lm, SETTINGS)
     told = iter([0.1, 0.9, 0.2] + [0.3] * 100)
-    lesson.accuracy = lambda model, inputs: next(told)
+    data.accuracy = lambda model, inputs: next(told)
     stopped = stop_after(2)
-    best, _ = train_adapter(lesson, 1, tmp_path / "two", stopped)
+    best, _ = train_adapter(data, 1, tmp_path / "two", stopped)
     told = iter([0.1, 0.9, 0.2] + [0.3] * 100)
-    model, about = train_adapter(lesson, 1, tmp_path / "all")
+    model, about = train_adapter(data, 1, tmp_path / "all")
     assert [p.accuracy for p in about.curve[:3]] == [0.1, 0.9, 0.2]
     ids = lm.encode("3-5=")
     assert torch.equal(best.logits(ids), model.logits(ids))
@@ -152,16 +152,16 @@ def test_training_on_a_pruned_model(lm, tmp_path):
 
 
 def test_draws_follow_the_shares(bundled):
-    lesson = TrainingData(bundled, LoraSettings(n_train=3000, n_test=50))
-    assert torch.equal(lesson.order(0), lesson.order(0))
-    assert not torch.equal(lesson.order(0), lesson.order(1))
-    wanted = lesson.train.rows.wanted[lesson.train.rows.answer]
+    data = TrainingData(bundled, LoraSettings(n_train=3000, n_test=50))
+    assert torch.equal(data.order(0), data.order(0))
+    assert not torch.equal(data.order(0), data.order(1))
+    wanted = data.train.rows.wanted[data.train.rows.answer]
     assert len(wanted)
     assert sum(DRAW_SHARES.values()) == pytest.approx(1)
     minus = bundled.encode_answer("-")[0]
-    first = lesson.train.rows.answer.int().argmax(1)
-    is_negative = lesson.train.rows.wanted[torch.arange(len(first)), first] == minus
-    drawn = torch.cat([is_negative[lesson.order(epoch)] for epoch in range(4)]).float().mean()
+    first = data.train.rows.answer.int().argmax(1)
+    is_negative = data.train.rows.wanted[torch.arange(len(first)), first] == minus
+    drawn = torch.cat([is_negative[data.order(epoch)] for epoch in range(4)]).float().mean()
     assert float(drawn) == pytest.approx(DRAW_SHARES["- negative"], abs=0.03)
 
 
