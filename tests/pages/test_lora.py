@@ -232,7 +232,7 @@ def test_pruning(data, bundled, tmp_path):
     app.selectbox(key="export how").set_value("smaller")
     press(app, "Export")
     assert not app.exception
-    assert any("no smaller" in e.value for e in app.error)
+    assert any("not be smaller" in e.value for e in app.error)
 
 
 def test_deep_layers_below_the_adapter_are_refused(data, bundled):
