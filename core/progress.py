@@ -1,4 +1,4 @@
-"""How does long work tell how far it is, and hear that it should stop?"""
+"""The progress of long work: a callable that is told how far it is, and that may stop it."""
 
 from collections.abc import Callable
 
@@ -15,13 +15,18 @@ def silent(done: int, total: int) -> None:
     """A `Progress` that tells nobody."""
 
 
-_STEPS = 1000
+def part(progress: Progress, number: int, of: int, size: int = 1) -> Progress:
+    """A `Progress` for one part of longer work, which tells how far the whole is.
 
-
-def part(progress: Progress, begin: float, end: float) -> Progress:
-    """A `Progress` for a part of longer work: its own 0 to 1 is `begin` to `end` of the whole."""
+    Args:
+        progress: of the whole.
+        number: where the part begins, in parts of equal length, counted from 0.
+        of: how many such parts the whole has.
+        size: how many of them this one takes up.
+    """
 
     def report(done: int, total: int) -> None:
-        progress(round(_STEPS * (begin + (end - begin) * done / max(1, total))), _STEPS)
+        steps = max(1, total)
+        progress(number * steps + size * done, of * steps)
 
     return report

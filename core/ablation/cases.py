@@ -10,15 +10,12 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import torch
-
 from core.errors import UserError
 from core.forward.answers import Question, are_right, question
 from core.model.load import LoadedModel
 from core.neurons.comparison import Comparison
-from core.progress import Progress
+from core.progress import Progress, part
 from core.prompts.arithmetic import Prompt
-from core.types import Neuron
 
 #: Compares the run of some token ids with the same run without the heads: at least the top k neurons.
 Compare = Callable[[Sequence[int]], Comparison]
@@ -93,14 +90,9 @@ def compared(
             comparisons.append(_ranked(compare, case, ks))
             done += 1
             progress(done, total)
-        yield batch, comparisons, _part(progress, done, len(batch), total)
+        yield batch, comparisons, part(progress, done, total, len(batch))
         done += len(batch)
     progress(total, total)
-
-
-def _part(progress: Progress, done: int, steps: int, total: int) -> Progress:
-    """A progress over some of the steps of another one."""
-    return lambda part, of: progress(done + steps * part // of, total)
 
 
 def remembered(compare: Compare) -> Compare:
@@ -121,11 +113,3 @@ def _ranked(compare: Compare, case: Case, ks: Sequence[int]) -> Comparison:
     if have < max(ks) and have < comparison.compared:
         raise UserError(f"Only {have} neurons were ranked: compare with k={max(ks)}, or choose fewer.")
     return comparison
-
-
-def lowest(comparison: Comparison, k: int) -> Neuron:
-    """The root of the top k: the neuron with the largest importance in their lowest layer (§4.3, table 6)."""
-    layer = comparison.layer[:k]
-    importance = comparison.importance_first[:k].masked_fill(layer != layer.min(), -torch.inf)
-    at = int(importance.argmax())
-    return int(layer[at]), int(comparison.neuron[at])

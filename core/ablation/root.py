@@ -1,13 +1,9 @@
-"""Do the important neurons hang on the lowest of them? Zero it and see (CNA §4.3, tables 6, 16, 20).
+"""The effect of the root on the other important neurons: the root at zero, over many prompts (CNA §4.3).
 
-For each right case: the root is the neuron with the largest importance in the lowest layer
-of the top k. With it at zero, how much do the coefficients of the others fall? Others in
-the root's own layer cannot change, and later ones may also change by ways around it.
-
-What do the important neurons lose when the lowest of them is off? CNA tables 6 and 16, for one prompt.
-
-The others' coefficients fall by every path from the root, not only by the direct edges of
-`core.chain.pe_dag`. Neurons in the root's layer or below cannot change and count as they are.
+Tables 6, 16 and 20. For each prompt that is answered right, the root of its top k neurons
+(`core.neurons.root`) is set to zero: how much do the coefficients of the others fall? They fall by every
+path from the root, not only by the direct edges of `core.chain.pe_dag`. Neurons in the root's own layer
+cannot change.
 """
 
 from collections.abc import Sequence
@@ -19,61 +15,15 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from core.ablation.cases import TOP_KS, Case, Compare, compared, lowest, questions_of, right_cases
+from core.ablation.cases import TOP_KS, Case, Compare, compared, questions_of, right_cases
 from core.forward.ablate_neurons import Trial, coefficients_without
 from core.forward.neuron_sets import NeuronSet
-from core.forward.record import ActivationCache, record
-from core.hooks import ScaleNeuron, check_neuron, intervene
 from core.metrics import coefficient_decrease
 from core.model.load import LoadedModel
 from core.neurons.comparison import Comparison
+from core.neurons.root import root_of
 from core.progress import Progress, Stopped, silent
 from core.prompts.arithmetic import Prompt
-from core.types import Neuron
-
-
-@dataclass(frozen=True)
-class RootOff:
-    """Coefficients of the other important neurons with the root at zero (CNA tables 6, 16).
-
-    Attributes:
-        root: the neuron that is off.
-        others: the neurons that are looked at.
-        coefficient_first: their coefficients in the run as given.
-        coefficient_second: with the root off.
-    """
-
-    root: Neuron
-    others: list[Neuron]
-    coefficient_first: Float[Tensor, " k"]
-    coefficient_second: Float[Tensor, " k"]
-
-    @property
-    def decrease(self) -> float:
-        """How much of the coefficients is lost, relative to the first run; not a number with no others."""
-        return coefficient_decrease(self.coefficient_first, self.coefficient_second)
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row a neuron: layer, neuron, coefficient_first, coefficient_second."""
-        frame = pd.DataFrame(self.others, columns=["layer", "neuron"])
-        frame["coefficient_first"] = self.coefficient_first.numpy()
-        frame["coefficient_second"] = self.coefficient_second.numpy()
-        return frame
-
-
-def root_off(lm: LoadedModel, run: ActivationCache, neurons: Sequence[Neuron], root: Neuron) -> RootOff:
-    """Runs the prompt of `run` again with the root at zero; interventions around the call act too.
-
-    Raises:
-        UserError: for a neuron that does not exist.
-    """
-    for layer, neuron in [root, *neurons]:
-        check_neuron(lm, layer, neuron)
-    others = [neuron for neuron in neurons if neuron != root]
-    with intervene(lm, ScaleNeuron(*root, 0.0)):
-        off = record(lm, run.ids)
-    layers, which = [layer for layer, _ in others], [neuron for _, neuron in others]
-    return RootOff(root, others, run.coefficient[layers, -1, which], off.coefficient[layers, -1, which])
 
 
 @dataclass(frozen=True)
@@ -149,7 +99,7 @@ def ablate_root(
 def _measure(
     lm: LoadedModel, batch: list[Case], comparisons: list[Comparison], out: RootAblation, progress: Progress
 ) -> None:
-    roots = [[lowest(c, k) for k in out.ks] for c in comparisons]
+    roots = [[root_of(c.top(k), c.importance_first[:k]) for k in out.ks] for c in comparisons]
     trials = {(row, root): None for row, mine in enumerate(roots) for root in mine}  # a root often serves several k
     found = coefficients_without(
         lm,

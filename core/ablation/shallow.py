@@ -20,7 +20,7 @@ from core.forward.answers import Question, are_right
 from core.forward.neuron_sets import NeuronSet, random_like, scaled_neurons
 from core.metrics import relative
 from core.model.load import LoadedModel
-from core.progress import Progress, Stopped, silent
+from core.progress import Progress, Stopped, part, silent
 from core.prompts.arithmetic import Prompt
 from core.vocabulary.shallow import ShallowCounts
 
@@ -144,5 +144,5 @@ def _accuracy(
     lm: LoadedModel, questions: list[Question], chosen: NeuronSet, progress: Progress, number: int, total: int
 ) -> float:
     with scaled_neurons(lm, chosen):
-        right = are_right(lm, questions, lambda done, of: progress(number * of + done, total * of))
+        right = are_right(lm, questions, part(progress, number, total))
     return sum(right) / len(right)

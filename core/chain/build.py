@@ -13,10 +13,11 @@ import networkx as nx
 import torch
 
 from core.chain import nodes as parts
-from core.chain.features import Features, find_features, root_below_heads
+from core.chain.features import Features, find_features
 from core.chain.keys import keys_of
 from core.chain.paths import By, ov_path_of
 from core.chain.pe_dag import enhancing_of
+from core.chain.reach import root_below_heads
 from core.errors import UserError
 from core.forward.record import ActivationCache
 from core.model.load import LoadedModel

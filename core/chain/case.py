@@ -5,14 +5,15 @@ neurons whose importance changes (CNA), what they mean, the shallow neurons and 
 that reach them, and the graph of it all. Each part says itself when it misleads.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import networkx as nx
 import torch
 
 from core.chain.build import build_chain
-from core.chain.features import Features, find_features, root_below_heads
+from core.chain.features import Features, find_features
+from core.chain.reach import root_below_heads
 from core.errors import UserError
 from core.forward.record import ActivationCache, record
 from core.heads.sweep import sweep_heads
@@ -21,7 +22,7 @@ from core.model.load import LoadedModel
 from core.neurons.bounds import value_extremes
 from core.neurons.compare import compare_runs
 from core.neurons.comparison import Comparison
-from core.progress import Progress, silent
+from core.progress import Progress, part, silent
 from core.types import Head
 from core.vocabulary.neuron_tokens import tokens_of
 
@@ -79,16 +80,15 @@ def logic_case(
     for layer, head in heads:
         check_head(lm, layer, head)
     ids = lm.encode(prompt)
-    tell = _in_parts(progress, 4)
-    chosen = list(heads) or [top_head(lm, prompt, tell(0))]
+    chosen = list(heads) or [top_head(lm, prompt, part(progress, 0, 4))]
     lowest = min(layer for layer, _ in chosen)
     run = record(lm, ids)
     with intervene(lm, *(ScaleHead(*head, 0.0) for head in chosen)):
         off = record(lm, ids)
-    value_extremes(lm, range(lowest, lm.n_layers), tell(1))
-    neurons = compare_runs((lm, lm), (run, off), target, k, lowest, tell(2))
+    value_extremes(lm, range(lowest, lm.n_layers), part(progress, 1, 4))
+    neurons = compare_runs((lm, lm), (run, off), target, k, lowest, part(progress, 2, 4))
     tokens = tokens_of(lm, neurons.pairs, neurons.coefficient_first.tolist())
-    features, chain = _chain(lm, run, neurons, chosen, n_shallow, tell(3))
+    features, chain = _chain(lm, run, neurons, chosen, n_shallow, part(progress, 3, 4))
     progress(4, 4)
     return LogicCase(prompt, chosen, not heads, run, off, neurons, tokens, features, chain)
 
@@ -114,15 +114,6 @@ def _chain(
     if not any(row.kind == "neuron" for row in features.rows):  # no attention layer lies between
         features = find_features(lm, run, heads, root, n=n, direct=True)
     return features, build_chain(lm, run, neurons, heads, features)
-
-
-def _in_parts(progress: Progress, parts: int) -> Callable[[int], Progress]:
-    """One progress for each part of a whole, in hundredths."""
-
-    def part(number: int) -> Progress:
-        return lambda done, of: progress(100 * number + (100 * done) // max(1, of), 100 * parts)
-
-    return part
 
 
 def probability_of(run: ActivationCache, token: int) -> float:

@@ -23,17 +23,16 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from core.chain.head_paths import check_reach, reaches
 from core.chain.keys import keys_of, up_and_gate
 from core.chain.paths import By, Path, paths_to
-from core.chain.pe_dag import root_of, subvalues
+from core.chain.pe_dag import subvalues
+from core.chain.reach import check_reach, reaches
 from core.errors import UserError
 from core.forward.record import ActivationCache
 from core.model.load import LoadedModel
 from core.model.unembed import Unembedding
 from core.model.weights import on_device
 from core.progress import Progress, silent
-from core.types import Neuron
 from core.vocabulary.neuron_tokens import project
 from core.vocabulary.projection import carry
 
@@ -185,25 +184,6 @@ def find_features(
     rows = _rows(lm, run, found_routes, attention, k_tokens)
     rows.sort(key=lambda row: (-getattr(row, by), row.layer, row.neuron, row.position))
     return Features(heads, root, rows)
-
-
-def root_below_heads(
-    lm: LoadedModel, heads: Sequence[tuple[int, int]], neurons: Sequence[Neuron], importance: Sequence[float] | Tensor
-) -> Neuron:
-    """The root of the neurons that read what some of the heads write.
-
-    It is the root of the PE-DAG, but where attention and FFN are parallel: there a neuron of the head's own
-    layer can have a change, for what it adds to, yet it does not read the head (*choice*).
-
-    Raises:
-        UserError: where none of the neurons reads a head.
-    """
-    ranked = [
-        pair for pair in zip(neurons, importance, strict=True) if any(reaches(lm, head, pair[0]) for head in heads)
-    ]
-    if not ranked:
-        raise UserError("None of the neurons reads what these heads write. Choose lower heads or more neurons.")
-    return root_of([neuron for neuron, _ in ranked], [float(value) for _, value in ranked])
 
 
 def _best_of_layer(

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from core.chain.keys import keys_of
-from core.errors import UserError
+from core.chain.reach import check_reach
 from core.forward.record import ActivationCache
 from core.hooks import check_head
 from core.model.load import LoadedModel
@@ -104,19 +104,3 @@ def head_paths(lm: LoadedModel, run: ActivationCache, head: tuple[int, int], neu
 
 def _earlier(run: ActivationCache, layer: int) -> list[Tensor]:
     return [part[at : at + 1] for at in range(layer) for part in (run.attention_out, run.ffn_out)]
-
-
-def check_reach(lm: LoadedModel, heads: list[tuple[int, int]], neuron: tuple[int, int]) -> None:
-    """Raises `UserError` unless the neuron reads what some of the heads write."""
-    for head in heads:
-        check_head(lm, *head)
-    if not any(reaches(lm, head, neuron) for head in heads):
-        names = ", ".join(f"{layer}_{head}" for layer, head in heads) or "none"
-        raise UserError(
-            f"Neuron {neuron[0]}_{neuron[1]} reads nothing that these heads write: {names}. Choose a head below it."
-        )
-
-
-def reaches(lm: LoadedModel, head: tuple[int, int], neuron: tuple[int, int]) -> bool:
-    """Whether a neuron reads after a head wrote: from its layer on; where attention and FFN are parallel, above it."""
-    return head[0] < neuron[0] or (head[0] == neuron[0] and not lm.modules.parallel)

@@ -10,10 +10,10 @@ import networkx as nx
 import torch
 
 from core.chain.features import Feature, Features
-from core.chain.head_paths import reaches
 from core.chain.keys import keys_of, up_and_gate
 from core.chain.paths import By, OVPath
 from core.chain.pe_dag import Enhancing, subvalues
+from core.chain.reach import reaches
 from core.forward.record import ActivationCache
 from core.model.load import LoadedModel
 from core.model.weights import columns

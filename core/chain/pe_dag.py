@@ -16,10 +16,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from core.chain.keys import keys_of
-from core.errors import UserError
 from core.forward.record import ActivationCache
 from core.model.load import LoadedModel
 from core.model.weights import columns
+from core.neurons.root import root_of
 from core.types import Neuron
 
 
@@ -108,13 +108,3 @@ def subvalues(
         m = run.coefficient[layer, [at[i] for i in mine], which]
         out[mine] = m[:, None] * columns(lm.modules.neuron_output(layer), which).T
     return out
-
-
-def root_of(neurons: Sequence[Neuron], importance: Sequence[float] | Tensor) -> Neuron:
-    """The neuron of the lowest layer, the most important where that layer has several (METHODS' root)."""
-    if not neurons:
-        raise UserError("There are no neurons to connect. Choose k of at least 1.")
-    if len(set(neurons)) < len(neurons) or len(importance) != len(neurons):
-        raise UserError("Give every neuron once, each with its importance.")
-    ranked = zip(neurons, importance, strict=True)
-    return min(ranked, key=lambda pair: (pair[0][0], -float(pair[1]), pair[0][1]))[0]

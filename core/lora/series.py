@@ -22,7 +22,7 @@ from core.lora.training_data import TrainingData
 from core.model.adapter_files import ABOUT
 from core.model.load import LoadedModel
 from core.model.source import BUNDLED
-from core.progress import Progress, silent
+from core.progress import Progress, part, silent
 from core.prompts.signed_arithmetic import GROUPS
 from core.writing import typed_path
 
@@ -151,15 +151,10 @@ def train_series(
         return read_series(lm, folder)
     data = TrainingData(lm, settings)
     for number, layer in enumerate(left):
-        _, about = train_adapter(data, layer, place_of(folder, layer), _part(progress, number, len(left)))
+        _, about = train_adapter(data, layer, place_of(folder, layer), part(progress, number, len(left)))
         if not about.finished:
             break
     return read_series(lm, folder)
-
-
-def _part(progress: Progress, number: int, of: int) -> Progress:
-    """A progress over one of several trainings of the same length."""
-    return lambda step, total: progress(number * total + step, of * total)
 
 
 def _check_folder(lm: LoadedModel, folder: Path, settings: LoraSettings) -> None:

@@ -90,8 +90,8 @@ def measure_pairs(lm: LoadedModel, settings: PairSettings, progress: Progress = 
         UserError: for settings or prompts that the model cannot take, or when it answers no such pair right.
         Stopped: when no pair was measured yet.
     """
-    pairs = settings.pairs(lm, part(progress, 0.0, 0.1))
-    found = mediate(lm, pairs, ("ffn", "attention"), part(progress, 0.1, 1.0))
+    pairs = settings.pairs(lm, part(progress, 0, 10))
+    found = mediate(lm, pairs, ("ffn", "attention"), part(progress, 1, 10, 9))
     return MeasuredPairs(settings, found, cells(found))
 
 
@@ -121,7 +121,7 @@ def measure_units(
         Stopped: when nothing was measured yet.
     """
     k = min(n_neurons, lm.n_layers * lm.n_neurons)
-    heads = head_effects(lm, pairs, part(progress, 0.0, 0.6))
-    chosen = important_neurons(lm, pairs, k, part(progress, 0.6, 0.8))
-    neurons = neuron_effects(lm, pairs, chosen, part(progress, 0.8, 1.0))
+    heads = head_effects(lm, pairs, part(progress, 0, 5, 3))
+    chosen = important_neurons(lm, pairs, k, part(progress, 3, 5))
+    neurons = neuron_effects(lm, pairs, chosen, part(progress, 4, 5))
     return MeasuredUnits(heads, neurons, [both_sides(lm, *place, N_TOKENS) for place in neurons.places])

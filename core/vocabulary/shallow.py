@@ -19,7 +19,7 @@ from core.errors import UserError
 from core.model.load import LoadedModel
 from core.model.unembed import Unembedding
 from core.model.weights import value_output, values
-from core.progress import Progress, silent
+from core.progress import Progress, part, silent
 from core.vocabulary.concepts import concept_tokens
 from core.vocabulary.projection import project_on_device, through_attention
 
@@ -99,15 +99,10 @@ def shallow_counts(
     count = torch.full((len(shallow), lm.n_neurons, len(throughs)), NOT_COUNTED, dtype=torch.int16)
     pairs = [(layer, j) for j in throughs for layer in shallow if layer < j]
     for done, (layer, j) in enumerate(pairs):
-        work = partial(counter.count, layer, j, _part(progress, done, len(pairs)))
+        work = partial(counter.count, layer, j, part(progress, done, len(pairs)))
         count[shallow.index(layer), :, throughs.index(j)] = disk_cache.cached(counter.key(layer, j), work)["count"]
         progress(done + 1, len(pairs))
     return ShallowCounts(shallow, throughs, top, count)
-
-
-def _part(progress: Progress, done: int, of: int) -> Progress:
-    """Tells nothing new, but hears a Stop between pieces of one pair of layers."""
-    return lambda _done, _of: progress(done, of)
 
 
 class _Counter:

@@ -11,7 +11,7 @@ from core.heads.sweep import sweep_heads
 from core.model.load import LoadedModel
 from core.neurons.ablation_effects import single_effects
 from core.neurons.attribution import first_order
-from core.progress import Progress
+from core.progress import Progress, part
 from pages.logic_chain.charts import agreement, neuron_dots
 from pages.logic_chain.roles import AGAINST, CARRIES, ORDERS, TURNS, Order, carried, in_order, role_of
 from pages.shared.charts import PICK
@@ -223,14 +223,14 @@ def _both(lm: LoadedModel, case: LogicCase, progress: Progress) -> pd.DataFrame:
     """Approximate and exact decrease of log p (nats) of every head, and of the top neurons."""
     target, pairs = case.neurons.target, case.neurons.pairs
     scores = first_order(lm, case.prompt, target)
-    swept = sweep_heads(lm, [case.prompt], [target], lambda done, of: progress(done, 2 * of))
+    swept = sweep_heads(lm, [case.prompt], [target], part(progress, 0, 2))
     exact = swept.baseline[0].double().log() - swept.probability[0].double().log()
     rows = [
         ("head", head_name(layer, head), float(scores.heads[layer, head]), float(exact[layer, head]))
         for layer in range(lm.n_layers)
         for head in range(lm.n_heads)
     ]
-    effects = single_effects(lm, case.prompt, pairs, target, lambda done, of: progress(of + done, 2 * of))
+    effects = single_effects(lm, case.prompt, pairs, target, part(progress, 1, 2))
     rows += [
         ("neuron", f"{layer}_{n}", float(scores.neurons[layer, n]), float(e))
         for (layer, n), e in zip(pairs, effects, strict=True)

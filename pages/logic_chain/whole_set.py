@@ -17,7 +17,7 @@ from core.hooks import ScaleHead, intervene
 from core.model.load import LoadedModel
 from core.neurons.compare import compare_runs
 from core.neurons.comparison import Comparison
-from core.progress import Progress
+from core.progress import Progress, part
 from core.prompts.arithmetic import OPERATIONS, make_prompts
 from core.vocabulary.shallow import shallow_counts
 from pages.logic_chain.charts import decrease_lines, shallow_bars
@@ -100,8 +100,8 @@ def measure(lm: LoadedModel, heads: list[Head], prompts: list, progress: Progres
         return compare_runs((lm, lm), (run, off), None, min(max(KS), lm.n_layers * lm.n_neurons), lowest)
 
     once = remembered(compare)
-    mask = mask_and_keep(lm, prompts, once, lowest, KS, lambda done, of: progress(3 * done, 4 * of))
-    return SetResult(mask, ablate_root(lm, prompts, once, KS, lambda done, of: progress(3 * of + done, 4 * of)))
+    mask = mask_and_keep(lm, prompts, once, lowest, KS, part(progress, 0, 4, 3))
+    return SetResult(mask, ablate_root(lm, prompts, once, KS, part(progress, 3, 4)))
 
 
 def _show(lm: LoadedModel, result: SetResult, heads: list[Head], settings: dict[str, Any]) -> None:
@@ -206,7 +206,7 @@ def _measure_shallow(lm: LoadedModel, settings: dict[str, Any], progress: Progre
         range(settings["layers"] + 1),
         settings["top"],
         settings["concepts"],
-        lambda done, of: progress(done, 2 * of),
+        part(progress, 0, 2),
     )
     prompts = make_prompts(digits=[1], count=25)
     return ablate_shallow(
@@ -215,7 +215,7 @@ def _measure_shallow(lm: LoadedModel, settings: dict[str, Any], progress: Progre
         counts,
         settings["more than"],
         settings["draws"],
-        progress=lambda done, of: progress(of + done, 2 * of),
+        progress=part(progress, 1, 2),
     )
 
 

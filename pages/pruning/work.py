@@ -16,7 +16,7 @@ from core.lora.report import finding_cases
 from core.lora.settings import About
 from core.model.adapters import attach
 from core.model.load import LoadedModel
-from core.progress import Progress
+from core.progress import Progress, part
 from core.prompts.signed_arithmetic import negative_data
 from pages.shared.lora_work import digest
 from pages.shared.resources import board, model_key, session_id
@@ -48,11 +48,9 @@ def _work(lm: LoadedModel, folder: Path, asked: Asked, progress: Progress) -> Pr
     """Finds the neurons and measures the curve; the curve is the last third of the steps."""
     model, about = attach(lm, folder), asked.about
     prompts = finding_cases(about.settings, asked.two_digit)
-    found = find_to_keep(lm, model, asked.deep, asked.n, prompts, lambda done, total: progress(2 * done, 3 * total))
+    found = find_to_keep(lm, model, asked.deep, asked.n, prompts, part(progress, 0, 3, 2))
     test = TrainingRows.of(lm, negative_data(None, about.settings.n_test, about.settings.seed).test[:TEST])
-    curve = prune_curve(
-        model, found, asked.n, test, KEPT_SHARES, progress=lambda done, total: progress(2 * total + done, 3 * total)
-    )
+    curve = prune_curve(model, found, asked.n, test, KEPT_SHARES, progress=part(progress, 2, 3))
     most = float(right_answers(model, LayerInputs(model, test)).float().mean())
     return Pruning(found, curve, most, len(test))
 

@@ -1,11 +1,12 @@
 """Mask, keep, and the lowest neuron off over a set, against plain loops over cases."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from core.ablation.cases import asked, lowest, remembered
+from core.ablation.cases import asked, remembered
 from core.ablation.mask_keep import mask_and_keep
 from core.ablation.root import ablate_root
 from core.errors import UserError
@@ -13,7 +14,7 @@ from core.forward.answers import are_right, question
 from core.forward.record import record
 from core.hooks import ScaleNeuron, intervene
 from core.metrics import coefficient_decrease
-from core.neurons.comparison import Comparison
+from core.neurons.root import root_of
 from core.progress import Stopped
 from core.prompts.arithmetic import make_prompts
 from tests.dense import dense_comparison
@@ -144,24 +145,15 @@ def test_root_is_the_most_important_of_the_lowest_layer(bundled, compare):
     layer[3], layer[8], layer[9] = 5, 5, 4
     importance = c.importance_first.clone()
     importance[3], importance[8] = 0.25, 0.5
-    made = Comparison(
-        c.target,
-        1.0,
-        1.0,
-        layer,
-        c.neuron,
-        c.change,
-        importance,
-        c.importance_second,
-        c.coefficient_first,
-        c.coefficient_second,
-        c.compared,
-        0,
-    )
-    assert lowest(made, 9) == (5, int(c.neuron[8]))
-    assert lowest(made, 10) == (4, int(c.neuron[9]))
-    assert lowest(made, 8) == (5, int(c.neuron[3]))
-    assert lowest(made, 3)[0] == 6
+    made = replace(c, layer=layer, importance_first=importance)
+
+    def root(k: int) -> tuple[int, int]:
+        return root_of(made.top(k), made.importance_first[:k])
+
+    assert root(9) == (5, int(c.neuron[8]))
+    assert root(10) == (4, int(c.neuron[9]))
+    assert root(8) == (5, int(c.neuron[3]))
+    assert root(3)[0] == 6
 
 
 def test_blanks_that_begin_an_answer_belong_to_the_prompt(bundled):

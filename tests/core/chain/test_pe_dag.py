@@ -1,18 +1,16 @@
-"""The PE-DAG against the modules of the model, one neuron at a time, and the root's removal against changed weights."""
-
-import copy
+"""The PE-DAG against the modules of the model, one neuron at a time."""
 
 import pytest
 import torch
 from transformers.activations import ACT2FN
 
-from core.ablation.root import root_off
 from core.chain.keys import keys_of
-from core.chain.pe_dag import enhancing_of, root_of, subvalues
+from core.chain.pe_dag import enhancing_of, subvalues
 from core.errors import UserError
 from core.forward.record import record
 from core.model.load import load_model
 from core.model.weights import columns, matrix, rows
+from core.neurons.root import root_of
 
 PROMPT = "3+5="
 NEURONS = [(2, 5), (0, 3), (1, 17), (0, 40), (1, 2), (2, 31)]
@@ -91,30 +89,6 @@ def test_neurons_that_do_not_exist(bundled):
     for bad in (99, 0), (0, 10**6), (-1, 0):
         with pytest.raises(UserError):
             enhancing_of(bundled, run, [bad], [1.0])
-        with pytest.raises(UserError):
-            root_off(bundled, run, [bad], (0, 0))
-
-
-def test_root_off_equals_a_changed_weight(any_model):
-    run = record(any_model, any_model.encode(PROMPT))
-    before = run.coefficient.clone()
-    off = root_off(any_model, run, NEURONS, (0, 40))
-    changed = copy.copy(any_model)
-    changed.model = copy.deepcopy(any_model.model)
-    changed.__post_init__()  # modules of the copy
-    changed.modules.neuron_output(0).weight.data[:, 40] = 0.0
-    wanted = record(changed, run.ids).coefficient
-    others = [pair for pair in NEURONS if pair != (0, 40)]
-    assert off.others == others
-    for i, (layer, neuron) in enumerate(others):
-        assert off.coefficient_second[i].item() == pytest.approx(wanted[layer, -1, neuron].item(), rel=1e-4, abs=1e-5)
-        assert off.coefficient_first[i] == before[layer, -1, neuron]
-    first, second = off.coefficient_first, off.coefficient_second
-    kept = sum((1 if m > 0 else -1) * float(n) for m, n in zip(first, second, strict=True))
-    assert off.decrease == pytest.approx(1 - kept / first.abs().sum().item(), abs=1e-5)
-    assert off.decrease != 0
-    assert len(off.to_frame()) == 5
-    assert torch.equal(record(any_model, run.ids).coefficient, before)  # nothing stays
 
 
 def test_rows_and_columns_of_8_bit_weights(checkpoints):
