@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from core.forward.layer_inputs import through
+from core.forward.replay import read_logits
 from core.lora.settings import LoraSettings, Point
 from core.lora.training_data import TrainingData
 from core.model.adapters import new_adapter
@@ -97,9 +97,9 @@ class Run:
         inputs, model = self.data.train, self.model
         rows = inputs.rows.some(some)
         is_target = rows.answer | rows.end
-        x = through(model, inputs.of(some), inputs.arguments, inputs.layer, model.n_layers)
-        logits = model.modules.unembedding(model.modules.final_norm(x[is_target.to(x.device)]))
-        return nn.functional.cross_entropy(logits.float(), rows.wanted[is_target].to(x.device))
+        stream = inputs.through(model, some)
+        logits = read_logits(model, stream[is_target.to(stream.device)])
+        return nn.functional.cross_entropy(logits.float(), rows.wanted[is_target].to(stream.device))
 
     def add_point(self) -> None:
         """Adds a point to the curve: measures on the validation set, and keeps the best adapter."""

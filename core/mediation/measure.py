@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from core.errors import UserError
-from core.forward.patching import PairRuns, Place, Site, each_patched, pairs_at_once
+from core.forward.patching import PairRuns, Place, Site, each_patched, pairs_that_fit
 from core.mediation.effect import PatchEffects, effect
 from core.mediation.pairs import PromptPair, check_differ, typed_pair
 from core.model.load import LoadedModel
@@ -46,7 +46,7 @@ def measure(
     places = {length: places_of(length) for length in lengths}
     chunks = []
     for length, members in lengths.items():
-        step = pairs_at_once(lm, length, len(places[length]))
+        step = pairs_that_fit(lm, length, len(places[length]))
         chunks += [(length, members[i : i + step]) for i in range(0, len(members), step)]
     random.Random(0).shuffle(chunks)  # so that what a Stop leaves is a fair part
     total = sum(len(places[length]) * len(members) for length, members in chunks)

@@ -5,7 +5,7 @@ import random
 import pytest
 import torch
 
-import core.forward.ablate_neurons
+import core.forward.replay
 from core.errors import UserError
 from core.forward.ablate_neurons import Trial, coefficients_without, right_without
 from core.forward.answers import Question, are_right
@@ -92,7 +92,7 @@ def test_batches_do_not_matter(bundled, monkeypatch):
     trials = [(q, chosen) for q in some_questions(bundled) for chosen in some_sets(bundled, seed=3)]
     with intervene(bundled, ScaleHead(1, 0, 0.0)):
         together = right_without(bundled, trials)
-        monkeypatch.setitem(core.forward.ablate_neurons.ROW_TOKENS, "cpu", 1)
+        monkeypatch.setitem(core.forward.replay.ROW_TOKENS, "cpu", 1)
         assert right_without(bundled, trials) == together
         for (q, chosen), right in list(zip(trials, together, strict=True))[::9]:
             with scaled_neurons(bundled, chosen):

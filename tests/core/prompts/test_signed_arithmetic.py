@@ -5,7 +5,7 @@ import torch
 
 from core.errors import UserError
 from core.forward.answers import Question, are_right
-from core.forward.layer_inputs import LayerInputs, right_answers, through
+from core.forward.layer_inputs import LayerInputs, right_answers
 from core.forward.record import record
 from core.forward.rows import TrainingRows
 from core.prompts.signed_arithmetic import GROUPS, cases, group_of, negative_data
@@ -70,7 +70,7 @@ def test_layer_inputs_are_those_of_single_runs(any_model):
             wanted = record(any_model, ids).resid_pre[layer]
             assert torch.allclose(inputs.of(some)[i, : len(ids)], wanted, atol=1e-3, rtol=1e-3)
     inputs.move_to(1)  # back down
-    last = through(any_model, inputs.of(some), inputs.arguments, 1, any_model.n_layers)
+    last = inputs.through(any_model, some)
     ids = any_model.encode(prompts[0].text)
     logits = any_model.modules.unembedding(any_model.modules.final_norm(last))[0, len(ids) - 1]
     assert torch.allclose(logits, any_model.logits(ids)[-1], atol=1e-2, rtol=1e-3)
