@@ -136,23 +136,26 @@ class Replay:
             hooks: from a layer and the numbers of the rows that join there, what is done while that layer runs.
                 Rows before these are in the batch already, so it holds as many rows as the range's end says.
             end: the first layer that does not run; None: all run.
+
+        Raises:
+            ValueError: for no rows, or rows in another order.
         """
         chosen = list(self.inputs) if rows is None else rows
         stop = self.lm.n_layers if end is None else end
-        x: Tensor | None = None
-        joined = 0
+        begins = [row.layer for row in chosen]
+        if not begins or begins != sorted(begins) or begins[-1] > stop:
+            raise ValueError("Rows of a replay must be in order of layer, and begin before its end.")
+        x = self.inputs[chosen[0]][:0]  # (row, pos, d_model), no rows yet
         with self.lm.lock, full_memory_told():
-            for layer in range(chosen[0].layer, stop + 1):
-                new = range(joined, joined + sum(row.layer == layer for row in chosen[joined:]))
-                joined = new.stop
-                parts = [self.inputs[row] for row in chosen[new.start : new.stop]]
-                x = torch.cat(parts if x is None else [x, *parts]) if parts else x
+            for layer in range(begins[0], stop + 1):
+                new = range(len(x), len(x) + begins.count(layer))
+                if new:
+                    x = torch.cat([x, *(self.inputs[chosen[row]] for row in new)])
                 if layer < stop:
                     args, kwargs = self.arguments[layer]
                     wanted = hooks(layer, new)
                     with own_hooks(wanted.before, wanted.after):
                         x = first(self.lm.modules.layers[layer](x, *args, **kwargs))
-        assert x is not None and joined == len(chosen), "rows must be in order of layer, and begin before the end"
         return x
 
     def moved_to(self, layer: int) -> "Replay":
