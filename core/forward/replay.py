@@ -144,7 +144,7 @@ class Replay:
         stop = self.lm.n_layers if end is None else end
         begins = [row.layer for row in chosen]
         if not begins or begins != sorted(begins) or begins[-1] > stop:
-            raise ValueError("Rows of a replay must be in order of layer, and begin before its end.")
+            raise ValueError("Rows of a replay must be in order of layer, and none may begin after its end.")
         x = self.inputs[chosen[0]][:0]  # (row, pos, d_model), no rows yet
         with self.lm.lock, full_memory_told():
             for layer in range(begins[0], stop + 1):

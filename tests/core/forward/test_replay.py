@@ -170,7 +170,7 @@ def test_rows_out_of_order_are_refused(bundled):
     replay, _ = captured(bundled)
     with pytest.raises(ValueError, match="in order of layer"):
         replay.run([Row(0, 1), Row(0, 0)])
-    with pytest.raises(ValueError, match="begin before the end"):
+    with pytest.raises(ValueError, match="begin after its end"):
         replay.run([Row(0, 1), Row(0, 3)], end=2)
 
 
