@@ -1,8 +1,8 @@
-"""The science of Abacus, without Streamlit: load a model, intervene, measure."""
+"""The analyses of Abacus, without Streamlit: load a model, intervene, measure."""
 
 import os
 
-# Read by the OpenMP runtime when torch is first imported, so they stand before every import of it. A thread that spins
-# while it waits takes its core from whoever computes beside it. A value set by the person who starts Abacus stays.
+# Read by the OpenMP runtime when torch is first imported, so they are set before any import of it. A thread that spins
+# while it waits takes a core from other processes. A value that is already set in the environment stays.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")

@@ -35,12 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command that the arguments name and returns its exit code; argparse exits with 2 for wrong options."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(
-        prog="python -m core", description="The science of Abacus at a terminal. COMMAND --help tells its options."
+        prog="python -m core", description="The analyses of Abacus at a terminal. COMMAND --help lists its options."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
         options = commands.add_parser(name, help=command.about, description=command.about)
-        if given[:1] == [name]:  # the defaults of the others would bring torch, which takes seconds
+        if given[:1] == [name]:  # the defaults of the others would import torch, which takes seconds
             command.add_options(options)
     asked = parser.parse_args(given)
     command = COMMANDS[asked.command]
@@ -52,9 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _detect_options(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = "Exit code 0: nothing differs, 1: something does, 2: it cannot be told."
+    parser.epilog = "Exit code 0: nothing differs, 1: something does, 2: it cannot be determined."
     parser.add_argument("original", metavar="ORIGINAL", help="bundled, a folder or a hub id")
-    parser.add_argument("folder", metavar="FOLDER", help="the model that may have been edited: the same")
+    parser.add_argument("folder", metavar="FOLDER", help="the model that may have been edited, given likewise")
 
 
 def _detect(asked: argparse.Namespace) -> int:
@@ -141,20 +141,20 @@ def _report(asked: argparse.Namespace) -> int:
 
 
 def printed() -> Progress:
-    """Tells now and then on the terminal; Ctrl-C stops as Stop on the page does, and keeps what there is."""
+    """Prints the progress on the terminal; Ctrl-C stops like Stop on the page, and keeps what there is."""
     last = time.monotonic()
-    pressed = []
-    signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
+    interrupts = []
+    signal.signal(signal.SIGINT, lambda *_: interrupts.append(True))
 
-    def tell(done: int, total: int) -> None:
+    def print_progress(done: int, total: int) -> None:
         nonlocal last
-        if pressed:
+        if interrupts:
             raise Stopped
         if time.monotonic() - last > 20 or done == total:
             last = time.monotonic()
             print(f"{done} of {total} steps", flush=True)
 
-    return tell
+    return print_progress
 
 
 COMMANDS = {

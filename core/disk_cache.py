@@ -1,9 +1,9 @@
-"""What is already computed about a model's weights? Tensors on disk, by what they depend on.
+"""A cache on disk for tensors that depend on a model's weights.
 
-Only things that depend on weights alone are kept here. A file is written beside its
-place and moved in whole, so a killed run leaves nothing broken; a file that cannot be
-read is thrown away and computed again. The oldest files go when the folder grows over
-its limit. `ABACUS_CACHE` names another folder, `ABACUS_CACHE_MB` another limit.
+Only results that depend on weights (and the inputs named in their key) are kept here. A file is
+written beside its place and moved in whole, so a killed run leaves nothing broken; a file that
+cannot be read is thrown away and computed again. The least recently used files are removed when
+the folder grows over its limit. `ABACUS_CACHE` names another folder, `ABACUS_CACHE_MB` another limit.
 """
 
 import contextlib
@@ -34,12 +34,14 @@ def limit() -> int:
     """How many bytes the folder may hold.
 
     Raises:
-        UserError: when `ABACUS_CACHE_MB` is no number.
+        UserError: when `ABACUS_CACHE_MB` is not a whole number.
     """
-    told = os.environ.get("ABACUS_CACHE_MB", str(LIMIT_MB))
-    if not told.isdecimal():
-        raise UserError(f"ABACUS_CACHE_MB is {told!r}: give the cache's size limit as a whole number of megabytes.")
-    return int(told) * 2**20
+    megabytes = os.environ.get("ABACUS_CACHE_MB", str(LIMIT_MB))
+    if not megabytes.isdecimal():
+        raise UserError(
+            f"ABACUS_CACHE_MB is {megabytes!r}: give the cache's size limit as a whole number of megabytes."
+        )
+    return int(megabytes) * 2**20
 
 
 def size() -> int:
@@ -51,7 +53,7 @@ def clear() -> int:
     """Removes every file and returns how many bytes that were."""
     freed = 0
     for _, path, bytes_ in _files():
-        with contextlib.suppress(OSError):  # another process may have been quicker
+        with contextlib.suppress(OSError):  # another process may have removed it already
             path.unlink()
             freed += bytes_
     return freed
@@ -75,7 +77,7 @@ def cached(key: dict[str, Any], compute: Callable[[], dict[str, torch.Tensor]]) 
     return made
 
 
-def kept(key: dict[str, Hashable]) -> bool:
+def is_cached(key: dict[str, Hashable]) -> bool:
     """Whether a result is on disk."""
     return (folder() / f"{_name(key)}.safetensors").exists()
 
@@ -109,11 +111,11 @@ def _shrink(to: int, newest: Path) -> None:
 
 
 def _files() -> list[tuple[float, Path, int]]:
-    """(last use, path, bytes) of every file, parts that a killed run left included."""
+    """(last use, path, bytes) of every file, including parts that a killed run left behind."""
     found = []
     for pattern in ("*.safetensors", "*.part"):
         for path in folder().glob(pattern):
             with contextlib.suppress(OSError):
-                told = path.stat()
-                found.append((told.st_mtime, path, told.st_size))
+                status = path.stat()
+                found.append((status.st_mtime, path, status.st_size))
     return found

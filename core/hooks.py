@@ -1,13 +1,13 @@
-"""Turn heads and neurons up, down or off while a block of code runs.
+"""Interventions: attention heads and FFN neurons scaled while a block of code runs.
 
 `with intervene(lm, ScaleHead(3, 5, 0.0)): lm.logits(ids)` multiplies one head's slice
 of the *input* of the attention output map (CNA §3.2), `ScaleNeuron` one entry of the
-input of the FFN output map, at every position. The weights are never touched.
+input of the FFN output map, at every position. The weights are never changed.
 
-Hooks stand on the shared model but act only in the context (thread) that opened the
-block: other sessions that run the model at the same time pass through them unchanged.
-They are removed however the block ends. A thread started inside the block is another
-context and is not intervened.
+The hooks are registered on the shared model but act only in the context (thread) that opened
+the block: other sessions that run the model at the same time are not affected. They are removed
+however the block ends. A thread started inside the block has a context of its own, and there the
+hooks do not act.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +26,7 @@ _mine: ContextVar[frozenset[object]] = ContextVar("hooks opened in this context"
 
 @dataclass(frozen=True)
 class ScaleHead:
-    """Multiplies the output of one attention head by `factor`; 0 turns it off, 1 changes nothing."""
+    """Multiplies the output of one attention head by `factor`; 0 ablates it, 1 changes nothing."""
 
     layer: int
     head: int
@@ -35,7 +35,7 @@ class ScaleHead:
 
 @dataclass(frozen=True)
 class ScaleNeuron:
-    """Multiplies the coefficient of one FFN neuron by `factor`; 0 turns it off, 1 changes nothing."""
+    """Multiplies the coefficient of one FFN neuron by `factor`; 0 ablates it, 1 changes nothing."""
 
     layer: int
     neuron: int
@@ -45,15 +45,15 @@ class ScaleNeuron:
 Edit = ScaleHead | ScaleNeuron
 
 
-#: What may be done to the input of a module: returns the new input, or None to leave it.
+#: Called with the input of a module; returns the new input, or None to leave it.
 InputHook = Callable[[Tensor], Tensor | None]
 
 
-#: What may be done with the output of a module: returns the new output, or None to leave it.
+#: Called with the output of a module; returns the new output, or None to leave it.
 OutputHook = Callable[[Any], Any]
 
 
-#: What may be noted of a module's call: its positional and keyword arguments.
+#: Called with the positional and keyword arguments of a module's call.
 CallHook = Callable[[tuple, dict[str, Any]], None]
 
 
@@ -63,12 +63,12 @@ def own_hooks(
     after: Sequence[tuple[nn.Module, OutputHook]] = (),
     calls: Sequence[tuple[nn.Module, CallHook]] = (),
 ) -> Iterator[None]:
-    """Registers hooks that act in this context only, and removes them however the block ends.
+    """Registers hooks that act in this context only, and removes them when the block ends.
 
     Args:
-        before: modules with what to do with their (first positional) input.
-        after: modules with what to do with their output.
-        calls: modules whose calls are noted.
+        before: modules with hooks for their (first positional) input.
+        after: modules with hooks for their output.
+        calls: modules with hooks for the arguments of their calls.
     """
     me = object()
     token = _mine.set(_mine.get() | {me})
@@ -105,7 +105,7 @@ def _guard_output(me: object, hook: OutputHook) -> Callable:
 
 
 class Scaling:
-    """Multiplies slices of a module's input, and remembers whether it ever ran."""
+    """A hook that multiplies slices of a module's input, and remembers whether it ever ran."""
 
     def __init__(self, slices: list[tuple[slice, float]]):
         self._slices = slices
@@ -142,7 +142,7 @@ def intervene(lm: LoadedModel, *edits: Edit) -> Iterator[None]:
 
     Raises:
         UserError: on entry, for a head or neuron that does not exist or a factor that is
-            no finite number; on leaving normally, if the model was never run in the block.
+            not finite; on leaving normally, if the model was never run in the block.
     """
     scalings: dict[nn.Module, list[tuple[slice, float]]] = {}
     for edit in edits:
@@ -152,12 +152,14 @@ def intervene(lm: LoadedModel, *edits: Edit) -> Iterator[None]:
     with own_hooks(before=hooks):
         yield
     if not all(hook.fired for _, hook in hooks):
-        raise UserError("The model was not run inside the intervene block, so nothing was intervened. Run it inside.")
+        raise UserError(
+            "The model was not run inside the intervene block, so the intervention had no effect. Run it inside."
+        )
 
 
 def _locate(lm: LoadedModel, edit: Edit) -> tuple[nn.Module, slice]:
     if not abs(float(edit.factor)) < float("inf"):
-        raise UserError(f"The factor {edit.factor} is no finite number. Use for example 0 (off), 1 (as is) or 2.")
+        raise UserError(f"The factor {edit.factor} is not finite. Use for example 0 (off), 1 (as is) or 2.")
     if isinstance(edit, ScaleHead):
         check_head(lm, edit.layer, edit.head)
         start = edit.head * lm.d_head

@@ -1,18 +1,18 @@
-"""How much is lost? Always relative to the original, as in the CNA paper."""
+"""Relative decreases, as in the CNA paper: how much of the original is lost."""
 
 from jaxtyping import Float
 from torch import Tensor
 
 
 def relative(original: float, intervened: float) -> float:
-    """Relative decrease, (original - intervened) / original; not a number where the original is 0."""
+    """Relative decrease, (original - intervened) / original; NaN where the original is 0."""
     return (original - intervened) / original if original else float("nan")
 
 
 def coefficient_decrease(original: Float[Tensor, " neuron"], intervened: Float[Tensor, " neuron"]) -> float:
-    """`1 - sum(sign(m_o) m_i) / sum|m_o|` (*choice*): 0 unchanged, 1 gone, above 1 turned around.
+    """`1 - sum(sign(m_o) m_i) / sum|m_o|` (*choice*): 0 unchanged, 1 gone, above 1 the sign is flipped.
 
-    Not a number for no neurons, or where all originals are 0.
+    NaN for no neurons, or where all originals are 0.
     """
     size = float(original.abs().sum())
     return 1 - float((original.sign() * intervened).sum()) / size if size else float("nan")

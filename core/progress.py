@@ -1,18 +1,18 @@
-"""The progress of long work: a callable that is told how far it is, and that may stop it."""
+"""The `Progress` callback of long computations: it reports how far they are, and stops them on request."""
 
 from collections.abc import Callable
 
 
 class Stopped(Exception):
-    """Raised by a `Progress` when the person pressed Stop; long work then returns what it has."""
+    """Raised by a `Progress` when the person pressed Stop; the computation then returns what it has."""
 
 
-#: Called between steps of long work with the steps done and in all; may raise `Stopped`.
+#: Called between steps of a long computation with the steps done and the total; may raise `Stopped`.
 Progress = Callable[[int, int], None]
 
 
 def silent(done: int, total: int) -> None:
-    """A `Progress` that tells nobody."""
+    """A `Progress` that reports to nobody."""
 
 
 def part(progress: Progress, number: int, of: int, size: int = 1) -> Progress:

@@ -1,4 +1,4 @@
-"""Shared names for places in a model."""
+"""Type aliases for places in a model: (layer, index)."""
 
 Neuron = tuple[int, int]
 

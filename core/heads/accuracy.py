@@ -1,4 +1,4 @@
-"""Which heads do right answers need? Whole answers with each head off by itself (CNA §3.2, §3.4)."""
+"""Accuracy of whole answers with each attention head ablated, one at a time (CNA §3.2, §3.4)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,11 +26,11 @@ class AccuracySweep:
         prompts: what was asked.
         token_prompt: for each answer token the number of its prompt.
         token_kind: memorize, change-one, or None, for each answer token.
-        token_baseline: whether the token is the likeliest with nothing off.
-        token_right: the same with each head off.
+        token_baseline: whether the right token is the top-1 prediction with no head ablated.
+        token_right: the same with each head ablated.
         probability_baseline: probability of the answer's first token that is not blank (many
-            tokenizers begin an answer with a space), with nothing off.
-        probability: with each head off.
+            tokenizers begin an answer with a space), with no head ablated.
+        probability: with each head ablated.
         measured: which prompts were measured before a Stop.
     """
 
@@ -45,12 +45,12 @@ class AccuracySweep:
 
     @property
     def baseline(self) -> Bool[Tensor, " prompt"]:
-        """Whether the whole answer is right with nothing off."""
+        """Whether the whole answer is right with no head ablated."""
         return self._all_tokens(self.token_baseline[:, None, None])[:, 0, 0]
 
     @property
     def right(self) -> Bool[Tensor, "prompt layer head"]:
-        """Whether the whole answer is right with each head off."""
+        """Whether the whole answer is right with each head ablated."""
         return self._all_tokens(self.token_right)
 
     def _all_tokens(self, tokens: Tensor) -> Tensor:
@@ -59,7 +59,7 @@ class AccuracySweep:
         return wrong == 0
 
     def accuracy(self, chosen: Sequence[int] | None = None) -> tuple[float, Float[Tensor, "layer head"]]:
-        """Accuracy with nothing off and with each head off, over all or some measured prompts."""
+        """Accuracy with no head ablated and with each head ablated, over all or some measured prompts."""
         keep = self.measured.clone()
         if chosen is not None:
             some = torch.zeros_like(keep)
@@ -68,7 +68,7 @@ class AccuracySweep:
         return float(self.baseline[keep].float().mean()), self.right[keep].float().mean(0)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row an operation, number of digits and head: accuracy, baseline, relative decrease, prompts."""
+        """One row per operation, number of digits and head: accuracy, baseline, relative decrease, prompts."""
         rows = []
         groups: dict[tuple[str, int], list[int]] = {}
         for i, p in enumerate(self.prompts):
@@ -120,8 +120,8 @@ def sweep_accuracy(lm: LoadedModel, prompts: Sequence[Prompt], progress: Progres
         prompts=list(prompts),
         token_prompt=token_prompt,
         token_kind=[k for q in questions for k in q.kinds],
-        token_baseline=swept.best_baseline,
-        token_right=swept.best,
+        token_baseline=swept.is_top_baseline,
+        token_right=swept.is_top,
         probability_baseline=swept.baseline[firsts],
         probability=swept.probability[firsts],
         measured=~swept.probability[firsts].isnan().flatten(1).any(1),

@@ -14,7 +14,7 @@ from core.progress import Progress, Stopped, silent
 from core.prompts.arithmetic import OPERATIONS, make_prompts
 from core.types import Head
 
-#: At most so many tokens of each answer.
+#: The most tokens of an answer.
 TOKENS = 8
 DIGITS = 2
 
@@ -68,7 +68,7 @@ def before_and_after(
         heads: (layer, head) of those that are set to zero.
         prompts: texts.
         count: prompts of each operation.
-        progress: is told after every prompt and operation; when it raises `Stopped`, what is there is returned.
+        progress: called after every prompt and operation; when it raises `Stopped`, what is measured is returned.
 
     Raises:
         UserError: for a head that does not exist, or a prompt that the model cannot take.

@@ -19,7 +19,7 @@ from core.prompts.arithmetic import OPERATIONS, make_prompts
 from core.types import Head
 
 DIGITS = (1, 2, 3)
-#: The kinds of digit are told apart in answers to prompts with so many digits (CNA §3.4).
+#: Memorize and change-one digits are compared in answers to prompts with this many digits (CNA §3.4).
 DIGITS_OF_KINDS = 2
 
 
@@ -44,7 +44,7 @@ class GroupAccuracy:
 
 @dataclass(frozen=True)
 class OneHead:
-    """What one head is worth; `by_kind` is empty where a token holds more than one digit."""
+    """Accuracy with and without one head; `by_kind` is empty where a token holds more than one digit."""
 
     head: Head
     by_digits: tuple[GroupAccuracy, ...]
@@ -59,7 +59,7 @@ class OneHead:
         return _frame(self.by_kind)
 
     def to_frame(self) -> pd.DataFrame:
-        """Both, told apart by a column `of`: answers or digits."""
+        """Both, distinguished by a column `of`: answers or digits."""
         tables = [self.digits_frame().assign(of="answers"), self.kinds_frame().assign(of="digits")]
         return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
 
@@ -77,7 +77,7 @@ def measure_head(lm: LoadedModel, head: Head, count: int = 100, progress: Progre
         lm: the model.
         head: layer and index.
         count: prompts for each operation and number of digits.
-        progress: is told after each of them; when it raises `Stopped`, those measured so far are returned.
+        progress: called after each of them; when it raises `Stopped`, those measured so far are returned.
 
     Raises:
         UserError: for a head that does not exist, or a word that the model does not know.

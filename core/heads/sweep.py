@@ -1,10 +1,8 @@
-"""Which heads does the model do its arithmetic with? Switch each off by itself (CNA §3.2).
+"""Head sweeps: the probability of a token with each attention head ablated, one at a time (CNA §3.2).
 
 A large decrease says that the answer needs the head here, not that the head computes
-it: a head that only carries the operands is missed just as much. Heads that can stand
-in for each other show small decreases one at a time.
-
-What probability has a token at each place, and is it the likeliest, with each head off?
+it: ablating a head that only carries the operands has the same effect. Heads that can
+stand in for each other show small decreases one at a time.
 """
 
 import random
@@ -25,14 +23,14 @@ from core.progress import Progress, Stopped, silent
 
 
 @dataclass
-class Swept:
-    """What was read; not a number, or -1, where a stopped sweep did not come."""
+class SweptReads:
+    """Probability of each read's token, and whether it is the top-1; NaN (token -1) where a sweep was stopped first."""
 
     tokens: Tensor  # (read)
     baseline: Tensor  # (read)
     probability: Tensor  # (read, layer, head)
-    best_baseline: Tensor  # (read), bool
-    best: Tensor  # (read, layer, head), bool
+    is_top_baseline: Tensor  # (read), bool
+    is_top: Tensor  # (read, layer, head), bool
 
 
 def sweep_reads(
@@ -40,10 +38,10 @@ def sweep_reads(
     sequences: list[list[int]],
     reads: list[tuple[Read, int | None]],
     progress: Progress,
-) -> Swept:
-    """Reads the probability of a token (None: the likeliest) at each read, with each head off."""
+) -> SweptReads:
+    """Reads the probability of a token (None: the most likely one) at each read, with each head ablated."""
     n, shape = len(reads), (len(reads), lm.n_layers, lm.n_heads)
-    out = Swept(
+    out = SweptReads(
         torch.full((n,), -1),
         torch.full((n,), torch.nan),
         torch.full(shape, torch.nan),
@@ -51,13 +49,13 @@ def sweep_reads(
         torch.zeros(shape, dtype=torch.bool),
     )
     trees = trees_for(lm, sequences)
-    random.Random(0).shuffle(trees)  # so that what a Stop leaves is a fair part
+    random.Random(0).shuffle(trees)  # so that what is measured before a Stop is a random sample
     of_sequence: dict[int, list[int]] = {}
     for number, (read, _) in enumerate(reads):
         of_sequence.setdefault(read.sequence, []).append(number)
     total = len(trees) * lm.n_layers * lm.n_heads
     done = 0
-    with suppress(Stopped):  # what is measured stays; the rest is not a number
+    with suppress(Stopped):  # what is measured stays; the rest is NaN
         for tree in trees:
             mine = [number for member in tree.members for number in of_sequence[member]]
             for heads, logits in ablate_each_head(lm, tree, [reads[i][0] for i in mine]):
@@ -67,25 +65,25 @@ def sweep_reads(
                 layer, head = (torch.tensor(x) for x in zip(*heads, strict=True))
                 rows = torch.tensor(mine)
                 tokens = out.tokens[rows].to(logits.device)  # (read)
-                chances = torch.softmax(logits, -1)  # (head, read, vocab)
-                picked = chances.gather(-1, tokens[None, :, None].expand(len(heads), -1, -1))[..., 0]
-                right = logits.argmax(-1) == tokens
+                probabilities = torch.softmax(logits, -1)  # (head, read, vocab)
+                picked = probabilities.gather(-1, tokens[None, :, None].expand(len(heads), -1, -1))[..., 0]
+                is_top = logits.argmax(-1) == tokens
                 out.probability[rows[:, None], layer, head] = picked.T.cpu()
-                out.best[rows[:, None], layer, head] = right.T.cpu()
+                out.is_top[rows[:, None], layer, head] = is_top.T.cpu()
                 done += len(heads)
                 progress(done, total)
     return out
 
 
-def _note_baseline(out: Swept, rows: list[int], wanted: list[int | None], logits: Tensor) -> None:
+def _note_baseline(out: SweptReads, rows: list[int], wanted: list[int | None], logits: Tensor) -> None:
     best = logits.argmax(-1)
     tokens = torch.tensor(
         [int(best[i]) if token is None else token for i, token in enumerate(wanted)], device=logits.device
     )
-    chances = torch.softmax(logits, -1).gather(-1, tokens[:, None])[:, 0]
+    probabilities = torch.softmax(logits, -1).gather(-1, tokens[:, None])[:, 0]
     out.tokens[rows] = tokens.cpu()
-    out.baseline[rows] = chances.cpu()
-    out.best_baseline[rows] = (best == tokens).cpu()
+    out.baseline[rows] = probabilities.cpu()
+    out.is_top_baseline[rows] = (best == tokens).cpu()
 
 
 @dataclass(frozen=True)
@@ -94,10 +92,10 @@ class HeadSweep:
 
     Attributes:
         prompts: the texts.
-        targets: the token id whose probability is read, for each prompt; -1 where a stopped
-            sweep did not come.
-        baseline: probability with nothing off.
-        probability: with each head off; not a number where a stopped sweep did not come.
+        targets: the token id whose probability is read, for each prompt; -1 for prompts
+            that a stopped sweep did not measure.
+        baseline: probability with no head ablated.
+        probability: with each head ablated; NaN for prompts that a stopped sweep did not measure.
     """
 
     prompts: list[str]
@@ -113,7 +111,7 @@ class HeadSweep:
         return (original - self.probability[done].mean(0)) / original
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a prompt and head: prompt, target, layer, head, baseline, probability, decrease (relative)."""
+        """One row per prompt and head: prompt, target, layer, head, baseline, probability, decrease (relative)."""
         n_prompts, n_layers, n_heads = self.probability.shape
         index = pd.MultiIndex.from_product(
             [range(n_prompts), range(n_layers), range(n_heads)], names=["number", "layer", "head"]
@@ -137,7 +135,7 @@ def sweep_heads(
     Args:
         lm: the model.
         prompts: texts.
-        targets: a token id for each prompt; None: each prompt's own prediction with nothing off.
+        targets: a token id for each prompt; None: each prompt's own prediction with no head ablated.
         progress: told after every batch of heads; when it raises `Stopped`, what is
             measured so far is returned.
 

@@ -1,9 +1,9 @@
-"""A queue of heavy work, for all sessions of a server: one job computes at a time, the others wait their turn.
+"""A queue of heavy computations for all sessions of a server: one job runs at a time, the others wait their turn.
 
-The same question asked twice runs once, and its result is kept for whoever asks next. Whose turn it is says
-`core.jobs.order`. A job ends within one call of its `Progress` once no session wants it: each has pressed Stop, has
-asked for something else in the same place (`slot`), or is gone. A session that breaks off is waited for during `grace`
-seconds; who asks for the same in the meantime, such as a tab that was loaded again, takes the job over.
+The same request made twice runs once, and its result is kept for later requests. `core.jobs.order` decides whose
+turn it is. A job ends within one call of its `Progress` once no session wants it: each has pressed Stop, has asked
+for something else in the same place (`slot`), or is gone. A session that disconnects has `grace` seconds to come
+back; a session that asks for the same in the meantime, such as a reloaded tab, takes the job over.
 """
 
 import threading
@@ -11,93 +11,26 @@ import time
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from core.errors import UserError
+from core.jobs.job import Job, Place, State
 from core.jobs.order import Durations, Usage, charge
 from core.progress import Progress, Stopped
 
-State = Literal["waiting", "running", "done", "stopped", "failed"]
-
-
-_ENDED = ("done", "stopped", "failed")
-
-
-#: Seconds between two looks at which sessions are there.
+#: Seconds between two checks of which sessions are connected.
 TICK = 0.5
-
-
-@dataclass(eq=False)
-class Job:
-    """One piece of heavy work and how far it is.
-
-    `result` is there when the job is done, and when it was stopped with a part computed.
-    `error` is a sentence for the person; `ending` says that nobody wants the job any more.
-    `seconds` is a guess of how long it takes; `seen` has the sessions that want it, and when each last said so;
-    `askers` has all that ever asked, whose use of the machine it is.
-    """
-
-    key: Hashable
-    title: str
-    work: Callable[[Progress], Any] | None = field(repr=False)
-    kind: Hashable = None
-    seconds: float = 0.0
-    asked: float = field(default_factory=time.monotonic)
-    state: State = "waiting"
-    done: int = 0
-    total: int = 0
-    started: float = 0.0
-    result: Any = field(default=None, repr=False)
-    error: str | None = None
-    ending: bool = False
-    seen: dict[str, float] = field(default_factory=dict)
-    askers: set[str] = field(default_factory=set)
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will come."""
-        return self.state in _ENDED
-
-    @property
-    def share(self) -> float:
-        """How much of it is done, 0 to 1."""
-        return self.done / self.total if self.total else 0.0
-
-    @property
-    def seconds_left(self) -> float | None:
-        """An estimate from the pace so far; None before there is a pace."""
-        if self.state != "running" or not self.done:
-            return None
-        return (time.monotonic() - self.started) / self.done * (self.total - self.done)
-
-    @property
-    def expected(self) -> float:
-        """Seconds that are still to come, from the pace or, before there is one, from the guess."""
-        if self.state == "waiting":
-            return self.seconds
-        left = self.seconds_left
-        return max(0.0, self.seconds - (time.monotonic() - self.started)) if left is None else left
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a waiting job stands: how many go before it, what runs now, and about how many seconds until its turn."""
-
-    ahead: int
-    running: Job | None
-    seconds: float
 
 
 class JobBoard:
     """Runs jobs one after the other on a thread of its own.
 
     Args:
-        keep: how many results stay for later askers.
+        keep: how many results are kept for later requests.
         patience: seconds after which a session that no longer asks counts as gone, where `is_here` is not given.
         is_here: whether a session is connected now. With it a session counts as gone only when it is not connected.
         grace: seconds during which a session that is not connected may come back.
-        before: is called on the thread that computes, at the start of every job.
+        before: called on the computing thread at the start of every job.
     """
 
     def __init__(
@@ -129,17 +62,17 @@ class JobBoard:
         seconds: float | None = None,
         kind: Hashable = None,
     ) -> Job:
-        """Asks for work; the same key gets the job that is already waiting, running or done.
+        """Requests a computation; the same key gets the job that is already waiting, running or done.
 
         Args:
             key: names everything the result depends on.
-            title: what is being done, for the waiting message.
+            title: a description for the waiting message.
             work: computes the result; calls its `Progress` often.
             session: who asks.
-            slot: the place where the result will stand. A session that asks for another key in the same slot
-                no longer wants the former job.
+            slot: the place on a page where the result will be shown. A session that asks for another key in the
+                same slot no longer wants the former job.
             seconds: a guess of how long it takes; else as long as the last job of its kind.
-            kind: what jobs of about the same length share; else the first part of a key, or the title.
+            kind: shared by jobs of about the same length; else the first part of a key, or the title.
         """
         kind = kind if kind is not None else key[0] if isinstance(key, tuple) and key else title
         with self._change:
@@ -160,9 +93,9 @@ class JobBoard:
         return job
 
     def watch(self, job: Job, session: str) -> int:
-        """Says that a session that asked still waits for a job; returns how many jobs run before it.
+        """Notes that a session still waits for its job; returns how many jobs run before it.
 
-        After `stop` this session's watching keeps the job alive no longer.
+        After `stop`, watching no longer keeps the job alive.
         """
         with self._change:
             if session in job.seen:
@@ -225,7 +158,7 @@ class JobBoard:
             self.stop(former, session)
 
     def _drop(self, job: Job) -> None:
-        """Takes a waiting job that nobody wants out of the queue."""
+        """Removes a waiting job that nobody wants from the queue."""
         if job in self._waiting and not self._wanted(job):
             self._waiting.remove(job)
             job.state, job.ending, job.work = "stopped", True, None
@@ -250,14 +183,14 @@ class JobBoard:
     def _start_threads(self) -> None:
         tasks = {"abacus jobs": self._serve}
         if self._is_here is not None:
-            tasks["abacus sessions"] = self._look_after
+            tasks["abacus sessions"] = self._track_sessions
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         for name in tasks.keys() - {thread.name for thread in self._threads}:
             self._threads.append(threading.Thread(target=tasks[name], name=name, daemon=True))
             self._threads[-1].start()
 
-    def _look_after(self) -> None:
-        """Notes since when sessions are missing, for as long as there are jobs."""
+    def _track_sessions(self) -> None:
+        """Keeps track of since when sessions are missing, for as long as there are jobs."""
         while True:
             with self._change:
                 while not self.alive():

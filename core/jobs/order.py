@@ -1,21 +1,21 @@
-"""The order of waiting jobs: short ones first, fairly by session, and none waits for ever.
+"""The order of waiting jobs: short ones first, fairly by session, and no job waits forever.
 
 Among the waiting jobs the one with the least `charge` is next:
 
     charge = seconds the job will take, at most `LONG`
-           + seconds its session has computed lately (half of them are forgotten in `HALF` seconds)
+           + seconds its session has computed lately (decaying with a half-life of `HALF` seconds)
            - seconds it has waited, times `AGE`
 
-Short jobs therefore pass long ones, and who has used the machine lets others pass. All jobs get cheaper at the same
-rate while they wait and none starts below zero, so a job is passed only by those that are asked for within
-`(its seconds + its session's) / AGE` seconds after it: a long job comes late, but it comes. A job that several sessions
-want is charged as the one that has used the least. A running job is not interrupted for another.
+Short jobs therefore pass long ones, and sessions that have used the machine less pass others. All jobs get cheaper
+at the same rate while they wait and none starts below zero, so a job is passed only by those that are asked for
+within `(its seconds + its session's) / AGE` seconds after it: a long job comes late, but it comes. A job that
+several sessions want is charged as the one that has used the least. A running job is not interrupted for another.
 """
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 
-#: Seconds in which half of a session's use is forgotten.
+#: Half-life of a session's usage, in seconds.
 HALF = 300.0
 
 
@@ -23,7 +23,7 @@ HALF = 300.0
 LONG = 600.0
 
 
-#: What a second of waiting takes off the charge.
+#: How much a second of waiting reduces the charge.
 AGE = 0.5
 
 
@@ -38,12 +38,12 @@ class Usage:
     _used: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def of(self, session: str, now: float) -> float:
-        """What is not forgotten yet of a session's use."""
+        """A session's usage, after its decay."""
         used, at = self._used.get(session, (0.0, now))
         return float(used * 0.5 ** ((now - at) / HALF))
 
     def add(self, sessions: Iterable[str], seconds: float, now: float) -> None:
-        """Shares a job's seconds among the sessions that wanted it, and drops what is forgotten."""
+        """Shares a job's seconds among the sessions that wanted it, and drops usage that has decayed."""
         sharing = list(sessions)
         for session in sharing:
             self._used[session] = (self.of(session, now) + seconds / len(sharing), now)
@@ -67,5 +67,5 @@ class Durations:
 
 
 def charge(seconds: float, used: float, waited: float) -> float:
-    """What a waiting job costs the others; the least goes next."""
+    """The charge of a waiting job; the job with the least is next."""
     return min(seconds, LONG) + used - AGE * waited

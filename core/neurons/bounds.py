@@ -109,7 +109,7 @@ def _key(lm: LoadedModel, layer: int) -> dict:
 
 def are_prepared(lm: LoadedModel, layers: Iterable[int]) -> bool:
     """Whether the extremes of these layers are on disk."""
-    return all(disk_cache.kept(_key(lm, layer)) for layer in layers)
+    return all(disk_cache.is_cached(_key(lm, layer)) for layer in layers)
 
 
 def value_extremes(

@@ -1,4 +1,4 @@
-"""What did the CNA paper measure on Llama-7B? Its tables, to stand beside ours, marked as theirs."""
+"""The tables of the CNA paper (Llama-7B), to show beside our own results, marked as the paper's."""
 
 import json
 from functools import cache

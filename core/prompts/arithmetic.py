@@ -1,4 +1,4 @@
-"""Which prompts ask for a sum, difference, product or ratio, and what is the right answer?
+"""Arithmetic prompts with their right answers, from the templates of the CNA paper.
 
 The four templates of every operation are table 14 of the CNA paper (arXiv 2409.14144).
 Where the paper is silent (*choice*): operands of n digits run from 10^(n-1), or 0 for
@@ -46,7 +46,7 @@ LAST_TEMPLATE = 3
 class Prompt:
     """One arithmetic question as text, with the right continuation.
 
-    `template` is the row of table 14, from 0; `digits` the digits of the first operand.
+    `template` is the row of table 14, from 0; `digits` the number of digits of the first operand.
     """
 
     operation: Operation
@@ -85,7 +85,9 @@ def compute(operation: str, first: int, second: int) -> int:
         return first * second
     if operation == "/":
         if second == 0 or first % second:
-            raise UserError(f"{first} / {second} is no whole number: choose a dividend that the divisor divides.")
+            raise UserError(
+                f"{first} / {second} is not a whole number. Choose a dividend that is a multiple of the divisor."
+            )
         return first // second
     raise UserError(f"Unknown operation {operation!r}: use one of {', '.join(OPERATIONS)}.")
 
@@ -126,7 +128,7 @@ def make_prompts(
         digits: 1, 2 and / or 3.
         forms: operands and answer as digits or English words.
         templates: rows of table 14, from 0; 3 is "a + b =".
-        count: prompts for each operation and number of digits; None: every one there is.
+        count: prompts for each operation and number of digits; None: all there are.
         seed: order and choice.
 
     Raises:
@@ -151,9 +153,9 @@ def make_prompts(
 def digit_kinds(operation: str, first: int, second: int) -> list[DigitKind]:
     """Labels each digit of the answer, most significant first (CNA §3.4).
 
-    A digit of a sum or difference is *change-one* when a carry or borrow reaches it and
+    A digit of a sum or difference is *change-one* when a carry or borrow changes it and
     *memorize* otherwise; of a product or ratio the last digit is memorize, the others
-    change-one. A leading digit that a carry creates counts as reached, and the digits of a
+    change-one. A leading digit that a carry creates counts as change-one, and the digits of a
     negative difference are those of `second - first` (*choices*).
     """
     length = len(str(abs(compute(operation, first, second))))

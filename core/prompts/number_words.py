@@ -1,4 +1,4 @@
-"""How is a number written: digits, English words, Roman, other languages?"""
+"""Spellings of numbers: digits, English words, Roman numerals, other languages."""
 
 from functools import lru_cache
 

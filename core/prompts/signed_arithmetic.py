@@ -1,10 +1,9 @@
-"""Which arithmetic does the base model not know? Two-digit sums, products, ratios, and differences of either sign.
+"""Two-digit arithmetic with differences of either sign: the training and test prompts of LoRA (CNA §5).
 
-The data of CNA §5: a base model has learnt no negative results, so fine-tuning has
-something to teach. *Choice*: every two-digit case once (the operands of
-`core.prompts.arithmetic`, and for `-` every ordered pair), 17,354 in all, in the last template;
-of the differences half are negative. The paper has 18,000 for training and 2,000 for
-testing and does not say how they are drawn.
+A base model has not learnt negative results, so fine-tuning has something to teach. *Choice*: every
+two-digit case once (the operands of `core.prompts.arithmetic`, and for `-` every ordered pair),
+17,354 in all, in the last template; half of the differences are negative. The paper has 18,000 for
+training and 2,000 for testing and does not say how they are drawn.
 """
 
 import random
@@ -35,12 +34,12 @@ def negative_data(n_train: int | None = None, n_test: int = N_TEST, seed: int = 
     """Splits the two-digit cases, the same for the same seed.
 
     Args:
-        n_train: how many to train on; None: all that are not tested with.
+        n_train: how many to train on; None: all that are not held out.
         n_test: how many are held out.
         seed: order and split.
 
     Raises:
-        UserError: when there are not so many.
+        UserError: when there are not that many.
     """
     everything = cases(2)
     left = len(everything) - n_test
@@ -63,13 +62,13 @@ def _pairs(operation: Operation, digits: int) -> tuple[tuple[int, int], ...]:
 
 
 def cases(digits: int, operations: Sequence[Operation] = OPERATIONS) -> list[Prompt]:
-    """Every case with so many digits, negative differences included."""
+    """Every case whose operands have `digits` digits, negative differences included."""
     return [Prompt(o, a, b, digits, "digits", LAST_TEMPLATE) for o in operations for a, b in _pairs(o, digits)]
 
 
 @lru_cache(maxsize=8)
 def counts_of_test(n_test: int, seed: int) -> dict[str, int]:
-    """How many test prompts each group has; "all" among them. They do not depend on how many are trained on."""
+    """How many test prompts each group has, and all of them under "all"; independent of the training set's size."""
     groups = [group_of(prompt) for prompt in negative_data(None, n_test, seed).test]
     return {"all": len(groups), **{name: groups.count(name) for name in GROUPS}}
 

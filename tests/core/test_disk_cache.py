@@ -47,7 +47,7 @@ def test_a_killed_run_leaves_nothing_that_counts(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         disk_cache.cached({"a": 1}, make())
     assert list(disk_cache.folder().iterdir()) == []
-    assert not disk_cache.kept({"a": 1})
+    assert not disk_cache.is_cached({"a": 1})
 
 
 def test_oldest_go_first(monkeypatch):
@@ -55,10 +55,10 @@ def test_oldest_go_first(monkeypatch):
     for number in range(4):
         disk_cache.cached({"a": number}, make(n=80_000))  # 0.32 MB each
         os.utime(disk_cache.folder() / f"{disk_cache._name({'a': number})}.safetensors", (number, number))
-    disk_cache.cached({"a": 0}, never) if disk_cache.kept({"a": 0}) else None
+    disk_cache.cached({"a": 0}, never) if disk_cache.is_cached({"a": 0}) else None
     assert disk_cache.size() <= 2**20
-    assert disk_cache.kept({"a": 3})
-    assert not disk_cache.kept({"a": 0})
+    assert disk_cache.is_cached({"a": 3})
+    assert not disk_cache.is_cached({"a": 0})
 
 
 def test_clear_and_limit(monkeypatch):
