@@ -1,32 +1,48 @@
-"""How is an edit written down, so that someone else can repeat it? A small readable JSON file.
+"""Recipes: edits written down in a small readable JSON file, so that someone else can repeat them.
 
-It names the model by fingerprint, precision, tokenizer and shape, and lists heads and
-neurons with their factors. `core.edits.recipe_reader` reads it back.
+A recipe names the model by fingerprint, precision, tokenizer and shape, and lists heads and neurons with their
+factors. `core.edits.recipe_link` puts one into a link. Reading is strict: a field that is not known is refused, since
+an edit that is only half understood would be another edit.
 """
 
 import hashlib
 import json
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 from weakref import WeakKeyDictionary
 
-from core.edits.edit_set import check_edits, kind_of, name_of, place_of
+from pydantic import Discriminator, FailFast, Field, Tag
+
+from core.edits.edit_set import MOST_EDITS, EditKind, check_edits, kind_of, make_edit, name_of, parse_edits, place_of
 from core.errors import UserError
 from core.hooks import Edit
 from core.model.load import LoadedModel
+from core.reading import BRANCH, checked, read_as, read_json, strict
 
-FORMAT, FORMAT_VERSION = "abacus edit", 1
+FORMAT: Literal["abacus edit"] = "abacus edit"
+
+
+FORMAT_VERSION: Literal[1] = 1
+
+
+MOST_BYTES = 2**20
+
+
+_WHAT, _REMEDY = "This recipe", "Choose one that Abacus saved."
 
 
 _hashes: "WeakKeyDictionary[LoadedModel, str]" = WeakKeyDictionary()  # a large vocabulary takes a moment
 
 
-_LONGEST = {"title": 200, "note": 10_000}
+ShortText = Annotated[str, Field(max_length=500)]
+
+
+Count = Annotated[int, Field(ge=1)]
 
 
 class OtherModelError(UserError):
@@ -40,6 +56,7 @@ class OtherModelError(UserError):
         self.fits = fits
 
 
+@strict
 @dataclass(frozen=True)
 class ModelName:
     """What a recipe remembers of its model.
@@ -47,18 +64,60 @@ class ModelName:
     `tokenizer` is a hash of the vocabulary; `shape` the numbers of layers, heads and neurons a layer.
     """
 
-    name: str
-    fingerprint: str
-    revision: str | None
-    precision: str
-    tokenizer: str
-    shape: tuple[int, int, int]
+    name: ShortText
+    fingerprint: ShortText
+    revision: ShortText | None
+    precision: ShortText
+    tokenizer: ShortText
+    shape: tuple[Count, Count, Count]
 
     @classmethod
     def of(cls, lm: LoadedModel) -> "ModelName":
         """Names a loaded model."""
         shape = (lm.n_layers, lm.n_heads, lm.n_neurons)
         return cls(lm.name, lm.fingerprint, lm.revision, lm.precision, tokenizer_hash(lm), shape)
+
+
+@strict
+@dataclass(frozen=True)
+class _HeadEntry:
+    """One edit of a head in the file."""
+
+    head: ShortText
+    factor: float
+
+
+@strict
+@dataclass(frozen=True)
+class _NeuronEntry:
+    """One edit of a neuron in the file."""
+
+    neuron: ShortText
+    factor: float
+
+
+def _branch(entry: Any) -> str:
+    return BRANCH + ("head" if isinstance(entry, dict) and "head" in entry else "neuron")
+
+
+_Entry = Annotated[
+    Annotated[_HeadEntry, Tag(f"{BRANCH}head")] | Annotated[_NeuronEntry, Tag(f"{BRANCH}neuron")],
+    Discriminator(_branch),
+]
+
+
+@strict
+@dataclass(frozen=True)
+class _File:
+    """The fields of the file, in its order; no edits yet where only the rest is written."""
+
+    format: Literal["abacus edit"]
+    format_version: Literal[1]
+    app_version: ShortText
+    title: Annotated[str, Field(max_length=200)]
+    note: Annotated[str, Field(max_length=10_000)]
+    model: ModelName
+    edits: Annotated[tuple[_Entry, ...], Field(max_length=MOST_EDITS), FailFast()]
 
 
 @dataclass(frozen=True)
@@ -79,24 +138,50 @@ class Recipe:
             UserError: for edits that the model cannot take, the same place twice, or too long a title or note.
         """
         check_edits(lm, edits)
-        for field, text in (("title", title), ("note", note)):
-            text_field({field: text}, field)
-        check_places(edits)
-        return cls(ModelName.of(lm), tuple(edits), title.strip(), note.strip(), app_version())
+        _check_places(edits)
+        recipe = cls(ModelName.of(lm), tuple(edits), title.strip(), note.strip(), app_version())
+        checked(recipe._head(), _WHAT, "Change the text and save again.")
+        return recipe
+
+    def _head(self) -> _File:
+        """The file without its edits."""
+        return _File(FORMAT, FORMAT_VERSION, self.app_version, self.title, self.note, self.model, ())
 
     def to_json(self) -> str:
-        """The file's text, an edit a line."""
+        """The file's text, one line per edit."""
         lines = [json.dumps({kind_of(e): name_of(e), "factor": _short(e.factor)}) for e in self.edits]
-        head = {
-            "format": FORMAT,
-            "format_version": FORMAT_VERSION,
-            "app_version": self.app_version,
-            "title": self.title,
-            "note": self.note,
-            "model": {**vars(self.model), "shape": list(self.model.shape)},
-        }
-        begin = json.dumps(head, indent=1, ensure_ascii=False).removesuffix("\n}")
-        return f'{begin},\n "edits": [' + ",".join(f"\n  {line}" for line in lines) + "\n ]\n}\n"
+        begin = json.dumps(asdict(self._head()), indent=1, ensure_ascii=False).removesuffix("[]\n}")
+        return f"{begin}[" + ",".join(f"\n  {line}" for line in lines) + "\n ]\n}\n"
+
+
+def read_recipe(content: str | bytes) -> Recipe:
+    """Reads a recipe file.
+
+    Raises:
+        UserError: for a file that is too large, not JSON, not a recipe, of a newer format, or malformed; says where.
+    """
+    found = read_json(content, "This file", "Choose a recipe that Abacus saved.", MOST_BYTES)
+    if found.get("format") != FORMAT:
+        raise UserError(f'This file is not a recipe: it does not say "format": "{FORMAT}". {_REMEDY}')
+    version = found.get("format_version")
+    if version != FORMAT_VERSION or isinstance(version, bool):
+        raise UserError(
+            f"This recipe has format version {str(version)[:20]}; this app reads version {FORMAT_VERSION}. "
+            "Save it again with the same version of Abacus."
+        )
+    file = read_as(_File, found, _WHAT, _REMEDY)
+    edits = tuple(_edit(entry, number) for number, entry in enumerate(file.edits, start=1))
+    _check_places(edits)
+    return Recipe(file.model, edits, file.title, file.note, file.app_version)
+
+
+def _edit(entry: _HeadEntry | _NeuronEntry, number: int) -> Edit:
+    kind: EditKind = "head" if isinstance(entry, _HeadEntry) else "neuron"
+    name = entry.head if isinstance(entry, _HeadEntry) else entry.neuron
+    named = parse_edits(name, kind, entry.factor)
+    if len(named) != 1:
+        raise UserError(f"{_WHAT} cannot be used: entry {number} of 'edits' should name one {kind}. {_REMEDY}")
+    return make_edit(*place_of(named[0]), entry.factor)
 
 
 def edits_for(lm: LoadedModel, recipe: Recipe, override: bool = False) -> tuple[Edit, ...]:
@@ -160,17 +245,7 @@ def _short(factor: float) -> float | int:
     return int(factor) if float(factor).is_integer() and abs(factor) < 2**53 else float(factor)
 
 
-def text_field(found: dict[str, Any], name: str, longest: int = 500) -> str:
-    """One field that is a text; raises `UserError` when it is not, or too long."""
-    value = found[name]
-    if not isinstance(value, str) or len(value) > _LONGEST.get(name, longest):
-        raise UserError(f"The {name} of a recipe is a text of at most {_LONGEST.get(name, longest):,} characters.")
-    if any("\ud800" <= letter <= "\udfff" for letter in value):
-        raise UserError(f"The {name} of this recipe holds half a character, which cannot be written. Type it again.")
-    return value
-
-
-def check_places(edits: Sequence[Edit]) -> None:
+def _check_places(edits: Sequence[Edit]) -> None:
     """Raises `UserError` when a head or neuron stands among the edits twice."""
     seen = set()
     for edit in edits:

@@ -1,11 +1,10 @@
-"""How does a recipe travel in a link? As compressed text that addresses may hold."""
+"""Recipes in links: compressed text that an address may hold."""
 
 import base64
 import binascii
 import zlib
 
-from core.edits.recipe import Recipe
-from core.edits.recipe_reader import MOST_BYTES, read_recipe
+from core.edits.recipe import MOST_BYTES, Recipe, read_recipe
 from core.errors import UserError
 
 LONGEST = 6000  # longer addresses are cut by some programs

@@ -7,7 +7,7 @@ import json
 import math
 import os
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +16,22 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from core.errors import UserError
 from core.forward.replay import read_logits
-from core.lora.settings import LoraSettings, Point
+from core.lora.settings import AtLeastOne, LoraSettings, Loss, Point
 from core.lora.training_data import TrainingData
 from core.model.adapters import new_adapter
 from core.model.load import LoadedModel, full_memory_told
+from core.reading import read_as, read_json, strict
 from core.writing import explain_write_errors
 
 _CURVE_POINTS = 20
 
 
 _WARM_UP = 20
+
+
+_MOST_BYTES = 8 * 2**20  # of a checkpoint's header
 
 
 _LOSS_SCALE = 2.0**10  # keeps half-precision gradients from underflowing
@@ -142,6 +147,39 @@ CHECKPOINT = "checkpoint.safetensors"
 _ADAMW_STATE = ("step", "exp_avg", "exp_avg_sq")  # of each parameter
 
 
+_WHAT, _REMEDY = "This checkpoint", "Remove it and train again."
+
+
+@strict
+@dataclass(frozen=True)
+class Header:
+    """What a checkpoint says beside its tensors.
+
+    Attributes:
+        asked: model, layer and settings of the training, which a training that resumes must share.
+        step: steps done.
+        best: the best accuracy on the validation set so far.
+        losses: of the steps since the last point.
+        curve: the points so far.
+    """
+
+    asked: dict[str, Any]
+    step: AtLeastOne
+    best: float
+    losses: list[Loss]
+    curve: list[Point]
+
+    @classmethod
+    def read(cls, kept: Any) -> "Header":
+        """Reads the header of an open checkpoint.
+
+        Raises:
+            UserError: when it is something else; names the field.
+        """
+        told = (kept.metadata() or {}).get("told", "")
+        return read_as(cls, read_json(told, _WHAT, _REMEDY, _MOST_BYTES), _WHAT, _REMEDY)
+
+
 def _identity(run: Run) -> dict[str, Any]:
     """What a checkpoint must share with a training to be resumed by it."""
     lm, scaled = run.data.lm, run.data.scaled
@@ -166,18 +204,12 @@ def write_checkpoint(run: Run) -> None:
     for name, parameter in run.parameters.items():
         tensors[f"now/{name}"] = parameter.detach()
         tensors |= {f"{key}/{name}": value for key, value in run.optimizer.state[parameter].items()}
-    state = {
-        "asked": _identity(run),
-        "step": run.step,
-        "best": run.best_accuracy,
-        "losses": run.losses,
-        "curve": [asdict(point) for point in run.curve],
-    }
+    header = Header(_identity(run), run.step, run.best_accuracy, run.losses, run.curve)
     tensors = {name: value.cpu().contiguous().clone() for name, value in tensors.items()}
     part = run.place / f"{CHECKPOINT}.part"
     with explain_write_errors(run.place):
         try:
-            save_file(tensors, part, metadata={"told": json.dumps(state)})
+            save_file(tensors, part, metadata={"told": json.dumps(asdict(header))})
             os.replace(part, run.place / CHECKPOINT)
         finally:
             part.unlink(missing_ok=True)
@@ -188,26 +220,33 @@ def read_checkpoint(run: Run) -> None:
     file = run.place / CHECKPOINT
     if not file.is_file():
         return
-    with suppress(OSError, SafetensorError, KeyError, ValueError), safe_open(file, framework="pt") as kept:
-        state = json.loads(kept.metadata()["told"])
-        if state["asked"] != _identity(run) or not state["step"]:
+    with suppress(OSError, SafetensorError, UserError), safe_open(file, framework="pt") as kept:
+        header = Header.read(kept)
+        shapes = {n: tuple(kept.get_slice(n).get_shape()) for n in kept.keys()}  # noqa: SIM118 - not a dictionary
+        if header.asked != _identity(run) or header.step > run.total or shapes != _shapes(run):
             return
-        tensors = {name: kept.get_tensor(name) for name in kept.keys()}  # noqa: SIM118 - not a dictionary
+        tensors = {name: kept.get_tensor(name) for name in shapes}  # all of them, before anything is changed
         for name, parameter in run.parameters.items():
             parameter.data = tensors[f"now/{name}"].to(parameter.device)
             run.best[name] = tensors[f"best/{name}"].to(parameter.device)
             run.optimizer.state[parameter] = {
                 key: tensors[f"{key}/{name}"].to("cpu" if key == "step" else parameter.device) for key in _ADAMW_STATE
             }
-        run.step, run.best_accuracy, run.losses = state["step"], state["best"], state["losses"]
-        run.curve = [Point(**point) for point in state["curve"]]
+        run.step, run.best_accuracy = header.step, header.best
+        run.losses, run.curve = header.losses, header.curve
+
+
+def _shapes(run: Run) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the tensors that a checkpoint of a run has after its first step."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, parameter in run.parameters.items():
+        whole = tuple(parameter.shape)
+        shapes |= {f"{key}/{name}": whole for key in ("now", "best", "exp_avg", "exp_avg_sq")} | {f"step/{name}": ()}
+    return shapes
 
 
 def curve_so_far(folder: Path) -> list[Point]:
     """The curve of a running or stopped training, from its checkpoint; empty where there is none."""
-    with (
-        suppress(OSError, SafetensorError, KeyError, ValueError, TypeError),
-        safe_open(folder / CHECKPOINT, framework="pt") as kept,
-    ):
-        return [Point(**point) for point in json.loads(kept.metadata()["told"])["curve"]]
+    with suppress(OSError, SafetensorError, UserError), safe_open(folder / CHECKPOINT, framework="pt") as kept:
+        return Header.read(kept).curve
     return []

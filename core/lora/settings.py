@@ -6,17 +6,18 @@ with the best accuracy on a validation set, which is taken from the training pro
 from the test prompts.
 """
 
-import json
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
+from pydantic import Field
 
 from core.errors import UserError
-from core.model.adapter_files import ABOUT
+from core.model.adapter_files import ABOUT, MOST_BYTES
 from core.prompts.signed_arithmetic import N_TEST, counts_of_test
+from core.reading import checked, read_as, read_json, strict
 
 N_TRAIN = 15_000
 
@@ -24,6 +25,20 @@ N_TRAIN = 15_000
 _MOST_VALIDATION = 300
 
 
+_REMEDY = "Train the adapter again."
+
+
+AtLeastOne = Annotated[int, Field(ge=1)]
+
+
+Steps = Annotated[int, Field(ge=0)]
+
+
+#: A mean loss; NaN where a training diverged, which is a result, not a fault of the file.
+Loss = Annotated[float, Field(allow_inf_nan=True)]
+
+
+@strict
 @dataclass(frozen=True)
 class LoraSettings:
     """How one adapter on the q, k, v, o of an attention layer is trained.
@@ -39,11 +54,11 @@ class LoraSettings:
         seed: of the data split, the initial weights and the order.
     """
 
-    rank: int = 16
-    alpha: int = 32
-    learning_rate: float = 4e-3
-    epochs: int = 4
-    batch: int = 64
+    rank: AtLeastOne = 16
+    alpha: AtLeastOne = 32
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 4e-3
+    epochs: AtLeastOne = 4
+    batch: AtLeastOne = 64
     n_train: int = N_TRAIN
     n_test: int = N_TEST
     seed: int = 0
@@ -55,24 +70,29 @@ class LoraSettings:
 
     def check(self) -> None:
         """Raises `UserError` for settings that cannot be trained with."""
-        if self.rank < 1 or self.alpha < 1 or self.epochs < 1 or self.batch < 1:
-            raise UserError("Rank, alpha, epochs and batch are whole numbers, 1 or more.")
-        if not 0 < self.learning_rate <= 1:
-            raise UserError(f"The learning rate {self.learning_rate} does not train. Use for example 0.003.")
+        defaults = LoraSettings()
+        checked(
+            self,
+            "This training",
+            f"Use for example rank {defaults.rank}, alpha {defaults.alpha}, {defaults.epochs} epochs, batch "
+            f"{defaults.batch} and a learning rate of 0.003.",
+        )
 
 
+@strict
 @dataclass(frozen=True)
 class Point:
     """A point of the training curve: steps done, mean loss since the last point, accuracy on the validation set."""
 
-    step: int
-    loss: float
+    step: Steps
+    loss: Loss
     accuracy: float
 
 
+@strict
 @dataclass(frozen=True)
 class About:
-    """What was measured of an adapter; saved beside it as abacus.json.
+    """The record of an adapter: what was measured of it; saved beside it as abacus.json.
 
     Attributes:
         fingerprint: of the base model.
@@ -86,11 +106,11 @@ class About:
         kept: a description of the neurons that were kept; empty where nothing was pruned.
     """
 
-    fingerprint: str
-    layer: int
+    fingerprint: Annotated[str, Field(min_length=1, max_length=500)]
+    layer: Annotated[int, Field(ge=0)]
     settings: LoraSettings
-    steps: int
-    total: int
+    steps: Steps
+    total: Steps
     curve: tuple[Point, ...]
     accuracy: dict[str, float] = field(default_factory=dict)
     base: dict[str, float] = field(default_factory=dict)
@@ -111,26 +131,27 @@ class About:
         return asdict(self)
 
     @classmethod
-    def of_json(cls, told: dict[str, Any]) -> "About":
-        """Reads what `to_json` wrote.
+    def read(cls, folder: str | Path) -> "About":
+        """Reads the record of an adapter folder.
 
         Raises:
-            UserError: when it is something else.
+            UserError: for a folder without one, or a record that is something else; names the field.
         """
+        file = Path(folder) / ABOUT
+        what = f"{ABOUT} of {file.parent}"
         try:
-            settings = LoraSettings(**told["settings"])
-            curve = tuple(Point(**point) for point in told["curve"])
-            return cls(**{**told, "settings": settings, "curve": curve})
-        except (KeyError, TypeError) as error:
-            raise UserError(f"What is noted beside the adapter cannot be read ({error}). Train it again.") from error
+            content = file.read_bytes()
+        except OSError as error:
+            raise UserError(f"{what} cannot be read ({error.strerror or error}). {_REMEDY}") from error
+        return read_as(cls, read_json(content, what, _REMEDY, MOST_BYTES), what, _REMEDY)
 
     def curve_frame(self) -> pd.DataFrame:
-        """One row a point: step, loss (nats a token), accuracy (a share)."""
+        """One row per point: step, loss (nats per token), accuracy (a share)."""
         return pd.DataFrame([asdict(p) for p in self.curve], columns=["step", "loss", "accuracy"])
 
 
 def read_about(folder: str | Path) -> About | None:
     """The record beside an adapter that Abacus trained; None where there is none that can be read."""
-    with suppress(OSError, ValueError):  # half a file of a killed run, or no file of ours
-        return About.of_json(json.loads((Path(folder) / ABOUT).read_text(encoding="utf-8")))
+    with suppress(UserError):  # an adapter of someone else's
+        return About.read(folder)
     return None

@@ -1,15 +1,18 @@
-"""Is a folder a PEFT adapter, safe to load, and made for this model? Asked before anything is attached."""
+"""PEFT adapter folders: is one safe to load, and made for this model? Asked before anything is attached."""
 
 import hashlib
 import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, with_config
 
 from core.errors import UserError
 from core.model.load import LoadedModel
 from core.model.source import is_local, locate
+from core.reading import STRICT, read_as, read_json
 from core.writing import typed_path
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -19,17 +22,32 @@ CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 ABOUT = "abacus.json"
 
 
+#: The largest settings file or record that is read; a learning curve takes a few KB.
+MOST_BYTES = 2**20
+
+
+_REMEDY = "Choose a folder that peft saved, or train the adapter again."
+
+
 #: Starting points of LoRA that leave the base weights as they are; others (PiSSA, OLoRA ...) rewrite them.
 _STARTS = (True, False, "gaussian", "eva", "orthogonal")
 
 
+@with_config({**STRICT, "extra": "ignore"})  # the whole record is read by core.lora.settings
+@dataclass(frozen=True)
+class _Record:
+    """What an adapter's record says of the base model."""
+
+    fingerprint: Annotated[str, Field(min_length=1, max_length=500)]
+
+
 @dataclass(frozen=True)
 class AdapterFolder:
-    """An adapter on disk: where it is, its PEFT settings, and what Abacus noted about it."""
+    """An adapter on disk: where it is, its PEFT settings, and the base model's fingerprint where Abacus trained it."""
 
     folder: Path
     settings: dict[str, Any]
-    about: dict[str, Any]
+    fingerprint: str | None
 
     @classmethod
     def read(cls, folder: str | Path) -> "AdapterFolder":
@@ -40,7 +58,7 @@ class AdapterFolder:
         """
         place = typed_path(folder, "a folder that peft saved")
         if not os.path.isfile(place / CONFIG):  # also of a name that is too long to ask for
-            raise UserError(f"{folder} is no PEFT adapter: it has no {CONFIG}. Choose a folder that peft saved.")
+            raise UserError(f"{folder} is not a PEFT adapter: it has no {CONFIG}. Choose a folder that peft saved.")
         if not (place / WEIGHTS).is_file():
             pickled = (place / "adapter_model.bin").is_file()
             why = "has its weights as a pickle, which can run any code when it is opened" if pickled else "has none"
@@ -51,8 +69,9 @@ class AdapterFolder:
                 f"The adapter in {folder} was started with {start}, which rewrites the base model's weights. "
                 "Convert it to a plain LoRA first (save_pretrained with path_initial_model_for_weight_conversion)."
             )
-        about = _json(place / ABOUT) if (place / ABOUT).is_file() else {}
-        return cls(place, settings, about)
+        record = place / ABOUT
+        made_for = read_as(_Record, _json(record), _named(record), _REMEDY).fingerprint if record.is_file() else None
+        return cls(place, settings, made_for)
 
     def config(self) -> Any:
         """The PEFT configuration, for use without training.
@@ -76,10 +95,10 @@ class AdapterFolder:
 
     def check_made_for(self, lm: LoadedModel) -> None:
         """Raises `UserError` when the adapter says that it was made for another model."""
-        if (theirs := self.about.get("fingerprint")) and theirs != lm.fingerprint:
+        if self.fingerprint not in (None, lm.fingerprint):
             raise self.does_not_fit(lm, "it was trained on other weights")
         named = str(self.settings.get("base_model_name_or_path") or "")
-        if not named or self.about:
+        if not named or self.fingerprint:
             return
         if is_local(named):
             try:
@@ -107,11 +126,13 @@ class AdapterFolder:
         return found.hexdigest()[:16]
 
 
+def _named(file: Path) -> str:
+    return f"{file.name} of {file.parent}"
+
+
 def _json(file: Path) -> dict[str, Any]:
     try:
-        read = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{file.name} of {file.parent} cannot be read: {error}") from error
-    if not isinstance(read, dict):
-        raise UserError(f"{file.name} of {file.parent} holds no settings.")
-    return read
+        content = file.read_bytes()
+    except OSError as error:
+        raise UserError(f"{_named(file)} cannot be read ({error.strerror or error}). {_REMEDY}") from error
+    return read_json(content, _named(file), _REMEDY, MOST_BYTES, ours=file.name == ABOUT)

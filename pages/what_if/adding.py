@@ -3,8 +3,7 @@
 import streamlit as st
 
 from core.edits.edit_set import EditKind, make_edit, parse_edits
-from core.edits.recipe import OtherModelError
-from core.edits.recipe_reader import read_recipe
+from core.edits.recipe import OtherModelError, read_recipe
 from core.errors import UserError
 from core.hooks import Edit
 from core.model.load import LoadedModel

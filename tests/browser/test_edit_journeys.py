@@ -6,9 +6,8 @@ import pytest
 from playwright.sync_api import expect
 
 from core.edits.detect import was_edited
-from core.edits.recipe import Recipe
+from core.edits.recipe import Recipe, read_recipe
 from core.edits.recipe_link import to_link
-from core.edits.recipe_reader import read_recipe
 from core.hooks import ScaleHead, ScaleNeuron
 from tests.browser.test_journeys import settled
 

@@ -81,7 +81,7 @@ def test_names_that_are_too_long_to_be_read():
     long = "/tmp/" + "x" * 300
     with pytest.raises(UserError, match="does not exist"):
         locate(long)
-    with pytest.raises(UserError, match="no PEFT adapter"):
+    with pytest.raises(UserError, match="not a PEFT adapter"):
         AdapterFolder.read(long)
     with pytest.raises(UserError, match="not on this computer"):
         locate("~nobody-of-this-name/x")

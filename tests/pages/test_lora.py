@@ -167,7 +167,7 @@ def test_increase_by_band(data, bundled):
 def test_an_adapter_of_ones_own(data, bundled, tmp_path):
     app = opened(COMPARE)
     app.text_input(key="own adapter").set_value(str(tmp_path / "nothing")).run()
-    assert any("no PEFT adapter" in e.value for e in app.error)
+    assert any("not a PEFT adapter" in e.value for e in app.error)
     assert not app.exception
     app.text_input(key="own adapter").set_value(str(place_of(own_folder(bundled, SETTINGS), 7))).run()
     wait(app)

@@ -281,8 +281,8 @@ def test_a_recipe_file(app, bundled):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"\xff\xfe\x00", "no JSON"),
-        ("{}", "no recipe"),
+        (b"\xff\xfe\x00", "not JSON"),
+        ("{}", "not a recipe"),
         (" " * (2**20 + 1), "1 MB"),
         ('{"format": "abacus edit"}', "version"),
     ],

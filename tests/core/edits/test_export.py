@@ -10,8 +10,7 @@ from core.bias.locate import locate
 from core.bias.measure import paper_words
 from core.edits.edit_set import EditSet
 from core.edits.export import check_edited_export, export_edited
-from core.edits.recipe import Recipe, edits_for
-from core.edits.recipe_reader import read_recipe
+from core.edits.recipe import Recipe, edits_for, read_recipe
 from core.edits.snippets import core_snippet, plain_snippet
 from core.errors import UserError
 from core.hooks import ScaleHead, ScaleNeuron, intervene

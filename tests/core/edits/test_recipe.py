@@ -5,9 +5,8 @@ import json
 import pytest
 
 from core.edits.edit_set import MOST_EDITS, EditSet, History, Switch, make_edit, name_of, parse_edits
-from core.edits.recipe import OtherModelError, Recipe, app_version, edits_for, tokenizer_hash
+from core.edits.recipe import MOST_BYTES, OtherModelError, Recipe, app_version, edits_for, read_recipe, tokenizer_hash
 from core.edits.recipe_link import LONGEST, from_link, to_link
-from core.edits.recipe_reader import MOST_BYTES, read_recipe
 from core.errors import UserError
 from core.hooks import ScaleHead, ScaleNeuron
 
@@ -94,13 +93,13 @@ def test_a_cut_off_link_and_a_bomb_are_refused(bundled):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"\x89PNG\r\n\xff\xfe", "no JSON"),
-        (b"", "no JSON"),
-        ("not json", "no JSON"),
-        ("[]", "no recipe"),
-        ("3", "no recipe"),
-        ('{"format": "something else"}', "no recipe"),
-        ("[" * 100_000, "recipe"),
+        (b"\x89PNG\r\n\xff\xfe", "not JSON"),
+        (b"", "not JSON"),
+        ("not json", "not JSON"),
+        ("[]", "not a JSON object"),
+        ("3", "not a JSON object"),
+        ('{"format": "something else"}', "not a recipe"),
+        ("[" * 100_000, "nested too deeply"),
         ('{"format": "abacus edit", "format": "abacus edit"}', "twice"),
         (" " * (MOST_BYTES + 1), "at most 1 MB"),
         ('{"format": "abacus edit", "format_version": 2}', "version 2"),
@@ -116,27 +115,32 @@ def test_foreign_files_are_refused(content, words):
     ("fields", "words"),
     [
         ({"extra": 1}, "unknown field 'extra'"),
-        ({"model__extra": 1}, "unknown field 'extra'"),
-        ({"edits": [{"neuron": "1_2", "factor": 0, "on": True}]}, "edit 1 has an unknown field 'on'"),
-        ({"edits": [{"neuron": "1_2"}]}, "edit 1 lacks 'factor'"),
+        ({"model__extra": 1}, "'model' has an unknown field 'extra'"),
+        ({"edits": [{"neuron": "1_2", "factor": 0, "on": True}]}, "entry 1 of 'edits' has an unknown field 'on'"),
+        ({"edits": [{"neuron": "1_2"}]}, "entry 1 of 'edits' lacks 'factor'"),
         ({"edits": [{"factor": 1}]}, "lacks 'neuron'"),
         ({"edits": [{"neuron": "1_2", "head": "1_2", "factor": 1}]}, "unknown field 'neuron'"),
-        ({"edits": [{"neuron": "1_2", "factor": "0"}]}, "no finite number"),
-        ({"edits": [{"neuron": "1_2", "factor": True}]}, "no finite number"),
-        ({"edits": [{"neuron": "1_2", "factor": None}]}, "no finite number"),
-        ({"edits": [{"neuron": "1_2", "factor": 10**400}]}, "no finite number"),
-        ({"edits": [{"neuron": 12, "factor": 0}]}, "as text"),
+        ({"edits": [{"neuron": "1_2", "factor": "0"}]}, "'factor' of entry 1 of 'edits' is not a finite number"),
+        ({"edits": [{"neuron": "1_2", "factor": True}]}, "'factor' of entry 1 of 'edits' is not a finite number"),
+        ({"edits": [{"neuron": "1_2", "factor": None}]}, "'factor' of entry 1 of 'edits' is not a finite number"),
+        ({"edits": [{"neuron": "1_2", "factor": 10**400}]}, "'factor' of entry 1 of 'edits' is not a finite number"),
+        ({"edits": [{"neuron": 12, "factor": 0}]}, "'neuron' of entry 1 of 'edits' is not text"),
         ({"edits": [{"neuron": "1-2", "factor": 0}]}, "'1-2'"),
         ({"edits": [{"neuron": "1_2 1_3", "factor": 0}]}, "one neuron"),
-        ({"edits": [3]}, "edit 1 should be an object"),
-        ({"edits": {}}, "should be a list"),
+        ({"edits": [3]}, "entry 1 of 'edits' is not an object"),
+        ({"edits": {}}, "'edits' is not a list"),
         ({"edits": [{"neuron": "1_2", "factor": 0}] * 2}, "stands twice"),
-        ({"model": "bundled"}, "should be an object"),
-        ({"model__shape": [1, 2]}, "three whole numbers"),
-        ({"model__shape": [1, 2, True]}, "three whole numbers"),
-        ({"model__fingerprint": 7}, "fingerprint"),
-        ({"title": "t" * 201}, "title"),
-        ({"note": 3}, "note"),
+        ({"model": "bundled"}, "'model' is not an object"),
+        ({"model__shape": [1, 2]}, "'shape' of 'model' lacks entry 3"),
+        ({"model__shape": [1, 2, 3, 4]}, "'shape' of 'model' has more than 3"),
+        ({"model__shape": [1, 2, 0]}, "entry 3 of 'shape' of 'model' is less than 1"),
+        ({"model__shape": [1, 2, 3.0]}, "not a whole number"),
+        ({"model__shape": [1, 2, True]}, "entry 3 of 'shape' of 'model' is not a whole number"),
+        ({"model__fingerprint": 7}, "'fingerprint' of 'model' is not text"),
+        ({"model__fingerprint": "f" * 501}, "'fingerprint' of 'model' is longer than 500"),
+        ({"title": "t" * 201}, "'title' is longer than 200 characters"),
+        ({"note": "n" * 10_001}, "'note' is longer than 10,000 characters"),
+        ({"note": 3}, "'note' is not text"),
         ({"title": "\ud800"}, "half a character"),
         ({"format_version": True}, "version True"),
     ],
@@ -151,7 +155,7 @@ def test_malformed_recipes_are_refused(bundled, fields, words):
 def test_factors_that_are_no_numbers_are_refused(bundled, factor):
     text = Recipe.of(bundled, [ScaleNeuron(1, 2, 0.5)]).to_json()
     assert '"factor": 0.5' in text
-    with pytest.raises(UserError, match="no finite number"):
+    with pytest.raises(UserError, match="'factor' of entry 1 of 'edits' is not a finite number"):
         read_recipe(text.replace('"factor": 0.5', f'"factor": {factor}'))
 
 
@@ -169,7 +173,7 @@ def test_too_many_edits_are_refused(bundled):
     rows = ",".join(f'{{"neuron":"{i // 9999}_{i % 9999}","factor":0}}' for i in range(MOST_EDITS + 1))
     text = recipe.to_json().replace('{"neuron": "1_2", "factor": 0.5}', rows)
     assert len(text) < MOST_BYTES
-    with pytest.raises(UserError, match="at most 20,000"):
+    with pytest.raises(UserError, match="more than 20,000"):
         read_recipe(text)
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from core.errors import UserError
 from core.forward.neuron_sets import NeuronSet, scaled_neurons
-from core.lora.run import CHECKPOINT, curve_so_far, lora_config
+from core.lora.run import CHECKPOINT, Run, curve_so_far, lora_config
 from core.lora.series import own_folder, own_series, place_of, read_series, train_series
 from core.lora.settings import LoraSettings, read_about
 from core.lora.train import train_adapter
@@ -126,6 +127,60 @@ def test_a_checkpoint_of_another_training_is_not_gone_on_with(lm, tmp_path):
     assert curve_so_far(tmp_path / "z") == []
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"step": True},
+        {"step": 0},
+        {"step": 10**9},
+        {"step": "4"},
+        {"best": None},
+        {"losses": [1.0, "1"]},
+        {"curve": [{"step": 1, "loss": 1.0}]},
+        {"curve": 3},
+        {"unknown": 1},
+        {"asked": {}},
+    ],
+)
+def test_a_checkpoint_with_a_wrong_header_leaves_the_run_as_it_is(lm, tmp_path, change):
+    train_adapter(TrainingData(lm, SETTINGS), 2, tmp_path, stop_after(4))
+    file = tmp_path / CHECKPOINT
+    with safe_open(file, framework="pt") as kept:
+        told = json.loads(kept.metadata()["told"])
+    tensors = load_file(file)
+    save_file(tensors, file, metadata={"told": json.dumps(told)})
+    lesson = TrainingData(lm, SETTINGS)
+    lesson.move_to(2)
+    assert Run(lesson, 2, tmp_path).step == 4
+    save_file(tensors, file, metadata={"told": json.dumps({**told, **change})})
+    assert untouched(Run(lesson, 2, tmp_path))
+
+
+def test_a_checkpoint_with_other_tensors_leaves_the_run_as_it_is(lm, tmp_path):
+    """Was: tensors before the one that is missing were taken over, and the run began at step 0 with them."""
+    train_adapter(TrainingData(lm, SETTINGS), 2, tmp_path, stop_after(4))
+    file = tmp_path / CHECKPOINT
+    with safe_open(file, framework="pt") as kept:
+        told = kept.metadata()
+    tensors = load_file(file)
+    lesson = TrainingData(lm, SETTINGS)
+    lesson.move_to(2)
+    last = next(name for name in reversed(tensors) if name.startswith("exp_avg_sq/"))
+    without = {name: tensor for name, tensor in tensors.items() if name != last}
+    for wrong in (without, {**tensors, last: torch.zeros(3)}, {**tensors, "more": torch.zeros(3)}):
+        save_file(wrong, file, metadata=told)
+        assert untouched(Run(lesson, 2, tmp_path))
+    file.write_bytes(file.read_bytes()[:-100])
+    assert untouched(Run(lesson, 2, tmp_path))
+    assert curve_so_far(tmp_path) == []
+
+
+def untouched(run):
+    """Whether a run begins at the beginning: B is zero, the optimiser remembers nothing."""
+    zero = [not parameter.any() for name, parameter in run.parameters.items() if "lora_B" in name]
+    return run.step == 0 and not run.curve and not run.optimizer.state and bool(zero) and all(zero)
+
+
 def test_the_best_state_is_kept_not_the_last(lm, tmp_path):
     data = TrainingData(lm, SETTINGS)
     told = iter([0.1, 0.9, 0.2] + [0.3] * 100)
@@ -168,9 +223,9 @@ def test_draws_follow_the_shares(bundled):
 def test_bad_settings(lm, tmp_path):
     with pytest.raises(UserError, match="Layer 7 does not exist"):
         train_adapter(TrainingData(lm, SETTINGS), 7, tmp_path)
-    with pytest.raises(UserError, match="learning rate"):
+    with pytest.raises(UserError, match="'learning_rate' is not more than 0"):
         TrainingData(lm, LoraSettings(learning_rate=0.0))
-    with pytest.raises(UserError, match="whole numbers"):
+    with pytest.raises(UserError, match="'rank' is less than 1"):
         TrainingData(lm, LoraSettings(rank=0))
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="could not be written"):
