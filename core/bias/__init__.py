@@ -1,1 +1,1 @@
-"""Gender bias: measure, locate, edit."""
+"""Gender bias: measured, located in neurons, and edited."""

@@ -1,4 +1,4 @@
-"""How much bias does an edit take away, at what price, and would random neurons do the same?
+"""Edits that reduce a bias: how much of it they remove, their side effects, and random neurons as a control.
 
 CNA §6.2, table 13.
 """
@@ -16,6 +16,7 @@ from core.edits.effects import OutputShift
 from core.edits.side_effects import SideEffectPrompts, SideEffectScores, side_effect_scores
 from core.errors import UserError
 from core.hooks import Edit, ScaleNeuron, intervene
+from core.metrics import relative
 from core.model.load import LoadedModel
 from core.progress import Progress, Stopped, silent
 from core.types import Neuron
@@ -42,23 +43,23 @@ class EditedBias:
     random: list[Bias] = field(default_factory=list)
 
     @property
-    def fall(self) -> float:
+    def decrease(self) -> float:
         """Relative decrease of the total bias (paper: 35.7%)."""
-        return fall(self.before.bias.total, self.after.bias.total)
+        return relative(self.before.bias.total, self.after.bias.total)
 
     @property
-    def fall_of_size(self) -> float:
+    def decrease_of_size(self) -> float:
         """Relative decrease of the mean size of the bias."""
-        return fall(self.before.bias.size, self.after.bias.size)
+        return relative(self.before.bias.size, self.after.bias.size)
 
     @property
-    def random_falls(self) -> list[float]:
+    def random_decreases(self) -> list[float]:
         """Relative decrease of the total bias by each random set."""
-        return [fall(self.before.bias.total, bias.total) for bias in self.random]
+        return [relative(self.before.bias.total, bias.total) for bias in self.random]
 
     @property
     def others(self) -> OutputShift:
-        """What happened to prompts about other things."""
+        """How far the next-token distributions of prompts about other things have moved."""
         return self.after.side_effect_scores.moved_from(self.before.side_effect_scores)
 
     def table(self) -> pd.DataFrame:
@@ -68,7 +69,7 @@ class EditedBias:
         return pd.DataFrame(rows, index=["original", "edited"], columns=["total", *names, "mean size"])
 
     def shifts(self) -> pd.DataFrame:
-        """One row a profession: profession, group, before, after (bias in nats)."""
+        """One row per profession: profession, group, before, after (bias in nats)."""
         frame = self.before.bias.to_frame()[["profession", "group", "bias"]].rename(columns={"bias": "before"})
         return frame.assign(after=self.after.bias.each.numpy())
 
@@ -85,10 +86,10 @@ class Curve:
     outcomes: list[Outcome] = field(default_factory=list)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a number of neurons.
+        """One row per number of neurons.
 
-        Columns: neurons, total, both groups' bias as first and second, size (nats), fall (of the total), accuracy,
-        prompts (behind the accuracy), neutral (nats a token), kl and changed (of other prompts).
+        Columns: neurons, total, both groups' bias as first and second, size (nats), decrease (of the total), accuracy,
+        prompts (that it is measured on), neutral (nats per token), kl and changed (of other prompts).
         """
         rows = []
         for n, found in zip(self.counts, self.outcomes, strict=True):
@@ -99,7 +100,7 @@ class Curve:
                     bias.total,
                     *bias.by_group,
                     bias.size,
-                    fall(self.outcomes[0].bias.total, bias.total),
+                    relative(self.outcomes[0].bias.total, bias.total),
                     found.side_effect_scores.accuracy["all"],
                     found.side_effect_scores.asked["all"],
                     found.side_effect_scores.neutral,
@@ -113,7 +114,7 @@ class Curve:
             "first",
             "second",
             "size",
-            "fall",
+            "decrease",
             "accuracy",
             "prompts",
             "neutral",
@@ -123,17 +124,12 @@ class Curve:
         return pd.DataFrame(rows, columns=columns)
 
     def best(self, most_lost: float = 0.02) -> int | None:
-        """The number of neurons with the least mean size of bias whose accuracy falls at most by so much."""
+        """The number of neurons with the least mean size of bias whose accuracy decreases by `most_lost` at most."""
         frame = self.to_frame()
         if len(frame) < 2:
             return None
         fine = frame[(frame["accuracy"] >= frame["accuracy"].iloc[0] - most_lost) | frame["accuracy"].isna()]
         return int(fine.loc[fine["size"].idxmin(), "neurons"])
-
-
-def fall(before: float, after: float) -> float:
-    """Relative decrease of a bias; not a number where there was none."""
-    return (before - after) / before if before else float("nan")
 
 
 def outcome(
@@ -162,7 +158,7 @@ def edit_bias(
         edits: which neurons (or heads), and their factors.
         draws: how many random sets, with seeds `seed`, `seed + 1`, ...
         seed: of the first draw.
-        progress: told after every measurement; when it raises `Stopped` among the draws, they are left out.
+        progress: called after every measurement; when it raises `Stopped` among the draws, they are left out.
 
     Raises:
         UserError: for no edits, or ones that the model cannot take.
@@ -198,10 +194,10 @@ def edit_curve(
         lm: the model.
         words: groups, professions and prompts that the model knows.
         side_effect_prompts: what should stay as it is.
-        neurons: (layer, neuron), the most telling first (`core.bias.locate`).
+        neurons: (layer, neuron), ranked (`core.bias.locate`).
         factor: for all of them.
-        counts: which n; those above the number of neurons are left out, 0 comes first always.
-        progress: told after every n; when it raises `Stopped`, the part computed is returned.
+        counts: which n; those above the number of neurons are left out; 0 is always added.
+        progress: called after every n; when it raises `Stopped`, what is measured so far is returned.
 
     Raises:
         UserError: for neurons or a factor that the model cannot take.

@@ -1,14 +1,12 @@
-"""Which neurons tell the genders apart? CNA between two prompts that differ in the gender only.
+"""The neurons behind a gender bias: CNA between two prompts that differ in the gender only.
 
-CNA §6.2 and table 12: for each profession w, `change = Imp(own gender's prompt) - Imp(the
-other's)` (§4.2), averaged over the professions; the largest come first. Each profession's
-own gender is the first run (*choice*), so neurons that raise women's professions after
-"woman" and neurons that raise men's after "man" both count, and one that lowers the other
-group's too. w is the profession's first token that is not blank (*choice*).
+CNA §6.2 and table 12: for each profession w, `change = Imp(own gender's prompt) - Imp(the other's)` (§4.2),
+averaged over the professions; neurons are ranked by it. Each profession's own gender is the first run (*choice*),
+so neurons that raise women's professions after "woman" and neurons that raise men's after "man" both count, and so
+does one that lowers the other group's. w is the profession's first token that is not blank (*choice*).
 
-All professions are read from one product with the output matrix: the same numbers as one
-`compare_prompts` a profession. Last position only: what neurons do for later tokens, or
-through later layers, is not seen.
+All professions are read from one product with the output matrix: the same numbers as one `compare_prompts` per
+profession. Last position only: what neurons do for later tokens, or through later layers, is not seen.
 """
 
 from dataclasses import dataclass
@@ -38,7 +36,7 @@ class Located:
     """Every neuron, ranked by its change averaged over professions, largest first.
 
     Attributes:
-        words: what it was averaged over.
+        words: the groups and professions that it was averaged over.
         prompt: the text with `<gend>`.
         layer: layer of each neuron.
         neuron: index of each neuron in its layer.
@@ -68,7 +66,7 @@ class Located:
         return int(gain[1] > gain[0])
 
     def to_frame(self, lm: LoadedModel, k: int = 18, n_tokens: int = 8) -> pd.DataFrame:
-        """Table 12: one row a neuron.
+        """Table 12: one row per neuron.
 
         Columns: neuron, change, favours (the group whose run raises its professions more), both importances
         for that group's professions, both coefficients, and the top tokens with the coefficient's sign there.
@@ -110,7 +108,7 @@ def locate(lm: LoadedModel, words: BiasWords, prompt: str | None = None, progres
         lm: the model.
         words: groups and professions that the model knows (`core.bias.measure.known_words`).
         prompt: text with `<gend>`; None: the first prompt.
-        progress: told between pieces of layers; a `Stopped` goes on to the caller.
+        progress: called between parts of layers; a `Stopped` is passed on to the caller.
 
     Raises:
         UserError: for a prompt or words that the model cannot take.
@@ -118,7 +116,7 @@ def locate(lm: LoadedModel, words: BiasWords, prompt: str | None = None, progres
     words.check()
     text = words.prompts[0] if prompt is None else prompt
     if SLOT not in text:
-        raise UserError(f"The prompt {text[:60]!r} has no {SLOT}: write it where the group's name stands.")
+        raise UserError(f"The prompt {text[:60]!r} has no {SLOT}: write it where the group's name goes.")
     asked = [text.replace(SLOT, group) for group in words.groups]
     runs = [record(lm, lm.encode(one)) for one in asked]
     targets = [[_first_visible(lm, asked[g], word) for word in words.professions[g]] for g in (0, 1)]
@@ -151,22 +149,22 @@ def _mean_importances(
 
     The scale of the final norm is that of the group's own run.
     """
-    readout = Unembedding.of(lm)
-    device = readout.unembedding.device
-    scales = [readout.scale(run.resid_post[-1]) for run in runs]
+    unembedding = Unembedding.of(lm)
+    device = unembedding.unembedding.device
+    scales = [unembedding.scale(run.resid_post[-1]) for run in runs]
     out = torch.zeros(2, 2, lm.n_layers, lm.n_neurons, dtype=torch.float64)
     step = max(1, _CHUNK // lm.n_vocab)
     pieces = [(layer, start) for layer in range(lm.n_layers) for start in range(0, lm.n_neurons, step)]
     for done, (layer, start) in enumerate(pieces):
         values = on_device(lm.modules.neuron_output(layer))[:, start : start + step].T
-        said = readout.direction(values.to(device)) @ readout.unembedding.T  # (neuron, vocab)
+        logits = unembedding.direction(values.to(device)) @ unembedding.unembedding.T  # (neuron, vocab)
         for group in (0, 1):
             for number, run in enumerate(runs):
                 r = run.resid_pre[layer, -1] + run.attention_out[layer, -1]
-                log_p = readout.log_probabilities(r, scales[group]).to(device).double()
+                log_p = unembedding.log_probabilities(r, scales[group]).to(device).double()
                 coefficient = run.coefficient[layer, -1, start : start + step].to(device)
-                factor = coefficient * torch.rsqrt(scales[group].to(device) + readout.eps)
-                found = _importance(said * factor[:, None], log_p, targets[group])
+                factor = coefficient * torch.rsqrt(scales[group].to(device) + unembedding.eps)
+                found = _importance(logits * factor[:, None], log_p, targets[group])
                 out[group, number, layer, start : start + step] = found.cpu()
         progress(done + 1, len(pieces))
     return out

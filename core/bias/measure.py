@@ -1,11 +1,10 @@
-"""How much likelier does a model make a profession after one gender than after the other?
+"""Gender bias: how much more likely a model makes a profession after one gender than after the other.
 
-CNA §6.2, tables 22 and 23: bias(profession) = log p(profession | its own gender) -
-log p(profession | the other), over all tokens of the profession, averaged over prompts.
-Which gender is a profession's own is the paper's list, not the model's opinion, so a bias
-may be negative. The *total* is the mean over professions; it hides an edit that turns one
-group's bias around, so the mean *size* of the bias stands beside it (*choice*).
-Any two groups of words may take the genders' place.
+CNA §6.2, tables 22 and 23: bias(profession) = log p(profession | its own gender) - log p(profession | the other),
+over all tokens of the profession, averaged over prompts. Which gender is a profession's own is the paper's list,
+not the model's opinion, so a bias may be negative. The *total* is the mean over professions; it hides an edit that
+flips the sign of one group's bias, so the mean *size* (absolute value) of the bias is reported beside it
+(*choice*). Any two groups of words may take the genders' place.
 """
 
 from dataclasses import dataclass
@@ -29,10 +28,10 @@ MOST_WORDS, MOST_PROMPTS = 200, 40
 
 @dataclass(frozen=True)
 class BiasWords:
-    """What bias is about.
+    """The groups, professions and prompts of a bias measurement.
 
     Attributes:
-        groups: what stands in a prompt's `<gend>`, such as ("woman", "man").
+        groups: what replaces a prompt's `<gend>`, such as ("woman", "man").
         professions: the words of the first and of the second group.
         prompts: texts with `<gend>`, which a profession follows.
     """
@@ -47,7 +46,7 @@ class BiasWords:
         return [(word, group) for group in (0, 1) for word in self.professions[group]]
 
     def check(self) -> None:
-        """Raises `UserError` for what nothing can be measured with."""
+        """Raises `UserError` for words or prompts that nothing can be measured with."""
         if not all(name.strip() for name in self.groups) or self.groups[0].strip() == self.groups[1].strip():
             raise UserError("Name two different groups, such as woman and man.")
         if not all(self.professions):
@@ -55,11 +54,11 @@ class BiasWords:
         if len(self.words) > MOST_WORDS or len(self.prompts) > MOST_PROMPTS:
             raise UserError(f"At most {MOST_WORDS} words and {MOST_PROMPTS} prompts are measured at a time.")
         if twice := set(self.professions[0]) & set(self.professions[1]):
-            raise UserError(f"{min(twice)!r} stands in both groups: keep it in one.")
+            raise UserError(f"{min(twice)!r} is in both groups. Keep it in one.")
         if not self.prompts:
-            raise UserError(f"Write at least one prompt with {SLOT} where the group's name stands.")
+            raise UserError(f"Write at least one prompt with {SLOT} where the group's name goes.")
         if without := [prompt for prompt in self.prompts if SLOT not in prompt]:
-            raise UserError(f"The prompt {without[0][:60]!r} has no {SLOT}: write it where the group's name stands.")
+            raise UserError(f"The prompt {without[0][:60]!r} has no {SLOT}: write it where the group's name goes.")
 
 
 @cache
@@ -82,7 +81,7 @@ class LeftOut:
 
 
 def known_words(lm: LoadedModel, words: BiasWords) -> tuple[BiasWords, list[LeftOut]]:
-    """What of the words and prompts the model can take, and what had to be left out.
+    """The words and prompts that the model can take, and those that had to be left out.
 
     Raises:
         UserError: for a group's name that the model does not know, or when too little is left to measure.
@@ -144,11 +143,11 @@ class Bias:
 
     @property
     def size(self) -> float:
-        """Mean size of the bias, whichever its sign (nats)."""
+        """Mean absolute value of the bias (nats)."""
         return float(self.each.double().abs().mean())
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a profession: profession, group, bias, and its mean log-probability after its own and the other."""
+        """One row per profession: profession, group, bias, and its mean log-probability after its own and the other."""
         rows = []
         for i, ((word, group), bias) in enumerate(zip(self.words.words, self.each.tolist(), strict=True)):
             own, other = (float(self.log_p[g, i].double().mean()) for g in (group, 1 - group))
@@ -157,7 +156,7 @@ class Bias:
 
 
 def measure_bias(lm: LoadedModel, words: BiasWords, progress: Progress = silent) -> Bias:
-    """Measures every profession after both groups in every prompt; in an `intervene` block: of the edited model.
+    """Measures every profession after both groups in every prompt; in an `intervene` block, of the edited model.
 
     Raises:
         UserError: for words or prompts that the model cannot take (see `known_words`).

@@ -1,7 +1,7 @@
-"""What does the model say with and without a set of edits, side by side?
+"""A comparison of the original and the edited model, side by side (what-if).
 
-For every prompt the likeliest next tokens, the greedy and a sampled continuation, and for
-generated arithmetic the accuracy of each operation (greedy exact match).
+For every prompt the most likely next tokens, the greedy and a sampled continuation, and for generated arithmetic
+the accuracy of each operation (greedy exact match).
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from core.prompts.arithmetic import OPERATIONS, make_prompts
 class Answers:
     """One of the two models: next-token logits of each prompt, continuations and accuracies.
 
-    `accuracy` is a share by operation (and 1D, 2D ...); lists are shorter after a Stop.
+    `accuracy` is the share of right answers by number of digits and operation ("1D+"); lists are shorter after a Stop.
     """
 
     logits: Float[Tensor, "prompt vocab"]
@@ -41,7 +41,7 @@ class Answers:
 class WhatIf:
     """Both models over the same prompts.
 
-    `asked` counts the arithmetic prompts behind each accuracy.
+    `asked` counts the arithmetic prompts of each accuracy.
     """
 
     prompts: list[str]
@@ -50,10 +50,10 @@ class WhatIf:
     asked: dict[str, int] = field(default_factory=dict)
 
     def next_tokens(self, lm: LoadedModel, number: int, n: int = 10) -> pd.DataFrame:
-        """Likeliest next tokens of either model after one prompt.
+        """Most likely next tokens of either model after one prompt.
 
         Columns: token, id, original, edited (probabilities), change (edited - original); first the original's
-        n likeliest in order, then those of the edited model that are not among them.
+        top n in order, then those of the edited model's top n that are not among them.
         """
         p = torch.softmax(self.original.logits[number], -1)
         q = torch.softmax(self.edited.logits[number], -1)
@@ -63,7 +63,7 @@ class WhatIf:
         return pd.DataFrame(rows, columns=["token", "id", "original", "edited", "change"])
 
     def continuations(self) -> pd.DataFrame:
-        """One row a prompt: what both models say, greedily and sampled, as far as it was computed."""
+        """One row per prompt: both models' greedy and sampled continuations, as far as they were computed."""
         columns = {
             "prompt": self.prompts,
             "original": self.original.greedy,
@@ -86,24 +86,24 @@ def what_if(
     count: int = 25,
     progress: Progress = silent,
 ) -> WhatIf:
-    """Asks the original and the edited model the same.
+    """Runs the original and the edited model on the same prompts.
 
     Args:
         lm: the model.
         prompts: text.
-        edits: heads and neurons with factors; none: both sides are the same.
+        edits: heads and neurons with factors; without any, both sides are the same.
         n_tokens: length of the continuations, less where the context is full.
         temperature: of the sampled continuation.
         seed: of the draws and of the arithmetic prompts.
-        digits: of the arithmetic prompts' first operand; none: no arithmetic.
+        digits: of the arithmetic prompts' first operand; without any, there is no arithmetic.
         count: prompts for each operation and number of digits.
-        progress: told after every step; when it raises `Stopped`, what is computed is returned.
+        progress: called after every step; when it raises `Stopped`, what is computed is returned.
 
     Raises:
         UserError: for no prompts, or prompts, edits or a temperature that cannot be taken.
     """
     if not prompts:
-        raise UserError("There is no prompt. Type one in a line, such as 3+5=")
+        raise UserError("There is no prompt. Type one per line, such as 3+5=")
     check_edits(lm, edits)
     sequences = [lm.encode(prompt) for prompt in prompts]
     sides = []

@@ -1,8 +1,8 @@
-"""Could any heads and neurons have done that? As many others, drawn from the same layers, with the same factors.
+"""Random controls of a set of edits: as many other heads and neurons, with the same factors.
 
-The control of a set of edits. Drawn without repeats from what the set does not touch
-(*choice*: a control that holds some of the edits themselves would hide their effect);
-where a layer has too few others, the rest comes from other layers.
+They are drawn without repeats from the same layers, among what the set does not edit (*choice*: a control that
+shares edits with the set would hide their effect); where a layer has too few others, the rest comes from other
+layers.
 """
 
 from collections.abc import Sequence
@@ -23,17 +23,17 @@ def random_edits(lm: LoadedModel, edits: Sequence[Edit], seed: int) -> tuple[Edi
         kind, layer, index = place_of(edit)
         groups.setdefault((kind, layer), []).append(edit)
         used.setdefault((kind, layer), set()).add(index)
-    out, homeless = [], []
+    out, unplaced = [], []
     for (kind, layer), members in groups.items():
-        pool = _shuffled([i for i in range(_there(lm, kind)) if i not in used[kind, layer]], draw)
+        pool = _shuffled([i for i in range(_n_units(lm, kind)) if i not in used[kind, layer]], draw)
         for edit in members:
             if pool:
                 index = pool.pop()
                 used[kind, layer].add(index)
                 out.append(make_edit(kind, layer, index, edit.factor))
             else:
-                homeless.append(edit)
-    for edit in homeless:
+                unplaced.append(edit)
+    for edit in unplaced:
         kind = place_of(edit)[0]
         layer, index = _elsewhere(lm, kind, used, draw)
         used.setdefault((kind, layer), set()).add(index)
@@ -41,7 +41,7 @@ def random_edits(lm: LoadedModel, edits: Sequence[Edit], seed: int) -> tuple[Edi
     return tuple(out)
 
 
-def _there(lm: LoadedModel, kind: EditKind) -> int:
+def _n_units(lm: LoadedModel, kind: EditKind) -> int:
     return lm.n_heads if kind == "head" else lm.n_neurons
 
 
@@ -52,9 +52,9 @@ def _shuffled(pool: list[int], draw: torch.Generator) -> list[int]:
 def _elsewhere(
     lm: LoadedModel, kind: EditKind, used: dict[tuple[EditKind, int], set[int]], draw: torch.Generator
 ) -> tuple[int, int]:
-    """A place of another layer that is neither edited nor drawn, or any place when none is left."""
-    there = _there(lm, kind)
-    free = [layer for layer in range(lm.n_layers) if len(used.get((kind, layer), ())) < there]
+    """A head or neuron of another layer that is neither edited nor drawn, or any one when none is left."""
+    n_units = _n_units(lm, kind)
+    free = [layer for layer in range(lm.n_layers) if len(used.get((kind, layer), ())) < n_units]
     layer = _shuffled(free or list(range(lm.n_layers)), draw)[0]
     taken = used.get((kind, layer), set()) if free else set()
-    return layer, _shuffled([i for i in range(there) if i not in taken], draw)[0]
+    return layer, _shuffled([i for i in range(n_units) if i not in taken], draw)[0]

@@ -1,16 +1,14 @@
-"""Was this model edited? Which heads or neurons of a folder are zeroed or scaled, given the original.
+"""Detection of edits: which heads or neurons of a model folder are zeroed or scaled, given the original.
 
     python -m core detect ORIGINAL FOLDER
 
-The CNA paper leaves open how an edit is found out (§6.2 edits neurons by hand). A head or
-neuron that was scaled leaves its columns of the output map in one ratio to the original's:
-`W' = f W`. The ratio is the least-squares one; what is left of the columns must be
-rounding of the coarser of the two precisions. Everything else that differs is named too.
+The CNA paper edits neurons by hand (§6.2) and leaves open how an edit can be detected. A scaled head or neuron has
+its columns of the output map in one ratio to the original's: `W' = f W`. The ratio is the least-squares estimate;
+the residual of the columns must be within the rounding of the coarser of the two precisions. Everything else that
+differs is listed too.
 
-It finds edits of whole heads and neurons in the output maps. The same effect written into
-other weights (a neuron's keys, for example) shows as "otherwise changed" only.
-
-What was found in a folder that may have been edited? Scaled heads and neurons, and whatever else differs.
+Only edits of whole heads and neurons in the output maps are identified. The same effect written into other weights
+(a neuron's keys, for example) is reported as "otherwise changed".
 """
 
 from dataclasses import dataclass, field
@@ -32,10 +30,9 @@ from core.progress import Progress, silent
 
 @dataclass(frozen=True)
 class OtherChange:
-    """A tensor that differs in a way that no scaling explains.
+    """A tensor that differs in a way that is not a scaling of heads or neurons.
 
-    `relative` is the length of the difference over the original's; not a number where there is no such tensor on
-    one side.
+    `relative` is the norm of the difference over that of the original; NaN where one side has no such tensor.
     """
 
     tensor: str
@@ -63,13 +60,13 @@ class EditFindings:
         return bool(self.edits or self.others or self.settings)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a head or neuron: kind, name, factor, what (zeroed, turned around, weaker, stronger)."""
+        """One row per head or neuron: kind, name, factor, what (zeroed, sign flipped, weaker, stronger)."""
         rows = [(kind_of(e), name_of(e), e.factor, _what(e.factor)) for e in self.edits]
         return pd.DataFrame(rows, columns=["kind", "name", "factor", "what"])
 
 
 def in_words(found: EditFindings) -> str:
-    """One sentence on what was found."""
+    """The findings in one or a few sentences."""
     if not found.is_edited:
         return "No difference was found: the weights are the same, up to rounding."
     heads = sum(kind_of(e) == "head" for e in found.edits)
@@ -78,12 +75,12 @@ def in_words(found: EditFindings) -> str:
         _count(len(found.edits) - heads, "neuron") if len(found.edits) > heads else "",
     ]
     scaled = " and ".join(part for part in parts if part)
-    told = f"{scaled} {'was' if len(found.edits) == 1 else 'were'} zeroed or scaled." if scaled else ""
+    text = f"{scaled} {'was' if len(found.edits) == 1 else 'were'} zeroed or scaled." if scaled else ""
     if found.others:
-        told += f" {_count(len(found.others), 'tensor')} changed otherwise."
+        text += f" {_count(len(found.others), 'tensor')} changed otherwise."
     if found.settings:
-        told += f" The configuration differs in {', '.join(found.settings[:5])}."
-    return told.strip()
+        text += f" The configuration differs in {', '.join(found.settings[:5])}."
+    return text.strip()
 
 
 def _count(n: int, what: str) -> str:
@@ -94,7 +91,7 @@ def _what(factor: float) -> str:
     if factor == 0:
         return "zeroed"
     if factor < 0:
-        return "turned around"
+        return "sign flipped"
     return "weaker" if factor < 1 else "stronger"
 
 
@@ -107,16 +104,16 @@ _SMALLEST = 2.0**-25
 _UNIMPORTANT = {"dtype", "torch_dtype", "_name_or_path", "transformers_version", "architectures", "use_cache"}
 
 
-def was_edited(original: "LoadedModel | str | Path", folder: str | Path, progress: Progress = silent) -> EditFindings:
-    """Compares a folder with its original, a tensor at a time; neither is loaded as a model.
+def was_edited(original: LoadedModel | str | Path, folder: str | Path, progress: Progress = silent) -> EditFindings:
+    """Compares a folder with its original, one tensor at a time; neither is loaded as a model.
 
     Args:
         original: a folder, hub id or "bundled"; or a loaded model, whose own files are read.
         folder: the one that may have been edited.
-        progress: told after every tensor; a `Stopped` goes on to the caller.
+        progress: called after every tensor; a `Stopped` is passed on to the caller.
 
     Raises:
-        UserError: for a place that is no model, or one of another architecture or shape.
+        UserError: for a place that is not a model, or one of another architecture or shape.
     """
     first = _origin(original)
     second = locate(str(folder)).fetched()
@@ -165,7 +162,7 @@ def _compare(
 
 @dataclass(frozen=True)
 class _Map:
-    """An output map: whose columns it holds, and how many for each."""
+    """An output map: the kind and layer of its units, and the columns per unit."""
 
     kind: EditKind
     layer: int
@@ -175,15 +172,15 @@ class _Map:
 def _scaled_units(
     name: str, a: Tensor, b: Tensor, rounding: float, where: _Map, others: list[OtherChange]
 ) -> list[Edit]:
-    """Heads or neurons whose columns of b are a multiple of a's; notes what is left."""
+    """The heads or neurons whose columns of b are a multiple of a's; other changes are added to `others`."""
     if torch.equal(a, b):
         return []
     x, y = (w.T.unflatten(0, (-1, where.width)).flatten(1).double() for w in (a, b))  # (unit, column * d_model)
     size = x.square().sum(-1)
     factor = torch.where(size > 0, (x * y).sum(-1) / size.clamp(min=1e-300), 1.0)
-    left = (y - factor[:, None] * x).norm(dim=-1)
-    smallest = _SMALLEST * x.shape[1] ** 0.5  # where 16-bit numbers run out
-    explained = left <= rounding * size.sqrt() * factor.abs() + smallest
+    residual = (y - factor[:, None] * x).norm(dim=-1)
+    smallest = _SMALLEST * x.shape[1] ** 0.5  # the smallest steps of 16-bit numbers
+    explained = residual <= rounding * size.sqrt() * factor.abs() + smallest
     moved = (factor - 1).abs() > rounding
     if unexplained := int((~explained).sum()):
         kind = f"{where.kind}{'s' if unexplained > 1 else ''}"
@@ -195,7 +192,7 @@ def _scaled_units(
 
 
 def _rounded(factor: float, rounding: float) -> float:
-    """A factor as far as the precision tells it."""
+    """A factor, rounded to what the precision can resolve."""
     return 0.0 if abs(factor) <= rounding * 1e-3 else float(f"{factor:.{5 if rounding < 1e-4 else 3}g}")
 
 
@@ -223,7 +220,7 @@ def _settings(first: Source, second: Source) -> tuple[str, ...]:
     return tuple(n for n in names if a.get(n) != b.get(n) and n in a and n in b)
 
 
-def _origin(original: "LoadedModel | str | Path") -> Source:
+def _origin(original: LoadedModel | str | Path) -> Source:
     if isinstance(original, str | Path):
         return locate(str(original)).fetched()
     found = locate(original.name).fetched()

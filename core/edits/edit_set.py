@@ -1,7 +1,7 @@
-"""Which edits are on the bench, and which of them are switched on? Sets that are never changed, and undo.
+"""Sets of edits, each switched on or off, with undo.
 
-An `EditSet` is a tuple of edits with a switch each; every change makes a new one, so a
-`History` can go back and forth between them. A head or neuron stands in a set once.
+An `EditSet` is a tuple of edits with one switch each; every change makes a new set, so a `History` can go back and
+forth between them. A head or neuron is in a set at most once.
 """
 
 import re
@@ -44,7 +44,7 @@ def parse_edits(text: str, kind: EditKind, factor: float = 0.0) -> list[Edit]:
     """Reads names such as "28_3696, 17_22" as edits with one factor.
 
     Raises:
-        UserError: for text that is no name, or none at all.
+        UserError: for text that is not such a name, or no text.
     """
     words = [word for word in re.split(r"[\s,;]+", text) if word]
     if not words:
@@ -55,16 +55,16 @@ def parse_edits(text: str, kind: EditKind, factor: float = 0.0) -> list[Edit]:
     for word in words:
         found = re.fullmatch(r"(\d{1,6})_(\d{1,7})", word)
         if found is None:
-            raise UserError(f"{word[:40]!r} is no {kind}. Write its layer and index, both from 0, such as 28_3696")
+            raise UserError(f"{word[:40]!r} is not a {kind}. Write its layer and index, both from 0, such as 28_3696")
         edits.append(make_edit(kind, int(found[1]), int(found[2]), factor))
     return edits
 
 
 def check_edits(lm: LoadedModel, edits: Iterable[Edit]) -> None:
-    """Raises `UserError` for heads or neurons that the model does not have, or factors that are no finite number."""
+    """Raises `UserError` for heads or neurons that the model does not have, or factors that are not finite."""
     for edit in edits:
         if not abs(edit.factor) < float("inf"):
-            raise UserError(f"The factor {edit.factor} is no finite number. Use for example 0 (off), 1 (as is) or 2.")
+            raise UserError(f"The factor {edit.factor} is not finite. Use for example 0 (off), 1 (as is) or 2.")
         kind, layer, index = place_of(edit)
         (check_head if kind == "head" else check_neuron)(lm, layer, index)
 
@@ -132,7 +132,7 @@ class EditSet:
 
 @dataclass(frozen=True)
 class History:
-    """Sets one after the other, and which is shown; undo and redo go back and forth."""
+    """Successive sets, and which one is shown, for undo and redo."""
 
     states: tuple[EditSet, ...] = (EditSet(),)
     at: int = 0
@@ -145,7 +145,7 @@ class History:
         return self.states[self.at]
 
     def then(self, state: EditSet) -> "History":
-        """A new set; what was undone before is forgotten. The same set changes nothing."""
+        """With a new set; sets that were undone are forgotten. The same set changes nothing."""
         if state == self.now:
             return self
         states = (*self.states[: self.at + 1], state)[-self._KEEP :]

@@ -1,15 +1,12 @@
-"""What did each edit of a set do, and did the set do anything at all?
+"""Effects of a set of edits on the next token: of the whole set, of each edit, and of random sets of the same size.
 
-Effects on the next token of some prompts: of the whole set, of each edit alone, of the set
-without each edit, and of random sets of the same size (`core.edits.controls`). Only the
-next token is looked at: an edit that works on later tokens shows little here. Effects of
-single edits do not add up to the whole: heads and neurons stand in for each other.
+Each edit is measured alone and as the set without it; random sets come from `core.edits.controls`. Only the next
+token is measured: an edit that acts on later tokens shows little here. Effects of single edits do not add up to
+that of the set: heads and neurons stand in for each other.
 
-Was there anything to scale? What an edited head or neuron says, before and after the edit.
-
-A neuron: its coefficient; a head: the length of its output. At the last position, averaged
-over prompts. Where it says next to nothing, no factor can matter. "After" is measured in
-the edited run, behind the edit: edits of earlier layers count too.
+The activations of the edited heads and neurons are measured too: a neuron's coefficient, or the norm of a head's
+output, at the last position, averaged over prompts. Where it is next to zero, no factor can matter. "After" is
+measured in the edited run, after the edit itself: edits of earlier layers count too.
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,7 +31,7 @@ from core.progress import Progress, Stopped, silent
 def activations(
     lm: LoadedModel, sequences: Sequence[Sequence[int]], edits: Sequence[Edit]
 ) -> Float[Tensor, "run edit"]:
-    """What each edit's head or neuron says in the original run (first row) and in the edited one (second)."""
+    """Activation of each edit's head or neuron in the original run (first row) and in the edited one (second)."""
     before = _measured(lm, sequences, edits)
     with intervene(lm, *edits):
         after = _measured(lm, sequences, edits)
@@ -53,7 +50,7 @@ def _measured(lm: LoadedModel, sequences: Sequence[Sequence[int]], edits: Sequen
 
 @contextmanager
 def _watching(lm: LoadedModel, edits: Sequence[Edit], ends: Tensor, total: Tensor) -> Iterator[None]:
-    """Adds to `total` what each edit's head or neuron says at the end nodes of a tree."""
+    """Adds the activation of each edit's head or neuron at the end nodes of a tree to `total`."""
     neurons: dict[int, list[tuple[int, int]]] = {}
     heads: dict[int, list[tuple[int, int]]] = {}
     for number, edit in enumerate(edits):
@@ -83,12 +80,12 @@ def _watching(lm: LoadedModel, edits: Sequence[Edit], ends: Tensor, total: Tenso
 
 @dataclass(frozen=True)
 class OutputShift:
-    """How far two runs are apart at the next token, over some prompts.
+    """How far the next-token predictions of two runs are apart, over some prompts.
 
     Attributes:
         kl: mean over prompts of KL(original || edited), in nats; 0 where nothing changes.
-        log_p: mean change of the log-probability of the original's likeliest token (nats).
-        changed: share of prompts whose likeliest token is another one.
+        log_p: mean change of the log-probability of the original's top-1 token (nats).
+        changed: share of prompts whose top-1 token is another one.
     """
 
     kl: float
@@ -115,7 +112,7 @@ class EditEffects:
     Attributes:
         edits: the set.
         together: the whole set.
-        activation: before (first row) and after, of each edit (`core.edits.effects`).
+        activation: of each edit's head or neuron, before (first row) and after.
         random: of random sets of the same size.
         alone: of each edit by itself.
         without: of the set without each edit; empty where the set is one edit.
@@ -130,11 +127,11 @@ class EditEffects:
 
     @property
     def random_kl(self) -> float:
-        """The largest KL of the random sets; not a number without any."""
+        """The largest KL of the random sets; NaN without any."""
         return max((e.kl for e in self.random), default=float("nan"))
 
     def to_frame(self) -> pd.DataFrame:
-        """One row an edit: kind, name, factor, before, after, and kl, log_p, changed alone and without it."""
+        """One row per edit: kind, name, factor, before, after, and kl, log_p, changed alone and without it."""
         rows = []
         for i, edit in enumerate(self.edits):
             row: dict[str, object] = {
@@ -161,16 +158,16 @@ def edit_effects(
     each: bool = True,
     progress: Progress = silent,
 ) -> EditEffects:
-    """Measures a set of edits, as many random ones, and each edit alone and left out.
+    """Measures a set of edits, random sets of the same size, and each edit alone and left out.
 
     Args:
         lm: the model.
         prompts: text.
-        edits: the set, which is on together.
+        edits: the set, applied together.
         draws: how many random sets; they have seeds `seed`, `seed + 1`, ...
         seed: of the first draw.
         each: whether single edits are measured too: two passes over the prompts for each.
-        progress: told after every pass; when it raises `Stopped`, what is measured is returned.
+        progress: called after every pass; when it raises `Stopped`, what is measured is returned.
 
     Raises:
         UserError: for no prompts or edits, or ones that the model cannot take.

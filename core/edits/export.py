@@ -1,13 +1,12 @@
-"""How does an edited model leave the app? As a transformers folder whose weights are changed.
+"""Export of an edited model as a transformers folder with changed weights and a model card.
 
-Scaling a coefficient is the same as scaling the neuron's column of the FFN output map, and
-scaling a head the same as scaling its columns of the attention output map (CNA §3.2), up to
-rounding of the weights' precision. The loaded model is not touched: changed matrices are
-copies. The folder is written beside its place and moved in whole (`core.writing`).
+Scaling a coefficient is the same as scaling the neuron's column of the FFN output map, and scaling a head the same
+as scaling its columns of the attention output map (CNA §3.2), up to rounding of the weights' precision. The loaded
+model is not touched: changed matrices are copies. The folder is written beside its place and moved in whole
+(`core.writing`).
 
-8-bit weights cannot be written: the edit is made in the 16-bit weights of the same source.
-
-What should someone know who finds an edited model? A model card that lists every edit.
+8-bit weights cannot be written: the edit is made in the 16-bit weights of the same source. The model card lists
+every edit, so that whoever comes across the folder knows what was changed.
 """
 
 import json
@@ -35,7 +34,7 @@ from core.writing import check_new, new_folder
 _TABLE = 1000
 
 
-def model_card(recipe: "Recipe") -> str:
+def model_card(recipe: Recipe) -> str:
     """A README.md in Markdown: where the weights come from, what was changed, and the note."""
     model, title = recipe.model, _line(recipe.title) or "Edited model"
     lines = ["---", "library_name: transformers", "pipeline_tag: text-generation"]
@@ -45,7 +44,7 @@ def model_card(recipe: "Recipe") -> str:
     n = len(recipe.edits)
     lines.append(
         f"`{model.name}` with {n:,} {'head or neuron' if n == 1 else 'heads and neurons'} scaled in the weights, "
-        f"written by Abacus {recipe.app_version}. A factor of 0 turns a head or neuron off; 1 would change nothing."
+        f"written by Abacus {recipe.app_version}. A factor of 0 ablates a head or neuron; 1 would change nothing."
     )
     if recipe.note:
         lines += ["", recipe.note]
@@ -62,7 +61,7 @@ def model_card(recipe: "Recipe") -> str:
         *(f"| {kind_of(e)} | {name_of(e)} | {e.factor:g} |" for e in recipe.edits[:_TABLE]),
     ]
     if n > _TABLE:
-        lines += ["", f"The other {n - _TABLE:,} stand in `recipe.json`."]
+        lines += ["", f"The other {n - _TABLE:,} are in `recipe.json`."]
     lines += [
         "",
         "## Origin",
@@ -91,9 +90,9 @@ class EditedExportCheck:
 
     Attributes:
         prompts: how many.
-        same_top: how many have the same likeliest next token.
+        same_top: how many have the same top-1 next token.
         largest: the largest difference of a log-probability of an original top token (nats).
-        precision: in which the folder was loaded.
+        precision: of the folder as loaded.
     """
 
     prompts: int
@@ -117,7 +116,7 @@ def export_edited(lm: LoadedModel, edits: Sequence[Edit], folder: str | Path, ti
 
     Raises:
         UserError: for no edits, edits that the model cannot take, a folder that holds something, a factor too large
-            for the weights' precision, a full disk, or an 8-bit model whose source is not at hand. Nothing stays
+            for the weights' precision, a full disk, or an 8-bit model whose source is not at hand. Nothing is left
             behind.
     """
     if not edits:
@@ -142,11 +141,11 @@ def edited_matrices(model: Any, lm: LoadedModel, edits: Sequence[Edit]) -> dict[
 
     Args:
         model: the transformers model whose weights are copied, of the same architecture as `lm`.
-        lm: tells where heads and neurons are.
+        lm: the model, which says where heads and neurons are.
         edits: several of one head or neuron multiply.
 
     Raises:
-        UserError: for a factor with which a weight is no finite number any more.
+        UserError: for a factor that makes a weight infinite.
     """
     modules = Modules(model, lm.architecture)
     names = {id(module): name for name, module in model.named_modules()}
@@ -173,7 +172,7 @@ def edited_matrices(model: Any, lm: LoadedModel, edits: Sequence[Edit]) -> dict[
 def check_edited_export(
     lm: LoadedModel, edits: Sequence[Edit], folder: str | Path, prompts: Sequence[str], progress: Progress = silent
 ) -> EditedExportCheck:
-    """Loads an exported folder and asks it and the live edit the same.
+    """Loads an exported folder and compares it with the live edit on the same prompts.
 
     8-bit models are compared with the folder loaded as 8-bit too, so that only the export differs.
 
@@ -192,7 +191,7 @@ def check_edited_export(
 
 
 def _sixteen_bit(lm: LoadedModel) -> Any:
-    """The weights from which an 8-bit model was made, on the CPU."""
+    """The weights that an 8-bit model was made from, on the CPU."""
     try:
         where = locate(lm.name).fetched()
         where.check_memory("fp16", torch.device("cpu"))
@@ -216,7 +215,7 @@ def _sixteen_bit(lm: LoadedModel) -> Any:
 
 
 def _copy_licence(lm: LoadedModel, folder: Path) -> None:
-    """The original's licence files go with its weights, where they are at hand."""
+    """Copies the original's licence files, where they are at hand."""
     source = Path(lm.model.config._name_or_path or "")
     for pattern in LICENCES:
         for file in source.glob(pattern) if source.is_dir() else ():

@@ -1,8 +1,7 @@
-"""What else does an edit change? Arithmetic, plain sentences, and prompts about other things.
+"""Side effects of an edit: on arithmetic, on plain sentences, and on prompts about other things.
 
-Accuracy: greedy exact match of whole answers. Plain sentences: mean log-probability a
-token. Other prompts: how far the next token's distribution moves (KL from the original,
-nats), and how often the likeliest one changes.
+Accuracy: greedy exact match of whole answers. Plain sentences: mean log-probability per token. Other prompts: how
+far the next-token distribution moves (KL from the original, nats), and how often the top-1 token changes.
 """
 
 from collections.abc import Sequence
@@ -83,12 +82,12 @@ class SideEffectPrompts:
         sentences: Sequence[str] = NEUTRAL,
         others: Sequence[str] = OTHER,
     ) -> "SideEffectPrompts":
-        """Tokenises arithmetic, sentences and prompts; what the model cannot take is left out and named.
+        """Tokenises arithmetic, sentences and prompts; what the model cannot take is left out and listed.
 
         Args:
             lm: the model.
             digits: of the arithmetic.
-            count: prompts for each operation and number of digits; None: every one there is.
+            count: prompts for each operation and number of digits; None: all there are.
             seed: order and choice.
             sentences: plain ones.
             others: prompts about other things.
@@ -115,7 +114,7 @@ class SideEffectPrompts:
 
 
 class noting:  # noqa: N801 - reads as a clause at the place of use
-    """Notes a text that the model cannot take, and goes on."""
+    """A context in which a text that the model cannot take is noted, and work continues."""
 
     def __init__(self, into: list[str], text: str):
         self._into, self._text = into, text
@@ -124,7 +123,7 @@ class noting:  # noqa: N801 - reads as a clause at the place of use
         """Nothing to prepare."""
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
-        """Takes a `UserError` as the model's no."""
+        """Notes the text and suppresses a `UserError`."""
         if isinstance(error, UserError):
             self._into.append(self._text)
             return True
@@ -137,9 +136,9 @@ class SideEffectScores:
 
     Attributes:
         accuracy: share of right answers, by operation and under "all".
-        neutral: log-probability of a token of the plain sentences, on average (nats).
+        neutral: mean log-probability per token of the plain sentences (nats).
         others: next-token logits after the other prompts.
-        asked: how many prompts are behind each accuracy.
+        asked: how many prompts each accuracy is measured on.
     """
 
     accuracy: dict[str, float]
@@ -148,7 +147,7 @@ class SideEffectScores:
     asked: dict[str, int]
 
     def moved_from(self, original: "SideEffectScores") -> OutputShift:
-        """What happened to the other prompts."""
+        """How far the other prompts' next-token distributions have moved from the original's."""
         if not len(self.others):
             return OutputShift(float("nan"), float("nan"), float("nan"))
         return output_shift(original.others, self.others)

@@ -1,4 +1,4 @@
-"""How does someone repeat an edit in their own Python? As code with plain transformers hooks, or with `core`."""
+"""Python code that repeats an edit, with plain transformers hooks or with `core`."""
 
 from core.edits.edit_set import place_of
 from core.edits.recipe import Recipe
@@ -58,7 +58,7 @@ print(repr(lm.token(int(logits[-1].argmax()))))
 '''
 
 
-def plain_snippet(lm: LoadedModel, recipe: "Recipe", prompt: str = "3+5=") -> str:
+def plain_snippet(lm: LoadedModel, recipe: Recipe, prompt: str = "3+5=") -> str:
     """Code that needs transformers only; it ends with `logits` [pos, vocab] of the edited model."""
     names = {id(module): name for name, module in lm.model.named_modules()}
     rows = []
@@ -80,7 +80,7 @@ def plain_snippet(lm: LoadedModel, recipe: "Recipe", prompt: str = "3+5=") -> st
     )
 
 
-def core_snippet(lm: LoadedModel, recipe: "Recipe", prompt: str = "3+5=") -> str:
+def core_snippet(lm: LoadedModel, recipe: Recipe, prompt: str = "3+5=") -> str:
     """Code that needs Abacus's `core`; it ends with `logits` [pos, vocab] of the edited model."""
     rows = []
     for edit in recipe.edits:
@@ -91,7 +91,7 @@ def core_snippet(lm: LoadedModel, recipe: "Recipe", prompt: str = "3+5=") -> str
     )
 
 
-def _docstring(recipe: "Recipe") -> str:
+def _docstring(recipe: Recipe) -> str:
     """The title as the inside of a docstring, whatever it holds."""
     title = " ".join(recipe.title.split()) or "An edited model"
     safe = title.replace("\\", "/").replace('"', "'")

@@ -1,4 +1,4 @@
-"""Causal mediation: values copied from one run into another."""
+"""Causal mediation: indirect effects of values that are copied from one run into another."""
 
 from core.mediation.measure import IndirectEffects, indirect_effects
 

@@ -1,9 +1,9 @@
-"""Which pairs can the model answer? Pairs of prompts, drawn by a seed and checked.
+"""Pairs of prompts that the model answers right, drawn with a seed.
 
-A pair has the same number of tokens on both sides. Results are compared at the first token in which
-the answers differ: what they have in common is written behind both prompts ("34 + 28 =" and
-"31 + 38 =" become "34 + 28 = 6" with the results 2 and 9). With one result it is the answer's first
-token that is not blank. Drawn pairs are *correct pairs*: the model answers both prompts right.
+Both prompts of a pair have the same number of tokens. Results are compared at the first token in which the answers
+differ: their common beginning is appended to both prompts ("34 + 28 =" and "31 + 38 =" become "34 + 28 = 6" with
+the results 2 and 9). With one result it is the answer's first token that is not blank. Drawn pairs are *correct
+pairs*: the model answers both prompts right.
 """
 
 import random
@@ -17,7 +17,7 @@ from core.model.load import LoadedModel
 from core.progress import Progress, silent
 from core.prompts.arithmetic import LAST_TEMPLATE, OPERATIONS
 
-_HOPELESS = 400  # so many drafts without one correct pair, and the model cannot do it
+_GIVE_UP_AFTER = 400  # drafts without one correct pair
 
 
 def draw_pairs(
@@ -43,7 +43,7 @@ def draw_pairs(
         templates: rows of table 14 of the CNA paper, from 0; for three operands 3 is
             signs and the others are sentences.
         seed: order and choice.
-        progress: told after every round of questions.
+        progress: called after every round of questions.
 
     Raises:
         UserError: for an unknown or empty choice, or when the model answers no such pair right.
@@ -53,7 +53,7 @@ def draw_pairs(
     drafts = drafts_of(Task(kind, tuple(operations), tuple(digits), tuple(forms), tuple(templates)))
     rng, kept, seen = random.Random(seed), list[PromptPair](), set[tuple[str, str]]()
     tried = 0
-    while len(kept) < count and tried < 20 * count + _HOPELESS and (kept or tried < _HOPELESS):
+    while len(kept) < count and tried < 20 * count + _GIVE_UP_AFTER and (kept or tried < _GIVE_UP_AFTER):
         fresh = _fresh(drafts, rng, 2 * (count - len(kept)) + 8, seen)
         if not fresh:
             break
@@ -62,14 +62,14 @@ def draw_pairs(
         progress(min(len(kept), count), count)
     if not kept:
         raise UserError(
-            f"This model cannot do this: of {tried} pairs of the kind {kind!r} it knows the words and answers both "
-            "prompts right in none. Choose another kind or other prompts."
+            f"This model cannot do this: of {tried} pairs of the kind {kind!r} there is none whose words it knows and "
+            "whose prompts it both answers right. Choose another kind or other prompts."
         )
     return kept[:count]
 
 
 def _fresh(drafts: Drafts, rng: random.Random, count: int, seen: set[tuple[str, str]]) -> list[tuple[Draft, Draft]]:
-    """Draws pairs that were not drawn before; fewer where nearly all were."""
+    """Draws pairs that were not drawn before; fewer when hardly any are left."""
     out = []
     for _ in range(20 * count):
         if (drawn := drafts(rng)) is None or (key := (drawn[0].text, drawn[1].text)) in seen:
@@ -142,7 +142,7 @@ def _differ_at(lm: LoadedModel, first: list[int], second: list[int], same: bool)
 
 
 def _groups(lm: LoadedModel, draft: Draft, n_tokens: int) -> list[str]:
-    """The group of each token, by the characters that it covers; tokenizers that do not tell give `others`."""
+    """The group of each token, by the characters that it covers; `others` with tokenizers that do not give offsets."""
     if not lm.tokenizer.is_fast:
         return [OTHERS] * n_tokens
     offsets = lm.tokenizer(draft.text, return_offsets_mapping=True)["offset_mapping"]

@@ -1,12 +1,14 @@
-"""How much does a copied value move the model from one result to another?
+"""The indirect effect: how much a copied value moves the model from one result to another.
 
-CMA §2 (arXiv 2305.15054). With P in the base run, P* in the same run with one value copied from the
-alternative run, r and r' the results of base and alternative:
-`IE = 1/2 [(P(r) - P*(r)) / P*(r) + (P*(r') - P(r')) / P(r')]`, and with one result
-`(P(r) - P*(r)) / P*(r)`. The total effect has the alternative run itself for P*.
+CMA §2 (arXiv 2305.15054). With P in the base run, P* in the same run with one value copied from the alternative
+run, r and r' the results of base and alternative:
 
-Effects are ratios: where the base run gives r' next to nothing, a small change is a huge effect.
-So averages over pairs are led by the pairs of which the model is surest.
+    IE = 1/2 [(P(r) - P*(r)) / P*(r) + (P*(r') - P(r')) / P(r')]
+
+and with one result `(P(r) - P*(r)) / P*(r)`. For the total effect, P* is the alternative run itself.
+
+Effects are ratios: where the base run gives r' next to no probability, a small change is a huge effect. Averages
+over pairs are therefore dominated by the pairs of which the model is surest.
 """
 
 import math
@@ -29,9 +31,9 @@ AVERAGES: tuple[Average, ...] = get_args(Average)
 class PatchEffects:
     """One pair of prompts, with one value copied at a time.
 
-    Everything is computed in float64 from logits, in logarithms, so a probability too small to
-    be written does not become a division by zero. Only a logit of minus infinity does: the effect
-    is then infinite, or no number where both runs have it. Effects above 3e38 are infinite too,
+    Everything is computed in float64 from logits, in logarithms, so a probability that
+    underflows does not become a division by zero. Only a logit of minus infinity does: the effect
+    is then infinite, or NaN where both runs have it. Effects above 3e38 are infinite too,
     while their logarithm is not. `IE > -1` always, because `2 (IE + 1)` is the sum of the positive
     ratios P(r) / P*(r) and P*(r') / P(r'); so log(IE + 1) always exists.
 
@@ -40,9 +42,9 @@ class PatchEffects:
         alternative_result: the token id r'.
         clean: log p of r and r' (columns) in the base and the alternative run (rows).
         patched: log p of r and r' in the base run with a value copied.
-        prediction: likeliest token with a value copied.
-        base_prediction: likeliest token of the base run.
-        alternative_prediction: likeliest token of the alternative run.
+        prediction: most likely token with a value copied.
+        base_prediction: most likely token of the base run.
+        alternative_prediction: most likely token of the alternative run.
         effect: IE.
         log_effect: log(IE + 1), in nats.
     """
@@ -73,7 +75,7 @@ class PatchEffects:
         return (self.prediction != self.base_prediction) & (self.prediction != self.alternative_result)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a place: effect, log_effect, probabilities of both results in the three runs, what changed."""
+        """One row per place: effect, log_effect, probabilities of both results in the three runs, what changed."""
         clean = self.clean.exp()
         return pd.DataFrame(
             {

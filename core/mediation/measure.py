@@ -1,11 +1,9 @@
-"""Where does information flow? Copy one value of another prompt's run into this one and see what changes.
+"""Indirect effects of copied values, at every layer and position, for many pairs of prompts.
 
-Causal mediation (CMA, arXiv 2305.15054). A large effect says that what the value holds differs
-between the two prompts and reaches the result; not that it was computed there. A copied value is set
-into a run that it does not belong to, and modules that can stand in for each other show small effects
-one at a time.
-
-What do both results' probabilities become, with one value copied at a time, for many pairs at once?
+Causal mediation (CMA, arXiv 2305.15054): one value of the alternative prompt's run is copied into the base prompt's
+run, and the probabilities of both results are read again. A large effect says that the value differs between the
+two prompts and affects the result, not that it was computed there. A copied value is put into a run that it does
+not belong to, and modules that can stand in for each other show small effects one at a time.
 """
 
 import random
@@ -32,13 +30,13 @@ def measure(
     places_of: Callable[[int], list[Place]],
     progress: Progress = silent,
 ) -> list[PatchEffects | None]:
-    """Effects [place] of each pair; None where a stopped measurement did not come.
+    """Effects [place] of each pair; None for pairs that a stopped measurement left out.
 
     Args:
         lm: the model; inside an `intervene` block the intervened one.
         pairs: prompts and results.
         places_of: from the number of tokens to the places, in order of layer.
-        progress: told after every batch; after `Stopped`, what is measured so far is returned.
+        progress: called after every batch; after `Stopped`, what is measured so far is returned.
     """
     lengths: dict[int, list[int]] = {}
     for number, pair in enumerate(pairs):
@@ -48,7 +46,7 @@ def measure(
     for length, members in lengths.items():
         step = pairs_that_fit(lm, length, len(places[length]))
         chunks += [(length, members[i : i + step]) for i in range(0, len(members), step)]
-    random.Random(0).shuffle(chunks)  # so that what a Stop leaves is a fair part
+    random.Random(0).shuffle(chunks)  # so that what is measured before a Stop is a random sample
     total = sum(len(places[length]) * len(members) for length, members in chunks)
     done = 0
     out: list[PatchEffects | None] = [None] * len(pairs)
@@ -62,7 +60,7 @@ def measure(
 
 
 def _chunk(
-    lm: LoadedModel, pairs: list[PromptPair], places: list[Place], told: Callable[[int], None]
+    lm: LoadedModel, pairs: list[PromptPair], places: list[Place], report: Callable[[int], None]
 ) -> list[PatchEffects]:
     """Effects [place] of pairs with the same number of tokens."""
     n_tokens = len(pairs[0].base_ids)
@@ -81,7 +79,7 @@ def _chunk(
         log_p = torch.log_softmax(logits.double(), -1)
         patched.append(log_p.gather(-1, asked[which[start : start + len(logits)]]).cpu())
         prediction.append(logits.argmax(-1).cpu())
-        told(start + len(logits))
+        report(start + len(logits))
     all_patched = torch.cat(patched).view(len(places), len(pairs), 2)
     all_predictions = torch.cat(prediction).view(len(places), len(pairs))
     return [
@@ -123,7 +121,7 @@ class IndirectEffects(PatchEffects):
     alternative_tokens: list[str]
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a layer and position, with P and P* of both results."""
+        """One row per layer and position, with P and P* of both results."""
         n_layers, n_pos = self.effect.shape
         index = pd.MultiIndex.from_product([range(n_layers), range(n_pos)], names=["layer", "position"])
         frame = pd.DataFrame({"token": self.tokens * n_layers}, index=index).reset_index()
@@ -136,7 +134,7 @@ class Mediation:
 
     Attributes:
         pairs: the pairs that were measured (before a Stop, if there was one).
-        asked: how many there were to measure.
+        asked: how many pairs there were to measure.
         effects: for each site, the effects of each pair.
     """
 
@@ -151,13 +149,13 @@ def mediate(
     sites: Sequence[Site] = ("ffn", "attention"),
     progress: Progress = silent,
 ) -> Mediation:
-    """Copies every layer's and position's value, one at a time, for every pair.
+    """Copies the value of every layer and position, one at a time, for every pair.
 
     Args:
         lm: the model.
         pairs: from `draw_pairs` or `typed_pair`.
         sites: of ffn, attention and residual.
-        progress: told after every batch; after `Stopped`, the pairs measured so far are returned.
+        progress: called after every batch; after `Stopped`, the pairs measured so far are returned.
 
     Raises:
         UserError: for no pairs, two prompts that are the same, or another site.
@@ -219,11 +217,11 @@ def indirect_effects(
         lm: the model.
         base: the prompt whose run is changed.
         alternative: the prompt that values are copied from; as many tokens as the base.
-        site: ffn or attention (what they add to the residual stream), or residual (the whole
+        site: ffn or attention (their output, added to the residual stream), or residual (the whole
             stream after the layer).
         base_result: r, a token id or the text of one token; None: the base run's own prediction.
         alternative_result: r', likewise for the alternative run.
-        progress: told after every batch.
+        progress: called after every batch.
 
     Raises:
         UserError: for prompts or results that the model cannot take, prompts that are the same or have

@@ -1,4 +1,4 @@
-"""Which two prompts, and which result of each? A pair for causal mediation, typed by a person."""
+"""Pairs of prompts with their results, for causal mediation; a pair may be typed by a person."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class PromptPair:
         alternative: the prompt that values are copied from.
         base_ids: its tokens.
         alternative_ids: the tokens of the alternative.
-        base_result: token id r; None: what the model predicts.
+        base_result: token id r; None: the model's prediction.
         alternative_result: token id r'.
         groups: the position group of each token of the base prompt.
         read_at: how the results were chosen: "single token", "first token that differs",
@@ -54,7 +54,7 @@ def typed_pair(
     base_result: int | str | None = None,
     alternative_result: int | str | None = None,
 ) -> PromptPair:
-    """A pair of a person's own prompts; every position is a group of its own.
+    """A pair of typed prompts; every position is a group of its own.
 
     Args:
         lm: the model.
@@ -69,9 +69,10 @@ def typed_pair(
     """
     ids = lm.encode(base), lm.encode(alternative)
     if len(ids[0]) != len(ids[1]):
-        told = " and ".join(f"{len(x)} ({' '.join(lm.token(i).strip() or '␣' for i in x)})" for x in ids)
+        counts = " and ".join(f"{len(x)} ({' '.join(lm.token(i).strip() or '␣' for i in x)})" for x in ids)
         raise UserError(
-            f"Both prompts need the same number of tokens; these have {told}. Write them so that word stands for word."
+            f"Both prompts need the same number of tokens; these have {counts}. Replace words or numbers by others, "
+            "without adding or removing any."
         )
     _check_differ(*ids, base)
     results = _result(lm, base, base_result), _result(lm, alternative, alternative_result)

@@ -1,10 +1,9 @@
-"""What do many pairs say together? Averages by layer and position group, and where the effect sits.
+"""Averages of the effects of many pairs, by layer and position group, and where the effect is located.
 
-Position groups as in CMA: operands, operator, last, others. A cell of their figures is the mean IE
-over pairs (and over a group's positions). IE has a heavy tail, so the geometric mean of IE + 1 is
-there too. Sums add log(IE + 1) over such cells; a cell below zero (what is copied makes the base's
-result likelier) counts as zero, so that shares stay shares (*choice*; the authors' notebook
-raises every cell to at least 0.1 before it sums).
+Position groups as in CMA: operands, operator, last, others. A cell of their figures is the mean IE over pairs (and
+over a group's positions). IE has a heavy tail, so the geometric mean of IE + 1 is reported too. Sums add log(IE +
+1) over such cells; a cell below zero (the copied value makes the base's result more likely) counts as zero, so that
+shares stay shares (*choice*; the authors' notebook raises every cell to at least 0.1 before it sums).
 """
 
 import math
@@ -23,7 +22,7 @@ OPERANDS = (FIRST, SECOND, THIRD)
 
 
 def by_position(found: Mediation, site: Site) -> pd.DataFrame:
-    """One row a pair, layer and position: the columns of `IndirectEffects.to_frame`, pair, prompts, group."""
+    """One row per pair, layer and position: the columns of `IndirectEffects.to_frame`, pair, prompts, group."""
     frames = []
     for number, (pair, effects) in enumerate(zip(found.pairs, found.effects[site], strict=True)):
         n_layers, n_pos = effects.effect.shape
@@ -44,7 +43,7 @@ def by_position(found: Mediation, site: Site) -> pd.DataFrame:
 
 
 def cells(found: Mediation) -> pd.DataFrame:
-    """One row a site, layer and position group, in the order in which groups are shown.
+    """One row per site, layer and position group, in the order in which groups are shown.
 
     Columns: site, layer, group, mean (IE over pairs and positions), geometric mean, wanted and
     unwanted (shares of prediction changes), values (how many were averaged).
@@ -69,18 +68,18 @@ def cells(found: Mediation) -> pd.DataFrame:
 
 
 def ordered(groups: Sequence[str]) -> list[str]:
-    """Position groups in the order in which they are shown; those of typed prompts as they come."""
+    """Position groups in the order in which they are shown; groups of typed prompts keep their order."""
     known = [g for g in GROUPS if g in groups]
     return known + [g for g in groups if g not in known]
 
 
 def weight(effect: pd.Series) -> pd.Series:
-    """log(IE + 1) of cells, at least 0: what sums add."""
+    """log(IE + 1) of cells, at least 0: the terms of the sums."""
     return np.log1p(effect.clip(lower=0.0))
 
 
 def is_late(layer: pd.Series, n_layers: int) -> pd.Series:
-    """Whether layers are of the second half, layer >= L/2."""
+    """Whether layers are in the second half, layer >= L/2."""
     return layer >= n_layers / 2
 
 
@@ -94,7 +93,7 @@ def relative_importance(table: pd.DataFrame, n_layers: int, site: Site = "ffn", 
         average: which column of the table.
 
     Returns:
-        A share; not a number where there is no effect at all.
+        A share (0 to 1); NaN where there is no effect at all.
     """
     mine = table[table["site"] == site]
     weights = weight(mine[average])
@@ -142,7 +141,7 @@ def finding(
         n_layers: of the model.
         site: whose cells.
         average: which column of the table.
-        groups: the position groups that hold what is asked about.
+        groups: the position groups that are compared with the last position.
     """
     mine = table[table["site"] == site]
     mine = mine.assign(weight=weight(mine[average]), late=is_late(mine["layer"], n_layers))

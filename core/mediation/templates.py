@@ -1,9 +1,8 @@
-"""What may differ between the two prompts of a pair? Drafts of every kind, before a model has seen them.
+"""Drafts of prompt pairs of every kind, before a model has checked them.
 
-Kinds follow CMA (arXiv 2305.15054): two prompts with other operands, with other operands that give
-the same result, with another operator; a question for the other of two numbers that were told; a
-fact about another subject; three operands. Choices taken here: both operands differ, numbers that
-are told run from 2 to 9, three operands from 1 to 9 with results of 0 to 99.
+Kinds follow CMA (arXiv 2305.15054): two prompts with other operands, with other operands that give the same result,
+with another operator; a question for the other of two given numbers; a fact about another subject; three operands.
+*Choices*: both operands differ, given numbers run from 2 to 9, three operands from 1 to 9 with results of 0 to 99.
 """
 
 import random
@@ -57,7 +56,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class Task:
-    """What pairs to draft; see `core.mediation.pairs.draw_pairs`."""
+    """The settings of drafts; see `core.mediation.draw.draw_pairs`."""
 
     kind: str
     operations: tuple[str, ...]
@@ -66,12 +65,12 @@ class Task:
     templates: tuple[int, ...]
 
 
-#: Draws one pair, or None where the draw does not give one.
+#: Draws one pair, or None where the draw does not make one.
 Drafts = Callable[[random.Random], tuple[Draft, Draft] | None]
 
 
 def drafts_of(task: Task) -> Drafts:
-    """How to draw pairs of a kind.
+    """The function that draws pairs of a kind.
 
     Raises:
         UserError: for an unknown or empty choice.
@@ -184,7 +183,7 @@ def _facts(rng: random.Random, task: Task) -> tuple[Draft, Draft] | None:
 
 
 def every_fact() -> list[Draft]:
-    """Every fact there is, in a fixed order."""
+    """All facts, in a fixed order."""
     return [
         _filled(template, {"subject": (subject, SUBJECT)}, answer)
         for template, ends in FACTS.items()
@@ -193,7 +192,7 @@ def every_fact() -> list[Draft]:
 
 
 def retrieval_drafts(count: int, seed: int = 0) -> list[Draft]:
-    """Different questions for one of two numbers that were told, the same for the same seed."""
+    """Different questions for one of two given numbers, the same for the same seed."""
     rng, task = random.Random(seed), Task("number retrieval", (), (), ("digits",), ())
     found: dict[str, Draft] = {}
     while len(found) < count:

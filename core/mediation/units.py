@@ -1,13 +1,12 @@
-"""Which single heads and neurons carry what differs between two prompts? At the last position.
+"""Indirect effects of single heads and neurons at the last position.
 
-The same indirect effect as in `core.mediation.measure`, of one head's output or one neuron's coefficient.
-Single parts are small: where many work together, each shows little by itself.
+The same effect as in `core.mediation.measure`, of one head's output or one neuron's coefficient. Effects of single
+units are small: where many work together, each alone shows little.
 
-Which single neurons are worth copying? Those that CNA finds between the two prompts of a pair.
-
-The change of importance of the base's result between base and alternative run (CNA §4.2, one model
-with two inputs) orders them; causal mediation then says what each does when it is copied. Shallow
-neurons that only prepare what others read have no importance and are not found here.
+The neurons to copy are those that CNA finds between the two prompts of a pair: the change of importance of the
+base's result between base and alternative run (CNA §4.2, one model with two inputs) ranks them; causal mediation
+then measures the effect of copying each. Shallow neurons, which only prepare what later layers read, have no
+importance and are not found here.
 """
 
 from collections.abc import Sequence
@@ -77,9 +76,9 @@ class UnitEffects:
         return averaged(torch.stack([e.log_effect for e in self.effects]), average)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a place: layer, head or neuron, mean and geometric mean of IE, share of wanted and unwanted changes.
+        """One row per place: layer, head or neuron, mean and geometric mean of IE, shares of wanted, unwanted changes.
 
-        The columns are called like those of `core.mediation.summary.cells`.
+        The columns have the names of those of `core.mediation.summary.cells`.
         """
         where = pd.DataFrame(self.places, columns=["layer", self.site])
         effects = {average: self.averaged(average).numpy() for average in AVERAGES}
@@ -97,7 +96,7 @@ def head_effects(lm: LoadedModel, pairs: Sequence[PromptPair], progress: Progres
         UserError: for no pairs, or two prompts that are the same.
         Stopped: when no pair was measured yet.
     """
-    return _parts(lm, pairs, "head", [(n, head) for n in range(lm.n_layers) for head in range(lm.n_heads)], progress)
+    return _units(lm, pairs, "head", [(n, head) for n in range(lm.n_layers) for head in range(lm.n_heads)], progress)
 
 
 def neuron_effects(
@@ -109,7 +108,7 @@ def neuron_effects(
         lm: the model.
         pairs: prompts and results.
         neurons: (layer, neuron), in any order; kept in order of layer.
-        progress: told after every batch.
+        progress: called after every batch.
 
     Raises:
         UserError: for no pairs or neurons, a neuron that does not exist, or two prompts that are the same.
@@ -117,10 +116,10 @@ def neuron_effects(
     """
     for neuron in neurons:
         check_neuron(lm, *neuron)
-    return _parts(lm, pairs, "neuron", sorted(set(neurons)), progress)
+    return _units(lm, pairs, "neuron", sorted(set(neurons)), progress)
 
 
-def _parts(
+def _units(
     lm: LoadedModel, pairs: Sequence[PromptPair], site: Site, where: list[tuple[int, int]], progress: Progress
 ) -> UnitEffects:
     if not pairs or not where:

@@ -1,4 +1,4 @@
-"""Which words do the pairs of prompts need, beside the templates of table 14? Short lists; models check them."""
+"""Word lists for the templates of prompt pairs, beside those of table 14; the model decides which it knows."""
 
 from collections.abc import Callable
 
@@ -11,8 +11,8 @@ OPERATOR_WORDS: dict[str, tuple[str, str, str, str]] = {
 }
 
 
-#: Three operands as signs and as a sentence (both with their two operators as {o} and {p}), the
-#: operators' words (sentence, signs), and the value.
+#: A calculation with three operands: template with signs, template as a sentence (both with their two operators as
+#: {o} and {p}), the operators in the sentence and as signs, and the function that computes the result.
 Three = tuple[str, str, tuple[tuple[str, str], tuple[str, str]], Callable[[int, int, int], int]]
 
 
@@ -51,7 +51,7 @@ THINGS = """pens cups books chairs tables lamps boxes bags bottles plates knives
 hats coats shoes shirts rings apples pears plums oranges lemons bananas cherries carrots eggs nuts""".split()
 
 
-#: Sentences about a subject with their ends.
+#: Beginnings of sentences about a subject, with their completions.
 FACTS: dict[str, dict[str, str]] = {
     "The capital of {subject} is": {
         "France": "Paris",

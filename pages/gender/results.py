@@ -80,7 +80,7 @@ def neurons(lm: LoadedModel, located: Located, n: int) -> None:
 
 def edited_bias(lm: LoadedModel, found: EditedBias, settings: dict[str, Any]) -> None:
     """Table 13, every profession's shift, and the control."""
-    n, random = len(found.edits), found.random_falls
+    n, random = len(found.edits), found.random_decreases
     left, right = st.columns([3, 2])
     with left:
         table = found.table()
@@ -111,7 +111,7 @@ def _sentence(found: EditedBias) -> str:
     after = found.after.bias
     told = (
         f"Total bias goes from {three_digits(found.before.bias.total)} to **{three_digits(after.total)} nats** "
-        f"({_signed(-found.fall)}), its mean size by {_signed(-found.fall_of_size)}."
+        f"({_signed(-found.decrease)}), its mean size by {_signed(-found.decrease_of_size)}."
     )
     names = [
         g for g, b, a in zip(after.words.groups, found.before.bias.by_group, after.by_group, strict=True) if b * a < 0
@@ -121,7 +121,7 @@ def _sentence(found: EditedBias) -> str:
             f" **The bias of {' and '.join(names)} turns around**: the total falls because opposite leanings "
             "cancel, so look at the mean size; fewer neurons may do better."
         )
-    elif found.fall < 0:
+    elif found.decrease < 0:
         told += " The edit amplifies the bias."
     return told
 
@@ -178,7 +178,7 @@ def curve(lm: LoadedModel, found: Curve, groups: tuple[str, str], settings: dict
         row = frame[frame["neurons"] == best].iloc[0]
         st.markdown(
             f"The bias is smallest in mean size with **{best} neuron{'s' if best > 1 else ''}** "
-            f"({three_digits(row['size'])} nats, total {_signed(-row['fall'])}), among those that cost at most 2 "
+            f"({three_digits(row['size'])} nats, total {_signed(-row['decrease'])}), among those that cost at most 2 "
             "points of arithmetic accuracy."
         )
     table_below("bias-curve", lm, settings, frame, lambda dark: curve_lines(lines, dark))

@@ -5,12 +5,13 @@ import math
 import pytest
 import torch
 
-from core.bias.edit import edit_bias, edit_curve, fall
+from core.bias.edit import edit_bias, edit_curve
 from core.bias.locate import locate
 from core.bias.measure import SLOT, BiasWords, known_words, measure_bias, paper_words
 from core.edits.side_effects import SideEffectPrompts
 from core.errors import UserError
 from core.hooks import ScaleNeuron, intervene
+from core.metrics import relative
 from core.neurons.compare import compare_prompts
 from core.progress import Stopped
 from core.vocabulary.neuron_tokens import top_tokens
@@ -186,11 +187,11 @@ def test_editing_reduces_bias_and_random_neurons_do_not(bundled, side_effect_pro
     assert 1 <= n <= 18
     edits = [ScaleNeuron(layer, neuron, 0.0) for layer, neuron in located.top(n)]
     found = edit_bias(bundled, words, side_effect_prompts, edits, draws=5)
-    assert found.fall >= 0.35
+    assert found.decrease >= 0.35
     accuracy = [o.side_effect_scores.accuracy["all"] for o in (found.before, found.after)]
     assert accuracy[1] >= accuracy[0] - 0.02
     assert len(found.random) == 5
-    assert max(found.random_falls) <= 0.05
+    assert max(found.random_decreases) <= 0.05
     table = found.table()
     assert (
         table.loc["original", "total"] == found.before.bias.total == pytest.approx(measure_bias(bundled, words).total)
@@ -210,7 +211,7 @@ def test_curve(bundled):
     curve = edit_curve(bundled, words, few, neurons, 0.0, counts=(2, 6, 100))
     frame = curve.to_frame()
     assert frame["neurons"].tolist() == [0, 2, 6]
-    assert frame["fall"].iloc[0] == 0
+    assert frame["decrease"].iloc[0] == 0
     assert frame["kl"].iloc[0] == 0
     one = edit_bias(bundled, words, few, [ScaleNeuron(*n, 0.0) for n in neurons], draws=0)
     assert frame["total"].iloc[2] == pytest.approx(one.after.bias.total)
@@ -243,6 +244,6 @@ def test_bad_edits_are_refused(bundled, side_effect_prompts):
         locate(bundled, SOME, "A woman works as a")
 
 
-def test_fall():
-    assert fall(1.26, 0.81) == pytest.approx(0.357, abs=1e-3)  # table 13
-    assert math.isnan(fall(0.0, 1.0))
+def test_the_relative_decrease():
+    assert relative(1.26, 0.81) == pytest.approx(0.357, abs=1e-3)  # table 13
+    assert math.isnan(relative(0.0, 1.0))

@@ -32,7 +32,7 @@ def test_finds_planted_edits(any_model, tmp_path):
     assert found.edits == EDITS
     assert not found.others
     assert not found.settings
-    assert found.to_frame()["what"].tolist() == ["turned around", "zeroed", "stronger", "zeroed", "weaker"]
+    assert found.to_frame()["what"].tolist() == ["sign flipped", "zeroed", "stronger", "zeroed", "weaker"]
     assert in_words(found) == "2 heads and 3 neurons were zeroed or scaled."
 
 
