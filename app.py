@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared.cold_start import dismiss_false_alarm, is_cold_start
+from pages.frame.cold_start import dismiss_false_alarm, is_cold_start
 
 st.set_page_config(page_title="Abacus", page_icon="🧮", layout="wide")
 
@@ -49,9 +49,9 @@ page = st.navigation(
 )
 
 # these bring torch, which takes seconds, and the frame stands first
-from pages.shared.model_notice import model_notice  # noqa: E402
-from pages.shared.sidebar import sidebar  # noqa: E402
-from pages.shared.your_work import your_work  # noqa: E402
+from pages.frame.model_notice import model_notice  # noqa: E402
+from pages.frame.sidebar import sidebar  # noqa: E402
+from pages.frame.your_work import your_work  # noqa: E402
 
 if sidebar() is None:
     st.title("Abacus")

@@ -11,7 +11,7 @@ from core.model.load import LoadedModel
 from core.prompts.arithmetic import OPERATIONS
 from pages.arithmetic_heads.settings import OneHeadSettings
 from pages.shared.job_slot import job_slot
-from pages.shared.sidebar import picked_heads
+from pages.shared.picked_heads import picked_heads
 from pages.shared.words import head_name, of_n, percent
 
 

@@ -13,9 +13,9 @@ from core.heads.sweep import HeadSweep
 from core.metrics import relative
 from core.model.load import LoadedModel
 from pages.shared.charts import PICK, head_map
+from pages.shared.picked_heads import HEADS, picked_heads
 from pages.shared.present import downloads
 from pages.shared.settings import Settings
-from pages.shared.sidebar import HEADS, picked_heads
 from pages.shared.theme import is_dark
 from pages.shared.words import from_to, head_name, head_of, of_n, percent
 

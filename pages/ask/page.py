@@ -13,9 +13,9 @@ from core.hooks import ScaleHead, intervene
 from core.model.load import LoadedModel
 from core.neurons.layers import increase_of, lens_of
 from pages.shared.charts import increase_bars, lens_strip, pattern_map, token_bars, token_bars_beside
+from pages.shared.picked_heads import picked_heads
 from pages.shared.present import heading, table_below, told
 from pages.shared.resources import current_model
-from pages.shared.sidebar import picked_heads
 from pages.shared.theme import is_dark
 from pages.shared.words import code, head_name, listed, percent, three_digits, visible
 

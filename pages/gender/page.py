@@ -9,7 +9,7 @@ from core.bias.edit import Curve
 from core.bias.locate import Located
 from core.bias.measure import SLOT, BiasWords
 from core.hooks import ScaleNeuron
-from core.jobs.board import Job
+from core.jobs.job import Job
 from core.model.load import LoadedModel
 from pages.gender import results as gender_results
 from pages.gender.words import controls, show_left_out

@@ -8,7 +8,7 @@ from core.bias.locate import Located, locate
 from core.bias.measure import Bias, BiasWords, LeftOut, known_words, measure_bias
 from core.edits.side_effects import SideEffectPrompts
 from core.hooks import ScaleNeuron
-from core.jobs.board import Job
+from core.jobs.job import Job
 from core.model.load import LoadedModel
 from core.progress import Progress
 from pages.shared.resources import board, model_key, session_id

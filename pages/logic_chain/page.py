@@ -9,7 +9,7 @@ import torch
 from core.chain.case import LogicCase, logic_case, probability_of
 from core.errors import UserError
 from core.forward.record import ActivationCache
-from core.jobs.board import Job
+from core.jobs.job import Job
 from core.model.load import LoadedModel
 from core.neurons.bounds import are_prepared
 from pages.logic_chain.deep import deep_neurons
@@ -17,9 +17,9 @@ from pages.logic_chain.graph import chain_graph
 from pages.logic_chain.shallow import shallow_neurons
 from pages.logic_chain.whole_set import whole_set
 from pages.shared.charts import token_bars_beside
+from pages.shared.picked_heads import picked_heads
 from pages.shared.present import heading, table_below, told
 from pages.shared.resources import board, current_model, model_key, session_id
-from pages.shared.sidebar import picked_heads
 from pages.shared.theme import is_dark
 from pages.shared.waiting import outcome, wait_for
 from pages.shared.words import code, head_name, listed, percent, plain, visible

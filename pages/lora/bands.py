@@ -7,8 +7,8 @@ from core import paper
 from core.lora.coefficients import CoefficientIncrease, bands_of
 from core.lora.series import Series
 from core.model.load import LoadedModel
-from pages.shared.lora_charts import increase_by_band
-from pages.shared.lora_work import digest, increase
+from pages.shared.lora.charts import increase_by_band
+from pages.shared.lora.work import digest, increase
 from pages.shared.present import downloads, told
 from pages.shared.resources import board, model_key, session_id
 from pages.shared.theme import is_dark

@@ -13,8 +13,8 @@ from core.lora.series import Series
 from core.model.load import LoadedModel
 from core.prompts.signed_arithmetic import GROUPS
 from pages.lora.started import job_for
-from pages.shared.lora_charts import by_layer, learning
-from pages.shared.lora_work import digest, what_is_forgotten
+from pages.shared.lora.charts import by_layer, learning
+from pages.shared.lora.work import digest, what_is_forgotten
 from pages.shared.present import downloads, told
 from pages.shared.resources import model_key
 from pages.shared.theme import is_dark

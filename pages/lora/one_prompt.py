@@ -12,7 +12,7 @@ from core.forward.answers import BOTH
 from core.model.load import LoadedModel
 from core.neurons.comparison import Comparison
 from pages.lora.started import job_for
-from pages.shared.lora_work import N_ANSWER, OnePrompt, answers, digest, one_prompt
+from pages.shared.lora.work import N_ANSWER, OnePrompt, answers, digest, one_prompt
 from pages.shared.neuron_card import card_here, pick
 from pages.shared.permissions import locked
 from pages.shared.present import told

@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.lora import bands, by_layer, one_prompt
 from pages.lora.training import train_here
-from pages.shared.adapters import adapters_of, choose_series
+from pages.shared.lora.adapters import adapters_of, choose_series
 from pages.shared.permissions import locked
 from pages.shared.present import heading
 from pages.shared.resources import current_model

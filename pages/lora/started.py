@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.jobs.board import Job
+from core.jobs.job import Job
 from pages.shared.resources import board, session_id
 
 

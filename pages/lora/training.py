@@ -6,14 +6,14 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from core.jobs.board import Job
+from core.jobs.job import Job
 from core.lora.run import CHECKPOINT, curve_so_far
 from core.lora.series import SHIPPED, own_folder, read_series, train_series
 from core.lora.settings import LoraSettings
 from core.model.load import LoadedModel
 from core.prompts.signed_arithmetic import N_TEST, cases
-from pages.shared.adapters import NEXT
-from pages.shared.lora_charts import learning
+from pages.shared.lora.adapters import NEXT
+from pages.shared.lora.charts import learning
 from pages.shared.permissions import check_allowed, locked
 from pages.shared.present import told
 from pages.shared.resources import board, model_key, session_id

@@ -7,7 +7,7 @@ from core.lora.series import Series
 from core.model.load import LoadedModel
 from pages.pruning import results as pruned_results
 from pages.pruning.work import Asked, Pruning, start
-from pages.shared.adapters import choose_series
+from pages.shared.lora.adapters import choose_series
 from pages.shared.present import heading, told
 from pages.shared.resources import current_model, model_key
 from pages.shared.waiting import outcome, wait_for

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from core import paper
-from core.jobs.board import Job
+from core.jobs.job import Job
 from core.lora.prune import DeepRankings
 from core.lora.prune_train import Pruned, four_columns, pruned_folder, random_control, train_pruned
 from core.lora.series import SHIPPED, Series, own_folder
@@ -16,7 +16,7 @@ from core.model.load import LoadedModel
 from core.progress import Progress
 from core.types import Neuron
 from pages.pruning.export import export_here
-from pages.shared.lora_charts import by_share, columns_beside
+from pages.shared.lora.charts import by_share, columns_beside
 from pages.shared.permissions import check_allowed, locked
 from pages.shared.present import downloads, told
 from pages.shared.resources import board, model_key, session_id

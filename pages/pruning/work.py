@@ -9,7 +9,7 @@ from pathlib import Path
 from core.errors import UserError
 from core.forward.layer_inputs import LayerInputs, right_answers
 from core.forward.rows import TrainingRows
-from core.jobs.board import Job
+from core.jobs.job import Job
 from core.lora.prune import DeepRankings, find_to_keep
 from core.lora.prune_curve import KEPT_SHARES, PruneCurve, prune_curve
 from core.lora.report import finding_cases
@@ -18,7 +18,7 @@ from core.model.adapters import attach
 from core.model.load import LoadedModel
 from core.progress import Progress, part
 from core.prompts.signed_arithmetic import negative_data
-from pages.shared.lora_work import digest
+from pages.shared.lora.work import digest
 from pages.shared.resources import board, model_key, session_id
 
 TEST = 400

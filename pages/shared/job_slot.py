@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import streamlit as st
 
-from core.jobs.board import Job
+from core.jobs.job import Job
 from core.model.load import LoadedModel
 from core.progress import Progress
 from pages.shared.present import told

@@ -4,7 +4,7 @@ import time
 
 import streamlit as st
 
-from core.jobs.board import Job
+from core.jobs.job import Job
 from pages.shared.resources import board, session_id
 from pages.shared.words import about, minutes, plain
 

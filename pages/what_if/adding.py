@@ -10,9 +10,9 @@ from core.model.load import LoadedModel
 from core.vocabulary.promoters import Promoters, promoters
 from pages.shared import bench
 from pages.shared.neuron_words import readings_found, remember
+from pages.shared.picked_heads import picked_heads
 from pages.shared.present import told
 from pages.shared.resources import board, model_key, session_id
-from pages.shared.sidebar import picked_heads
 from pages.shared.waiting import outcome, wait_for
 from pages.shared.words import code, head_name, listed, mono, plain, three_digits
 

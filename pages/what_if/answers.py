@@ -10,7 +10,7 @@ from core.edits.compare import WhatIf, what_if
 from core.edits.edit_set import kind_of, name_of
 from core.edits.effects import EditEffects, edit_effects
 from core.hooks import Edit
-from core.jobs.board import Job
+from core.jobs.job import Job
 from core.model.load import LoadedModel
 from core.progress import Progress
 from pages.shared.accuracies import accuracies

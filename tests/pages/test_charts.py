@@ -8,7 +8,7 @@ import pytest
 from pages.logic_chain.charts import decrease_lines, shallow_bars
 from pages.mediation.charts import effect_map
 from pages.shared.charts import head_map, lens_strip, pattern_map, token_bars
-from pages.shared.lora_charts import columns_beside, increase_by_band
+from pages.shared.lora.charts import columns_beside, increase_by_band
 from pages.what_if.charts import effect_bars, tokens_after, tokens_before
 
 TOKENS = pd.DataFrame({"token": ["3", "1", '"\\', "1"], "probability": [0.99966, 3e-4, 3e-5, 1e-6]})

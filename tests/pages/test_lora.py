@@ -16,7 +16,7 @@ from core.model.adapters import attach
 from core.model.load import load_model
 from pages.lora import bands, by_layer
 from pages.pruning import results as pruned_results
-from pages.shared.lora_charts import by_layer as by_layer_chart
+from pages.shared.lora.charts import by_layer as by_layer_chart
 from pages.shared.words import percent
 
 COMPARE, PRUNE = "pages/lora/page.py", "pages/pruning/page.py"
@@ -30,7 +30,7 @@ def data(bundled, tmp_path_factory):
     home = tmp_path_factory.mktemp("data")
     patch.setenv("ABACUS_DATA", str(home))
     patch.setattr("core.lora.series.SHIPPED", home / "shipped")
-    patch.setattr("pages.shared.adapters.SHIPPED", home / "shipped")
+    patch.setattr("pages.shared.lora.adapters.SHIPPED", home / "shipped")
     train_series(bundled, own_folder(bundled, SETTINGS), SETTINGS, [6, 7])
     yield home
     patch.undo()
@@ -194,7 +194,7 @@ def test_training_from_the_page(data, bundled):
 
 def test_nothing_trained_yet(bundled, monkeypatch, tmp_path):
     monkeypatch.setenv("ABACUS_DATA", str(tmp_path))
-    monkeypatch.setattr("pages.shared.adapters.SHIPPED", tmp_path / "shipped")
+    monkeypatch.setattr("pages.shared.lora.adapters.SHIPPED", tmp_path / "shipped")
     app = opened(COMPARE)
     assert not app.exception
     assert "There is no adapter for this model yet" in texts(app)

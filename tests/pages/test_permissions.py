@@ -23,7 +23,7 @@ DRAWN = [
     "pages.lora.one_prompt",
     "pages.pruning.results",
     "pages.lora.training",
-    "pages.shared.sidebar",
+    "pages.frame.sidebar",
 ]
 
 
@@ -99,7 +99,7 @@ def errors(app):
 
 def test_changing_the_model_is_off(classroom, monkeypatch):
     looked_up = []
-    monkeypatch.setattr("pages.shared.sidebar.memory_needed", lambda *a: looked_up.append(a) or 1)
+    monkeypatch.setattr("pages.frame.sidebar.memory_needed", lambda *a: looked_up.append(a) or 1)
     app = opened()
     assert button(app, "Load").disabled
     assert app.text_input(key="model source").disabled

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.jobs.board import Job
+from core.jobs.job import Job
 from pages.shared.resources import board, session_id
 from pages.shared.words import about, minutes
 

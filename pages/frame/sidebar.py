@@ -9,14 +9,13 @@ from core.model.load import PRECISIONS, LoadedModel, choose_device
 from core.model.resident import memory_needed
 from core.model.source import free_memory, is_local
 from core.progress import Progress
-from pages.shared.model_notice import note_model
+from pages.frame.model_notice import note_model
 from pages.shared.permissions import check_allowed, locked
+from pages.shared.picked_heads import HEADS
 from pages.shared.present import told
 from pages.shared.resources import board, current_model, residence, session_id
 from pages.shared.waiting import outcome, wait_for
-from pages.shared.words import head_name, head_of, mono, plain
-
-HEADS = "heads"
+from pages.shared.words import head_name, mono, plain
 
 
 def sidebar() -> LoadedModel | None:
@@ -129,8 +128,3 @@ def _picked_heads(lm: LoadedModel) -> None:
 
 def _clear() -> None:
     st.session_state[HEADS] = []
-
-
-def picked_heads() -> list[tuple[int, int]]:
-    """The picked heads as (layer, head)."""
-    return [head_of(name) for name in st.session_state.get(HEADS, [])]

@@ -1,0 +1,1 @@
+"""The frame around every page: the start, the sidebar, notices of a changed model, the list of own work."""

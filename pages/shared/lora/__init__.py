@@ -1,0 +1,1 @@
+"""What the pages LoRA comparison and Pruning share: the choice of adapters, charts, work."""
