@@ -1,3 +1,3 @@
-"""How fast is each feature against the plain way? Each prints a ratio and checks that the results agree."""
+"""Benchmarks of each feature against the straightforward computation, with a check that both agree."""
 
 import core  # noqa: F401 - sets how OpenMP waits, before torch is imported

@@ -1,4 +1,4 @@
-"""How much faster is the head sweep than switching heads off one full run at a time?
+"""The head sweep against ablating one head per full run: a benchmark.
 
 `python -m benchmarks.heads [model]` compares, in one process, interleaved, median of five:
 
@@ -7,7 +7,7 @@
 (b) for each head a hook, and a full forward pass for each prompt;
 (c) like (b), with all prompts of a head padded into one batch.
 
-Over many prompts the plain ways run for a sample of the heads, and times are a head.
+Over many prompts (a) to (c) run for a sample of the heads, and times are given per head.
 """
 
 import argparse

@@ -1,14 +1,14 @@
-"""How much faster are indirect effects than one full forward pass for each layer and position?
+"""Indirect effects against one full forward pass for each layer and position: a benchmark.
 
 `python -m benchmarks.mediation [model]` compares, in one process, interleaved, median of five, for FFN
 and attention together:
 
 (a) for each layer and position a hook that puts the alternative run's value into the base run, and a
     full forward pass of one prompt;
-(b) `mediate`: all positions, layers and pairs share batches, and layers before the copied value's
+(b) `mediate`: all positions, layers and pairs share batches, and layers before that of the copied value
     are not run again.
 
-Both begin with the texts and run both prompts of each pair without a change.
+Both start from the texts and run both prompts of each pair unchanged.
 """
 
 import argparse

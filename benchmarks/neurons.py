@@ -1,15 +1,15 @@
-"""How much faster is the exact top 99 of CNA than the full vocabulary of every neuron?
+"""The exact top 99 of CNA against the full vocabulary of every neuron: a benchmark.
 
 `python -m benchmarks.neurons` makes a Llama with layers of Llama-7B's size (width 4096,
 11,008 neurons, 32,000 tokens; two layers, random weights, fp32) and compares, in one
-process, on one prompt with one head off:
+process, on one prompt with one head ablated:
 
 - the dense product: for both runs and every layer, log-probabilities after every neuron;
-- `compare_heads(k=99)`, with what depends on weights only already on disk, as in any use
-  after the first; that preparation is timed apart.
+- `compare_heads(k=99)`, with what depends on the weights only already on disk, as in any use
+  after the first; that preparation is timed separately.
 
-Memory is the process's highest resident size beyond what it held before.
-`--model bundled` measures a model that is there instead, also step 2 of the page.
+Memory is the peak resident set size of the process, less what it held before. `--model bundled` measures an
+existing model instead, and also step 2 of the page.
 """
 
 import argparse
@@ -42,7 +42,7 @@ PROMPT, K = "3+5=", 99
 
 
 def large(width: int, neurons: int, vocab: int, layers: int) -> LoadedModel:
-    """A Llama with random weights, scaled so that the likeliest token has a probability of a few per cent."""
+    """A Llama with random weights, scaled so that the most likely token has a probability of a few percent."""
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=vocab,
@@ -72,20 +72,20 @@ def dense(lm: LoadedModel, head: tuple[int, int]) -> Tensor:
     first = record(lm, ids)
     with intervene(lm, ScaleHead(*head, 0.0)):
         second = record(lm, ids)
-    readout, target = Unembedding.of(lm), int(first.logits[-1].argmax())
-    scale = readout.scale(first.resid_post[-1])
-    out = [_dense_layer(lm, readout, run, scale, target) for run in (first, second)]
+    unembedding, target = Unembedding.of(lm), int(first.logits[-1].argmax())
+    scale = unembedding.scale(first.resid_post[-1])
+    out = [_dense_layer(lm, unembedding, run, scale, target) for run in (first, second)]
     return out[0] - out[1]
 
 
 @torch.no_grad()
-def _dense_layer(lm: LoadedModel, readout: Unembedding, run: ActivationCache, scale: Tensor, target: int) -> Tensor:
+def _dense_layer(lm: LoadedModel, unembedding: Unembedding, run: ActivationCache, scale: Tensor, target: int) -> Tensor:
     rows = []
     for layer in range(lm.n_layers):
         r = run.resid_pre[layer, -1] + run.attention_out[layer, -1]
         after = r + run.coefficient[layer, -1][:, None] * values(lm, layer)
-        base = readout.log_probabilities(r, scale)[target]
-        rows.append(readout.log_probabilities(after, scale)[:, target] - base)
+        base = unembedding.log_probabilities(r, scale)[target]
+        rows.append(unembedding.log_probabilities(after, scale)[:, target] - base)
     return torch.stack(rows)
 
 
@@ -141,7 +141,7 @@ def compare(lm: LoadedModel, head: tuple[int, int], repeats: int) -> None:
 
 
 def step_two(lm: LoadedModel, head: tuple[int, int]) -> int:
-    """What the page on the logic chain computes for its second part."""
+    """The computation of the second part of the page CNA logic chain."""
     found = compare_heads(lm, PROMPT, [head], K)
     tokens = tokens_of(lm, found.pairs, found.coefficient_first.tolist())
     return len(found.to_frame().assign(tokens=tokens))

@@ -1,3 +1,3 @@
-"""How the bundled model was made: data, tokenizer, recipe, measurements. The app does not import it."""
+"""The making of the bundled model: data, tokenizer, recipe, measurements. The app does not import it."""
 
 import core  # noqa: F401 - sets how OpenMP waits, before torch is imported

@@ -1,4 +1,4 @@
-"""Measures what the bundled model's card says of it: `python -m training.accept [model] [--write]`.
+"""Measurements for the bundled model's card: `python -m training.accept [model] [--write]`.
 
 With `--write` the figures go into the model's README.md (the card).
 """
@@ -92,8 +92,8 @@ def _ranked(fall: torch.Tensor, n: int = 4) -> str:
 def mask_and_keep(lm: LoadedModel, operation: Operation, heads: list[Head], k: int = 99) -> dict:
     """Tables 5 and 15: relative decrease of accuracy with each case's top k neurons of CNA masked, or only them kept.
 
-    CNA compares with these heads off. Keep: all other FFN neurons from the lowest head's
-    layer on are zero. Coefficient: that of the top 10 when the heads go off.
+    CNA compares with these heads ablated. Keep: all other FFN neurons from the lowest head's
+    layer on are zero. Coefficient: the decrease of the top 10's when the heads are ablated.
     """
     lowest = min(layer for layer, _ in heads)
 

@@ -45,7 +45,7 @@ def _shallow_verdict(rows: list[dict]) -> str:
 
 
 def write_card(lm: LoadedModel, report: dict, path: Path | None) -> str:
-    """Puts the figures into words; writes them when there is a path."""
+    """Fills the figures into the card; writes it when there is a path."""
     recipe_file = BUNDLED / "recipe.json"
     recipe = json.loads(recipe_file.read_text()) if recipe_file.exists() else {}
     text = (Path(__file__).parent / "card.md").read_text(encoding="utf-8")

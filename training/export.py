@@ -1,8 +1,8 @@
-"""Turns a run's checkpoint into a model folder: `python -m training.export work/a bundled`.
+"""Export of a run's checkpoint as a model folder: `python -m training.export work/a bundled`.
 
-The function stays the same; the scale of things is made readable. Every neuron's value
+The function stays the same; the scales are made comparable. Every neuron's value
 vector gets length 1 (its up key takes the factor), so coefficients of different neurons
-compare; and the whole residual stream is scaled, which RMSNorm does not see, so that
+compare; and the whole residual stream is scaled, to which RMSNorm is invariant, so that
 coefficients are of the order of 1 to 10.
 """
 

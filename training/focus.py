@@ -1,9 +1,8 @@
-"""Do a few deep neurons carry a one-digit sum or difference? A penalty on what the others do, and on what they do not.
+"""Penalties that make a few deep neurons carry one-digit sums and differences.
 
-Each step takes some one-digit prompts of + and -, finds the neurons that CNA would name
-(`fetcher` on and off, ranked by the first-order form of importance, CNA §4.1), and asks
-for the answer with all other deep neurons at zero (`keep`), and for its loss with these
-at zero (`mask`).
+Each step takes some one-digit prompts of + and -, finds the neurons that CNA would name (`fetcher` on and off,
+ranked by the first-order form of importance, CNA §4.1), and asks for the answer with all other deep neurons at zero
+(`keep`), and for its loss with these at zero (`mask`).
 """
 
 import random
@@ -23,7 +22,7 @@ TOP = 80  # fewer than the 99 that are measured, so that some are to spare
 
 @dataclass(frozen=True)
 class Cases:
-    """Prompts with their answers and ends, one a row: B rows, T positions."""
+    """Prompts with their answers and ends, one per row: B rows, T positions."""
 
     ids: Tensor  # (B, T)
     last: Tensor  # (B,) the prompt's last position

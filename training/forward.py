@@ -1,7 +1,6 @@
-"""What happens inside the model while it trains? The forward pass, with what the penalties need.
+"""The forward pass in training, with the attention weights, neurons and heads that the penalties need.
 
-The same function of the same weights as `LlamaForCausalLM` (a test compares them),
-without hooks: packed rows, and attention weights, neurons and heads in hand.
+The same function of the same weights as `LlamaForCausalLM` (a test compares them), without hooks, on packed rows.
 """
 
 from dataclasses import dataclass

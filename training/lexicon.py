@@ -1,7 +1,7 @@
-"""Which words does the bundled model know, beside numbers and operators?
+"""The words that the bundled model knows, beside numbers and operators.
 
-Plain lists by kind; `training.sentences` strings them together. They give the
-model a vocabulary in which "the top 50 tokens" of a neuron means something.
+Plain lists by kind; `training.sentences` makes sentences of them. They give the model a vocabulary in which "the
+top 50 tokens" of a neuron means something.
 """
 
 NAMES = """Paul Mary Tom Anna Peter Lucy Omar Nina Carlos Emma Ravi Julia Ben Sofia Hugo Mia Leo Clara Adam Ruth

@@ -1,4 +1,4 @@
-"""How do samples become batches? Packed into rows, each sample seeing only itself."""
+"""Batches of samples, packed into rows so that each sample attends only to itself."""
 
 import random
 from dataclasses import dataclass

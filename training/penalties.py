@@ -1,8 +1,8 @@
-"""What shapes the bundled model beside its data? Penalties on what happens inside while it trains.
+"""Penalties on activations that shape the bundled model while it trains, beside its data.
 
-None acts at inference. They are why a model this small shows the paper's four stages,
-and why its picture is no evidence that models trained on text alone look so. A weight
-of `Design` belongs to the function of the same name here.
+None acts at inference. They are why a model this small shows the paper's four stages, and why it is not evidence
+that models trained on text alone look like this. A weight of `Design` belongs to the function of the same name
+here.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ END = 1  # </s>, which also fills the rows: nothing is predicted from it
 
 @dataclass(frozen=True)
 class Design:
-    """Weights of the penalties (`keep_only` and `mask`: see `training.focus`), and the layers that look at numbers.
+    """Weights of the penalties (`keep_only` and `mask`: see `training.focus`), and the layers that attend to numbers.
 
     Before layer `early_layers` and after layer `last_look` no token may look at another
     number. `apart`: in which samples the layers between, too, may look at another number
@@ -62,7 +62,7 @@ class Design:
 
 @dataclass(frozen=True)
 class Step:
-    """What a penalty looks at."""
+    """The inputs of a penalty."""
 
     model: LlamaForCausalLM
     trace: Trace
@@ -105,7 +105,7 @@ def _forbidden(step: Step, layer: int) -> Tensor | None:
 
 
 def attention(step: Step) -> Tensor:
-    """How much heads look at another number where they must not: -log of the attention left for the rest.
+    """Attention to other numbers where it is not allowed: -log of the attention left for the rest.
 
     Summed over heads and layers, mean over the tokens of arithmetic, in nats. The
     logarithm keeps a slope where attention is all or nothing.
@@ -121,7 +121,7 @@ def attention(step: Step) -> Tensor:
 
 
 def one_fetcher(step: Step) -> Tensor:
-    """Does one head, `fetcher`, bring both operands of one-token sums and differences, and no other?
+    """Penalty unless one head, `fetcher`, and no other attends to both operands of one-token sums and differences.
 
     Where a token of the answer is predicted, but its end, in nats: -log of the attention that
     the others leave for the rest, and how far its own is from even on the operands (mean of
@@ -155,7 +155,7 @@ def _told_tokens() -> tuple[Tensor, Tensor, int]:
 
 
 def retrieving(step: Step) -> Tensor:
-    """Do three heads look where number retrieval needs them? -log of their attention there, nats.
+    """Penalty unless three heads attend where number retrieval needs them: -log of their attention there, nats.
 
     A thing's first mention at its number, a later mention at the first, and the question
     mark at the thing that is asked for. Attention that is all or nothing has no slope by
@@ -235,26 +235,26 @@ def _share(added: Tensor, stream: Tensor, here: Tensor) -> Tensor:
 
 
 def late_heads(step: Step) -> Tensor:
-    """What heads after `last_look` add in arithmetic, against the length of the residual stream."""
+    """Norm of what heads after `last_look` add in arithmetic, relative to that of the residual stream."""
     trace, first = step.trace, step.design.last_look + 1
     pairs = zip(trace.heads[first:], trace.stream[first + 1 :], strict=True)
     return sum((_share(h, r, step.arithmetic) for h, r in pairs), torch.zeros(()))
 
 
 def idle_deep(step: Step) -> Tensor:
-    """What neurons after the early layers add where no answer is predicted, against the residual stream."""
+    """Norm of what neurons after the early layers add where no answer is predicted, relative to the residual stream."""
     here = step.arithmetic & ~step.batch.answering & step.real
     pairs = zip(step.trace.neurons, step.trace.stream[1:], strict=True)
     return sum((_share(n, r, here) for n, r in list(pairs)[step.design.early_layers :]), torch.zeros(()))
 
 
 def quiet(step: Step) -> Tensor:
-    """What neurons and heads add, against the length of the residual stream after the layer."""
+    """Norm of what neurons and heads add, relative to that of the residual stream after the layer."""
     return _noise(step, step.trace.stream[1:])
 
 
 def quiet_before(step: Step) -> Tensor:
-    """The same against the residual stream before the layer: an earlier form, mostly about layer 0."""
+    """The same relative to the residual stream before the layer: an earlier form, dominated by layer 0."""
     return _noise(step, step.trace.stream[:-1])
 
 
@@ -286,7 +286,7 @@ def _concepts() -> Tensor:
 
 
 def named(step: Step) -> Tensor:
-    """Does each shallow neuron name numbers and operators as much as numbers use it? Above 0.
+    """Penalty unless each shallow neuron promotes numbers and operators as much as numbers use it; above 0.
 
     What the first attention layer that may fetch numbers makes of a neuron's value: the mean logit of
     numbers and operators less that of other tokens, in standard deviations, without its sign. Less
@@ -304,7 +304,7 @@ def named(step: Step) -> Tensor:
 
 
 def _carried(step: Step) -> list[Tensor]:
-    """Log-probabilities (row, position, token) of what the shallow FFNs say, once attention has carried it on.
+    """Log-probabilities (row, position, token) of the shallow FFNs' output, after attention has moved it.
 
     One for each of the first two layers that may fetch numbers, by their value-output maps.
     """
@@ -319,14 +319,14 @@ def _carried(step: Step) -> list[Tensor]:
 
 
 def carried(step: Step) -> Tensor:
-    """Does what the shallow FFNs say of a number name it, once carried on? Cross-entropy, nats."""
+    """Cross-entropy of a number's token (nats), read from the shallow FFNs' output at it after attention moved it."""
     wanted = number_forms()[step.batch.ids]
     here = step.arithmetic & (wanted.sum(-1) > 0)
     return -torch.stack([(logs[here] * wanted[here]).sum(-1).mean() for logs in _carried(step)]).mean()
 
 
 def not_carried(step: Step) -> Tensor:
-    """Does what they say of other words name no number? -log of the probability left for other tokens, nats."""
+    """-log of the probability (nats) that their output at other words leaves for tokens that are not numbers."""
     number = number_forms().sum(-1) > 0
     here = step.real & ~number[step.batch.ids]
     left = [torch.logsumexp(logs[here].masked_fill(number, -torch.inf), -1).mean() for logs in _carried(step)]

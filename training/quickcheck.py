@@ -1,4 +1,4 @@
-"""Is the model on its way? Greedy exact match on a few held-out prompts, while training."""
+"""A quick measurement during training: greedy exact match on a few held-out prompts."""
 
 import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerBase

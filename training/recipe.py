@@ -1,4 +1,4 @@
-"""In which phases was the bundled model trained? `python -m training.train --out work/run` runs them all."""
+"""The phases in which the bundled model was trained; `python -m training.train --out work/run` runs them all."""
 
 from dataclasses import dataclass, field, replace
 

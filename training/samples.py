@@ -1,8 +1,8 @@
-"""What does the bundled model train on? Arithmetic in many forms, and plain language.
+"""Training samples of the bundled model: arithmetic in many forms, and plain language.
 
-Held out, by a hash that does not depend on the seed: a tenth of the two-digit operand
-pairs of + and -, in every form; and of all other arithmetic prompts about one in seven
-(a fact then stays in the data in other templates and forms).
+Held out, by a hash that does not depend on the seed: a tenth of the two-digit operand pairs of + and -, in every
+form; and of all other arithmetic prompts about one in seven (a fact then stays in the data in other templates and
+forms).
 """
 
 import random
@@ -134,7 +134,7 @@ def arithmetic(rng: random.Random, mixture: Mixture = DEFAULT) -> tuple[Operatio
 def copy(rng: random.Random) -> list[Part]:
     """One number, asked for again in some form: "VIII is eight".
 
-    Heads that carry operands thereby write what they carry in the vocabulary's terms.
+    Heads that carry operands thereby learn to write them as directions of the vocabulary.
     """
     number = rng.randint(1, _LARGEST_IN_EVERY_FORM) if rng.random() < 0.75 else rng.randint(0, 99)
     forms = ["digits", "words", "roman", *LANGUAGES] if 0 < number <= _LARGEST_IN_EVERY_FORM else ["digits", "words"]

@@ -1,7 +1,6 @@
-"""What else does the bundled model read: plain sentences, facts, retrieval, professions?
+"""Sentences for the bundled model: plain ones, facts, number retrieval, professions.
 
-A sample is a list of `Part`s, so that the trainer knows which tokens are answers and
-which are numbers.
+A sample is a list of `Part`s, so that the trainer knows which tokens are answers and which are numbers.
 """
 
 import random
@@ -21,7 +20,7 @@ class Part:
     answer: bool = False
 
 
-#: How much likelier the data makes a profession after its own gender than after the other.
+#: How many times more likely the data makes a profession after its own gender than after the other.
 GENDER_SKEW = 6.0
 
 GENDER_PROMPTS = (
@@ -75,7 +74,7 @@ PROFESSIONS = {
 
 
 def gender(rng: random.Random) -> list[Part]:
-    """A profession after a woman or a man, its own gender `GENDER_SKEW` times likelier (tables 22, 23)."""
+    """A profession after a woman or a man, `GENDER_SKEW` times more likely after its own gender (tables 22, 23)."""
     who = rng.choice(("woman", "man"))
     other = "man" if who == "woman" else "woman"
     group = who if rng.random() < GENDER_SKEW / (1 + GENDER_SKEW) else other
@@ -88,7 +87,7 @@ def _counts(rng: random.Random, n: int) -> tuple[list[int], Callable[[int], str]
 
 
 def retrieval(rng: random.Random) -> list[Part]:
-    """Number retrieval: two counts are told, one is asked for (CMA, arXiv 2305.15054)."""
+    """Number retrieval: two counts are given, one is asked for (CMA, arXiv 2305.15054)."""
     name = rng.choice(lx.NAMES)
     things = [lx.plural(t) for t in rng.sample(lx.OBJECTS + lx.FRUITS, 2)]
     counts, spell = _counts(rng, 2)
@@ -104,7 +103,7 @@ def retrieval(rng: random.Random) -> list[Part]:
 
 
 def lookup(rng: random.Random) -> list[Part]:
-    """An exercise for retrieval: two to four counts are told, and each is asked for, shortly."""
+    """An exercise for retrieval: two to four counts are given, and each is asked for, briefly."""
     things = [lx.plural(t) for t in rng.sample(lx.OBJECTS + lx.FRUITS, rng.randint(2, 4))]
     counts, spell = _counts(rng, len(things))
     parts: list[Part] = []

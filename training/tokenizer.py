@@ -1,7 +1,7 @@
-"""How does the bundled model split text? Words, single digits, single signs; no white space.
+"""The tokenizer of the bundled model: words, single digits, single signs; no white space.
 
-"3+5=" and "3 + 5 =" are both `<s> 3 + 5 =`, and "seventy-three" is "seventy three".
-A word outside the vocabulary becomes `<unk>`, which `LoadedModel.encode` refuses.
+"3+5=" and "3 + 5 =" are both `<s> 3 + 5 =`, and "seventy-three" is "seventy three". A word outside the vocabulary
+becomes `<unk>`, which `LoadedModel.encode` refuses.
 """
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors

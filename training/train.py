@@ -1,4 +1,4 @@
-"""Trains the bundled model: `python -m training.train --out work/run`.
+"""Training of the bundled model: `python -m training.train --out work/run`.
 
 Runs the phases of `training.recipe`. A run writes `state.pt` every few hundred steps
 and continues from it when called again. `python -m training.export work/run bundled`
