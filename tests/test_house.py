@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-MODULES = sorted(path for room in ("core", "pages") for path in (ROOT / room).rglob("*.py"))
+MODULES = sorted(path for room in ("core", "pages", "training", "benchmarks") for path in (ROOT / room).rglob("*.py"))
 FOLDERS = sorted({path.parent for path in MODULES})
 
 

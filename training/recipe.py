@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from training.penalties import Design
+from training.design import Design
 from training.samples import Mixture
 
 

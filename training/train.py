@@ -18,10 +18,11 @@ import torch.nn.functional as F
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from core.prompts.arithmetic import OPERATIONS
+from training.design import Design
 from training.focus import CaseStream, focus
 from training.forward import forward
 from training.packing import Batch, Packer
-from training.penalties import Design, penalties
+from training.penalties import penalties
 from training.quickcheck import accuracy
 from training.recipe import BUNDLED, Phase, Recipe
 from training.tokenizer import build_tokenizer

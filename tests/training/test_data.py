@@ -8,11 +8,12 @@ import torch
 from core.model.load import load_model
 from core.neurons.compare import compare_heads
 from core.prompts.arithmetic import OPERATIONS, make_prompts
+from training.design import Design
 from training.export import make_readable
 from training.focus import TOP, Cases, CaseStream, chosen, focus
 from training.forward import forward
 from training.packing import LANGUAGE, Packer
-from training.penalties import PENALTIES, Design, participation, penalties
+from training.penalties import PENALTIES, participation, penalties
 from training.recipe import BUNDLED, Phase, Recipe
 from training.samples import Mixture, arithmetic, draw, held_out
 from training.sentences import GENDER_PROMPTS, GENDER_SKEW, PROFESSIONS, gender, lookup, retrieval
