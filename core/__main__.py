@@ -42,10 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = commands.add_parser(name, help=command.about, description=command.about)
         if given[:1] == [name]:  # the defaults of the others would import torch, which takes seconds
             command.add_options(options)
-    asked = parser.parse_args(given)
-    command = COMMANDS[asked.command]
+    options = parser.parse_args(given)
+    command = COMMANDS[options.command]
     try:
-        return command.run(asked)
+        return command.run(options)
     except UserError as error:
         print(error, file=sys.stderr)
         return command.failed
@@ -57,10 +57,10 @@ def _detect_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="FOLDER", help="the model that may have been edited, given likewise")
 
 
-def _detect(asked: argparse.Namespace) -> int:
+def _detect(options: argparse.Namespace) -> int:
     from core.edits.detect import in_words, was_edited
 
-    found = was_edited(asked.original, asked.folder)
+    found = was_edited(options.original, options.folder)
     print(in_words(found))
     if found.edits:
         print(found.to_frame().to_string(index=False))
@@ -85,7 +85,7 @@ def _series_options(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help=f"default: {value}")
 
 
-def _series(asked: argparse.Namespace) -> int:
+def _series(options: argparse.Namespace) -> int:
     from core.lora.series import train_series
     from core.lora.settings import LoraSettings
     from core.model import load_model
@@ -93,9 +93,9 @@ def _series(asked: argparse.Namespace) -> int:
 
     begun = time.monotonic()
     defaults = LoraSettings()
-    settings = replace(defaults, **{name: getattr(asked, name) for name in asdict(defaults)})
-    lm = load_model(asked.model, asked.precision)
-    series = train_series(lm, asked.out, settings, asked.layers, printed())
+    settings = replace(defaults, **{name: getattr(options, name) for name in asdict(defaults)})
+    lm = load_model(options.model, options.precision)
+    series = train_series(lm, options.out, settings, options.layers, printed())
     wide = series.to_frame().pivot(index="layer", columns="group", values="accuracy")
     print(wide[[g for g in ("all", *GROUPS) if g in wide]].round(3).to_string())
     if series.adapters:
@@ -118,16 +118,18 @@ def _report_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
 
 
-def _report(asked: argparse.Namespace) -> int:
+def _report(options: argparse.Namespace) -> int:
     from core.lora.report import deep_from, pruning_report
     from core.lora.series import read_series
     from core.model import load_model
 
     begun = time.monotonic()
-    lm = load_model(asked.model, asked.precision)
-    deep = deep_from(lm) if asked.from_layer is None else asked.from_layer
-    series = read_series(lm, asked.series)
-    table = pruning_report(lm, series, asked.out, deep, asked.n, asked.share, asked.two_digit, asked.seeds, printed())
+    lm = load_model(options.model, options.precision)
+    deep = deep_from(lm) if options.from_layer is None else options.from_layer
+    series = read_series(lm, options.series)
+    table = pruning_report(
+        lm, series, options.out, deep, options.n, options.share, options.two_digit, options.seeds, printed()
+    )
     print(table.round(3).to_string(index=False))
     worst = table[["retained", "lora"]].min()
     random = float((table["random"] / table["lora"]).max())

@@ -1,7 +1,7 @@
 """Strict reading of JSON into dataclasses: every field checked by pydantic, every error a sentence for the person.
 
 A dataclass that is read this way is marked `@strict`: types are taken literally (a boolean is not a number), numbers
-are finite, and a field that is not known is refused, since a file that is only half understood says something else.
+are finite, and a field that is not known is refused, since a file that is only half understood may mean something else.
 pydantic's own messages never leave this module.
 """
 
@@ -24,7 +24,7 @@ STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, revalidate
 strict = with_config(STRICT)
 
 
-#: Begins the name of a union's branch, which stands in pydantic's error paths but is no field of the file.
+#: Begins the name of a union's branch, which is in pydantic's error paths but is not a field of the file.
 BRANCH = "|"
 
 
@@ -44,7 +44,7 @@ def read_json(
         what: names it at the beginning of a sentence, such as "This recipe".
         remedy: a sentence that says what to do instead.
         most_bytes: the largest size that is read.
-        ours: whether Abacus writes such files; in those of other programs the last of repeated fields counts.
+        ours: whether Abacus writes such files; in those of other programs the last of repeated fields is used.
 
     Raises:
         UserError: for a content that is too large, not JSON, not an object, nested too deeply, or, in a file of ours,
@@ -72,7 +72,7 @@ def _without_repeats(pairs: list[tuple[str, Any]], what: str, remedy: str) -> di
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
-            raise UserError(f"{what} cannot be used: {name[:_SHOWN]!r} stands twice in one object. {remedy}")
+            raise UserError(f"{what} cannot be used: {name[:_SHOWN]!r} appears twice in one object. {remedy}")
         found[name] = value
     return found
 
@@ -95,7 +95,7 @@ def read_as(kind: type[T], found: Mapping[str, Any], what: str, remedy: str) -> 
     except UnicodeEncodeError as error:
         raise UserError(f"{what} cannot be used: a text in it {_HALF_A_CHARACTER}. {remedy}") from error
     except ValidationError as error:
-        raise _told(error, what, remedy) from error
+        raise _as_user_error(error, what, remedy) from error
 
 
 def checked(value: T, what: str, remedy: str) -> T:
@@ -107,10 +107,10 @@ def checked(value: T, what: str, remedy: str) -> T:
     try:
         return _adapter(type(value)).validate_python(value)
     except ValidationError as error:
-        raise _told(error, what, remedy) from error
+        raise _as_user_error(error, what, remedy) from error
 
 
-def _told(error: ValidationError, what: str, remedy: str) -> UserError:
+def _as_user_error(error: ValidationError, what: str, remedy: str) -> UserError:
     """The first of pydantic's errors as a sentence."""
     first = error.errors(include_url=False, include_input=False)[0]
     path = tuple(part for part in first["loc"] if not str(part).startswith(BRANCH))
@@ -136,7 +136,7 @@ def _missing(field: int | str) -> str:
 _HALF_A_CHARACTER = "holds half a character, which cannot be written"
 
 
-#: Errors that pydantic places at a field, and that are told of what should hold it, or should not.
+#: Errors that pydantic reports at a field, and that are about the object that should hold it, or should not.
 _OF_A_FIELD: dict[str, Callable[[int | str], str]] = {
     "missing": _missing,
     "extra_forbidden": lambda field: f"has an unknown field {str(field)[:_SHOWN]!r}",

@@ -117,9 +117,9 @@ def locate(lm: LoadedModel, words: BiasWords, prompt: str | None = None, progres
     text = words.prompts[0] if prompt is None else prompt
     if SLOT not in text:
         raise UserError(f"The prompt {text[:60]!r} has no {SLOT}: write it where the group's name goes.")
-    asked = [text.replace(SLOT, group) for group in words.groups]
-    runs = [record(lm, lm.encode(one)) for one in asked]
-    targets = [[_first_visible(lm, asked[g], word) for word in words.professions[g]] for g in (0, 1)]
+    prompts = [text.replace(SLOT, group) for group in words.groups]
+    runs = [record(lm, lm.encode(one)) for one in prompts]
+    targets = [[_first_visible(lm, prompts[g], word) for word in words.professions[g]] for g in (0, 1)]
     importance = _mean_importances(lm, runs, targets, progress)  # (professions, run, layer, neuron)
     sizes = torch.tensor([len(some) for some in targets], dtype=torch.float64)
     gains = torch.stack([importance[0, 0] - importance[0, 1], importance[1, 1] - importance[1, 0]])

@@ -162,11 +162,11 @@ def measure_bias(lm: LoadedModel, words: BiasWords, progress: Progress = silent)
         UserError: for words or prompts that the model cannot take (see `known_words`).
     """
     words.check()
-    asked: list[Continuation] = [
+    continuations: list[Continuation] = [
         continuation(lm, prompt.replace(SLOT, group), word)
         for group in words.groups
         for word, _ in words.words
         for prompt in words.prompts
     ]
-    found = log_probabilities(lm, asked, progress)
+    found = log_probabilities(lm, continuations, progress)
     return Bias(words, found.view(2, len(words.words), len(words.prompts)))

@@ -2,7 +2,7 @@
 
 A recipe names the model by fingerprint, precision, tokenizer and shape, and lists heads and neurons with their
 factors. `core.edits.recipe_link` puts one into a link. Reading is strict: a field that is not known is refused, since
-an edit that is only half understood would be another edit.
+an edit that is only half understood would be a different edit.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ Count = Annotated[int, Field(ge=1)]
 class OtherModelError(UserError):
     """A recipe of another model.
 
-    `fits` says whether layers, heads and neurons are as many, so that it can be used all the same.
+    `fits` says whether the numbers of layers, heads and neurons are the same, so that it can be used anyway.
     """
 
     def __init__(self, message: str, fits: bool):
@@ -59,9 +59,9 @@ class OtherModelError(UserError):
 @strict
 @dataclass(frozen=True)
 class ModelName:
-    """What a recipe remembers of its model.
+    """The model of a recipe.
 
-    `tokenizer` is a hash of the vocabulary; `shape` the numbers of layers, heads and neurons a layer.
+    `tokenizer` is a hash of the vocabulary; `shape` is the numbers of layers, heads and neurons per layer.
     """
 
     name: ShortText
@@ -209,7 +209,7 @@ def edits_for(lm: LoadedModel, recipe: Recipe, override: bool = False) -> tuple[
     ]
     fits = theirs.shape == ours.shape
     if reasons and not (override and fits):
-        much = "It can be used all the same, but what it does may differ." if fits else "It cannot be used here."
+        much = "It can be used anyway, but its effect may differ." if fits else "It cannot be used here."
         raise OtherModelError(
             f"This recipe was made with another model, {theirs.name}: {'; '.join(reasons)}. {much}", fits
         )
@@ -227,7 +227,7 @@ def tokenizer_hash(lm: LoadedModel) -> str:
 
 @cache
 def app_version() -> str:
-    """The version of Abacus, from pyproject.toml beside the code, or of the installed package."""
+    """The version of Abacus, from pyproject.toml beside the code or from the installed package."""
     project = Path(__file__).resolve().parents[2] / "pyproject.toml"
     if project.is_file():
         return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
@@ -246,9 +246,9 @@ def _short(factor: float) -> float | int:
 
 
 def _check_places(edits: Sequence[Edit]) -> None:
-    """Raises `UserError` when a head or neuron stands among the edits twice."""
+    """Raises `UserError` when a head or neuron is among the edits twice."""
     seen = set()
     for edit in edits:
         if place_of(edit) in seen:
-            raise UserError(f"The {kind_of(edit)} {name_of(edit)} stands twice among the edits. Keep one of them.")
+            raise UserError(f"The {kind_of(edit)} {name_of(edit)} is among the edits twice. Keep one of them.")
         seen.add(place_of(edit))

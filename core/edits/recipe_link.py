@@ -30,7 +30,7 @@ def from_link(text: str) -> Recipe:
     """Reads what `to_link` wrote.
 
     Raises:
-        UserError: for a link that is cut off, or holds no recipe.
+        UserError: for a link that is cut off, or does not hold a recipe.
     """
     if len(text) > LONGEST:
         raise UserError(f"This link's edit has {len(text):,} characters; links hold {LONGEST:,}. Ask for the file.")

@@ -23,7 +23,7 @@ class AccuracySweep:
     """Right or wrong answers with each head set to zero, one at a time.
 
     Attributes:
-        prompts: what was asked.
+        prompts: the prompts, in order.
         token_prompt: for each answer token the number of its prompt.
         token_kind: memorize, change-one, or None, for each answer token.
         token_baseline: whether the right token is the top-1 prediction with no head ablated.

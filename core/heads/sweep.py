@@ -136,7 +136,7 @@ def sweep_heads(
         lm: the model.
         prompts: texts.
         targets: a token id for each prompt; None: each prompt's own prediction with no head ablated.
-        progress: told after every batch of heads; when it raises `Stopped`, what is
+        progress: called after every batch of heads; when it raises `Stopped`, what is
             measured so far is returned.
 
     Raises:

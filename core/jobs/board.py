@@ -103,7 +103,7 @@ class JobBoard:
             return self.place(job).ahead
 
     def place(self, job: Job) -> Place:
-        """Where a job stands in the queue as it is now."""
+        """A job's current place in the queue."""
         with self._change:
             running = self._running
             if job.state != "waiting":

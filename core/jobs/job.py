@@ -79,7 +79,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a waiting job stands: how many go before it, what runs now, and about how many seconds until its turn."""
+    """A job's place in the queue: how many run before it, what runs now, and the seconds until its turn (a guess)."""
 
     ahead: int
     running: Job | None

@@ -130,7 +130,7 @@ def coefficient_increase(
         adapted: models with one adapter, by its layer.
         prompts: text.
         ks: how many of each prompt's most important neurons.
-        progress: told after every prompt; when it raises `Stopped`, the mean so far is returned.
+        progress: called after every prompt; when it raises `Stopped`, the mean so far is returned.
 
     Raises:
         UserError: for no prompts or adapters, or a k that the model cannot take.

@@ -49,7 +49,7 @@ class PrunedExportCheck:
     """Whether an exported model answers like the live one.
 
     Attributes:
-        prompts: what both were asked.
+        prompts: the prompts that both answered.
         live: answers of the model in the app, with the neurons ablated.
         exported: answers of the folder.
         largest: the largest difference of a logit at the prompts' last positions.
@@ -109,7 +109,7 @@ def check_pruned_export(
         off: the ablated neurons.
         folder: the export.
         prompts: text.
-        progress: told after every prompt.
+        progress: called after every prompt.
 
     Raises:
         UserError: for no prompts, or ones that the model cannot take.

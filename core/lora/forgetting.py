@@ -152,7 +152,7 @@ def forgetting(lm: LoadedModel, adapted: Mapping[int, LoadedModel], progress: Pr
     Args:
         lm: the base model.
         adapted: models with one adapter, by its layer.
-        progress: told after every model; when it raises `Stopped`, the adapters so far are returned.
+        progress: called after every model; when it raises `Stopped`, the adapters so far are returned.
 
     Raises:
         UserError: for no adapters, or models that cannot be compared.

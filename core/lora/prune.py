@@ -82,7 +82,7 @@ def find_to_keep(
         from_layer: deep layers are this one and those above.
         most: how many neurons of each ranking are kept, so the largest n to choose later.
         prompts: the cases; None: every one-digit case.
-        progress: told after every case; when it raises `Stopped`, the cases so far are returned.
+        progress: called after every case; when it raises `Stopped`, the cases so far are returned.
 
     Raises:
         UserError: for models that cannot be compared, or a layer or number that does not exist.
@@ -98,28 +98,28 @@ def find_to_keep(
     n_deep = (lm.n_layers - from_layer) * lm.n_neurons
     if not 1 <= most <= n_deep:
         raise UserError(f"The top {most} neurons of a case cannot be kept: choose 1 to {n_deep}.")
-    asked = TrainingRows.of(lm, cases(1) if prompts is None else prompts)
+    rows = TrainingRows.of(lm, cases(1) if prompts is None else prompts)
     rankings: list[list[Neuron]] = []
     measured = 0
     with suppress(Stopped):
-        for row in range(len(asked)):
-            rankings += _of_case(lm, other, asked, row, from_layer, most)
+        for row in range(len(rows)):
+            rankings += _of_case(lm, other, rows, row, from_layer, most)
             measured += 1
-            progress(measured, len(asked))
+            progress(measured, len(rows))
     return DeepRankings(from_layer, n_deep, rankings, measured)
 
 
 def _of_case(
-    lm: LoadedModel, other: LoadedModel, asked: TrainingRows, row: int, from_layer: int, most: int
+    lm: LoadedModel, other: LoadedModel, rows: TrainingRows, row: int, from_layer: int, most: int
 ) -> list[list[Neuron]]:
     """Rankings of each answer token of a case, in both directions."""
-    ends = asked.answer[row].nonzero()[:, 0].tolist()
-    ids = asked.ids[row, : ends[-1] + 1].tolist()
+    ends = rows.answer[row].nonzero()[:, 0].tolist()
+    ids = rows.ids[row, : ends[-1] + 1].tolist()
     base, tuned = record(lm, ids), record(other, ids)
     same = shared_layers(lm, other)
     found = []
     for end in ends:
-        target = int(asked.wanted[row, end])
+        target = int(rows.wanted[row, end])
         for order in ((0, 1), (1, 0)):
             models = (lm, lm) if same is not None else tuple((lm, other)[i] for i in order)
             runs = [run_until((base, tuned)[i], end) for i in order]

@@ -47,10 +47,10 @@ def prune_curve(
         model: the model that is pruned, such as the fine-tuned one.
         found: from `core.lora.prune.find_to_keep`.
         n: top n per case; a share larger than their union keeps the union.
-        test: what is asked.
+        test: the prompts that accuracy is measured on.
         shares: of the deep neurons.
         seeds: of the random neurons.
-        progress: told after every accuracy; when it raises `Stopped`, the points so far are returned.
+        progress: called after every accuracy; when it raises `Stopped`, the points so far are returned.
 
     Raises:
         UserError: for an n below 1, no shares, or ones that keep nothing.

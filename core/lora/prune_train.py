@@ -55,7 +55,7 @@ def train_pruned(
         settings: of the training.
         folder: where the adapter goes; a stopped training resumes, a finished one is read.
         what: a name for the choice of neurons.
-        progress: told after every step; `Stopped` ends the training with the best so far.
+        progress: called after every step; `Stopped` ends the training with the best so far.
 
     Raises:
         UserError: for neurons, layers or settings that do not exist.

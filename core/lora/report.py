@@ -47,7 +47,7 @@ def pruning_report(
         share: at most this share of the deep neurons is kept.
         n_two_digit: how many two-digit training cases are compared to find the neurons; 0: every one-digit case.
         seeds: of everything drawn.
-        progress: told after every step of each training.
+        progress: called after every step of each training.
 
     Returns:
         One row per seed: seed, layer, base, lora, kept (neurons), share, pruned_untrained,

@@ -95,8 +95,8 @@ def place_of(folder: str | Path, layer: int) -> Path:
 
 def own_folder(lm: LoadedModel, settings: LoraSettings) -> Path:
     """Where the series of a model with these settings is kept on this computer; `ABACUS_DATA` names another place."""
-    asked = json.dumps(asdict(settings), sort_keys=True)
-    return _own(lm) / hashlib.sha256(asked.encode()).hexdigest()[:8]
+    text = json.dumps(asdict(settings), sort_keys=True)
+    return _own(lm) / hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def _own(lm: LoadedModel) -> Path:
@@ -134,7 +134,7 @@ def train_series(
         folder: of the series.
         settings: of every training.
         layers: which; None: all.
-        progress: told after every step; when it raises `Stopped`, the best adapter so far of
+        progress: called after every step; when it raises `Stopped`, the best adapter so far of
             the current layer is kept, and the next call resumes.
 
     Raises:

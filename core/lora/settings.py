@@ -47,7 +47,7 @@ class LoraSettings:
         rank: of the adapter's matrices.
         alpha: the adapter's output is multiplied by alpha / rank.
         learning_rate: the peak, after the warm-up.
-        epochs: how many times as many prompts as the training set has are drawn; at most 4 in the paper.
+        epochs: each draws as many prompts as the training set has; at most 4 in the paper.
         batch: prompts per step.
         n_train: prompts to train on.
         n_test: held-out test prompts.

@@ -28,7 +28,7 @@ def train_adapter(
         data: the training data, with its model and settings.
         layer: the attention layer that gets the adapter.
         folder: where the adapter, what is measured of it, and the checkpoint go.
-        progress: told after every step; when it raises `Stopped`, the best so far is saved
+        progress: called after every step; when it raises `Stopped`, the best so far is saved
             and returned, and the next call resumes.
         kept: a description of the neurons that were kept, where some were pruned.
 

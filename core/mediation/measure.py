@@ -70,14 +70,14 @@ def _chunk(
     best = clean.argmax(-1).tolist()
     given = [(p.base_result, p.alternative_result) for p in pairs]
     results = [[b if g is None else g for g, b in zip(*both, strict=True)] for both in zip(given, best, strict=True)]
-    asked = torch.tensor(results, device=clean.device)  # (pair, result)
-    clean = clean.gather(-1, asked[:, None].expand(-1, 2, -1)).cpu()  # (pair, run, result)
+    result_ids = torch.tensor(results, device=clean.device)  # (pair, result)
+    clean = clean.gather(-1, result_ids[:, None].expand(-1, 2, -1)).cpu()  # (pair, run, result)
     rows = [(pair, place) for place in places for pair in range(len(pairs))]
-    which = torch.tensor([pair for pair, _ in rows], device=asked.device)
+    which = torch.tensor([pair for pair, _ in rows], device=result_ids.device)
     patched, prediction = [], []
     for start, logits in each_patched(lm, runs, rows, n_tokens):
         log_p = torch.log_softmax(logits.double(), -1)
-        patched.append(log_p.gather(-1, asked[which[start : start + len(logits)]]).cpu())
+        patched.append(log_p.gather(-1, result_ids[which[start : start + len(logits)]]).cpu())
         prediction.append(logits.argmax(-1).cpu())
         report(start + len(logits))
     all_patched = torch.cat(patched).view(len(places), len(pairs), 2)

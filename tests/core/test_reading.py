@@ -123,7 +123,7 @@ def test_a_missing_field_is_named(field):
         ("", "is not JSON"),
         ("[]", "is not a JSON object"),
         ('{"a": ' * 100_000, "nested too deeply"),
-        ('{"a": {"b": 1, "b": 2}}', "'b' stands twice"),
+        ('{"a": {"b": 1, "b": 2}}', "'b' appears twice"),
         ('{"a": ' + "9" * 5000 + "}", "is not JSON"),
         (" " * (2**20 + 1), "at most 1 MB"),
     ],
@@ -135,7 +135,7 @@ def test_what_is_not_json_is_refused(content, words):
 
 def test_a_file_of_another_program_may_repeat_a_field():
     assert read_json('{"a": 1, "a": 2}', WHAT, REMEDY, ours=False) == {"a": 2}
-    with pytest.raises(UserError, match="'a' stands twice"):
+    with pytest.raises(UserError, match="'a' appears twice"):
         read_json('{"a": 1, "a": 2}', WHAT, REMEDY)
 
 

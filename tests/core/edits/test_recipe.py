@@ -129,7 +129,7 @@ def test_foreign_files_are_refused(content, words):
         ({"edits": [{"neuron": "1_2 1_3", "factor": 0}]}, "one neuron"),
         ({"edits": [3]}, "entry 1 of 'edits' is not an object"),
         ({"edits": {}}, "'edits' is not a list"),
-        ({"edits": [{"neuron": "1_2", "factor": 0}] * 2}, "stands twice"),
+        ({"edits": [{"neuron": "1_2", "factor": 0}] * 2}, "is among the edits twice"),
         ({"model": "bundled"}, "'model' is not an object"),
         ({"model__shape": [1, 2]}, "'shape' of 'model' lacks entry 3"),
         ({"model__shape": [1, 2, 3, 4]}, "'shape' of 'model' has more than 3"),
