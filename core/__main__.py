@@ -39,9 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
-        options = commands.add_parser(name, help=command.about, description=command.about)
+        subparser = commands.add_parser(name, help=command.about, description=command.about)
         if given[:1] == [name]:  # the defaults of the others would import torch, which takes seconds
-            command.add_options(options)
+            command.add_options(subparser)
     options = parser.parse_args(given)
     command = COMMANDS[options.command]
     try:
