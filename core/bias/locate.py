@@ -22,13 +22,11 @@ from core.forward.record import ActivationCache, record
 from core.model.load import LoadedModel
 from core.model.unembed import Unembedding
 from core.model.weights import on_device
+from core.neurons.importance import exact_importance, sides_of
 from core.progress import Progress, silent
 from core.vocabulary.neuron_tokens import top_tokens
 
-_CHUNK = 2**23
-
-
-_SMALL = 20.0
+_NEURONS = 512  # between two looks at whether to stop
 
 
 @dataclass(frozen=True)
@@ -144,37 +142,25 @@ def _first_visible(lm: LoadedModel, prompt: str, word: str) -> int:
 
 def _mean_importances(
     lm: LoadedModel, runs: list[ActivationCache], targets: list[list[int]], progress: Progress
-) -> Tensor:
-    """Importance averaged over each group's targets [professions, run, layer, neuron], float64 on the CPU.
+) -> Float[Tensor, "professions run layer neuron"]:
+    """Importance averaged over each group's targets, float64 on the CPU.
 
     The scale of the final norm is that of the group's own run.
     """
     unembedding = Unembedding.of(lm)
-    device = unembedding.unembedding.device
-    scales = [unembedding.scale(run.resid_post[-1]) for run in runs]
+    cases = [  # in the order of the result's first two axes: the run of each group, by each group's scale
+        sides_of(unembedding, run.resid_pre[:, -1] + run.attention_out[:, -1], run.coefficient[:, -1], scale)
+        for scale in (unembedding.scale(run.resid_post[-1]) for run in runs)
+        for run in runs
+    ]
     out = torch.zeros(2, 2, lm.n_layers, lm.n_neurons, dtype=torch.float64)
-    step = max(1, _CHUNK // lm.n_vocab)
-    pieces = [(layer, start) for layer in range(lm.n_layers) for start in range(0, lm.n_neurons, step)]
-    for done, (layer, start) in enumerate(pieces):
-        values = on_device(lm.modules.neuron_output(layer))[:, start : start + step].T
-        logits = unembedding.direction(values.to(device)) @ unembedding.unembedding.T  # (neuron, vocab)
-        for group in (0, 1):
-            for number, run in enumerate(runs):
-                r = run.resid_pre[layer, -1] + run.attention_out[layer, -1]
-                log_p = unembedding.log_probabilities(r, scales[group]).to(device).double()
-                coefficient = run.coefficient[layer, -1, start : start + step].to(device)
-                factor = coefficient * torch.rsqrt(scales[group].to(device) + unembedding.eps)
-                found = _importance(logits * factor[:, None], log_p, targets[group])
-                out[group, number, layer, start : start + step] = found.cpu()
+    pieces = [(layer, some) for layer in range(lm.n_layers) for some in torch.arange(lm.n_neurons).split(_NEURONS)]
+    for done, (layer, some) in enumerate(pieces):
+        values = on_device(lm.modules.neuron_output(layer))[:, some.to(lm.device)].T
+        sides = [case[layer].of(some) for case in cases]
+        rows = torch.arange(len(some), device=lm.device)
+        found = exact_importance(unembedding, values, targets[0] + targets[1], [(rows, sides)]).unflatten(0, (2, 2))
+        for group, own in enumerate(found.split([len(one) for one in targets], -1)):
+            out[group, :, layer, some] = own[group].mean(-1)
         progress(done + 1, len(pieces))
     return out
-
-
-def _importance(change: Tensor, log_p: Tensor, targets: list[int]) -> Tensor:
-    """`mean over w of d_w - log E_p[e^d]` for rows of logit changes [neuron, vocab], float64."""
-    wanted = change[:, targets].double().mean(-1)
-    large = change.abs().amax(-1) > _SMALL
-    normaliser = torch.log1p(torch.expm1(change.clamp(-_SMALL, _SMALL)).double() @ log_p.exp())
-    if bool(large.any()):
-        normaliser[large] = torch.logsumexp(change[large].double() + log_p, -1)
-    return wanted - normaliser

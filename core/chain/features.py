@@ -33,8 +33,7 @@ from core.model.load import LoadedModel
 from core.model.unembed import Unembedding
 from core.model.weights import on_device
 from core.progress import Progress, silent
-from core.vocabulary.neuron_tokens import project
-from core.vocabulary.projection import carry
+from core.vocabulary.projection import OVMap, project
 
 
 @dataclass(frozen=True)
@@ -251,10 +250,10 @@ def _tokens(
     lm: LoadedModel, written: list[Tensor], through: list[int | None], k: int
 ) -> list[tuple[list[str], list[str]]]:
     """Top tokens of each vector, and of what its attention layer makes of it."""
-    readout = Unembedding.of(lm)
+    unembedding = Unembedding.of(lm)
 
     def top(vectors: Tensor) -> list[list[str]]:
-        return [[lm.token(i) for i in best] for best in project(lm, vectors, readout).topk(k).indices.tolist()]
+        return [[lm.token(i) for i in best] for best in project(lm, vectors, unembedding).topk(k).indices.tolist()]
 
     if not written:
         return []
@@ -262,6 +261,6 @@ def _tokens(
     after: list[list[str]] = [[] for _ in written]
     for j in sorted({j for j in through if j is not None}):
         mine = [i for i, layer in enumerate(through) if layer == j]
-        for i, tokens in zip(mine, top(carry(lm, j, x[mine])), strict=True):
+        for i, tokens in zip(mine, top(OVMap.of(lm, j).carry(x[mine])), strict=True):
             after[i] = tokens
     return list(zip(top(x), after, strict=True))

@@ -20,7 +20,7 @@ from core.forward.record import ActivationCache
 from core.hooks import check_head
 from core.model.load import LoadedModel
 from core.model.norms import frozen_scale
-from core.vocabulary.projection import pull_back
+from core.vocabulary.projection import OVMap
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def head_paths(lm: LoadedModel, run: ActivationCache, head: tuple[int, int], neu
     layer = head[0]
     check_head(lm, *head)
     check_reach(lm, [head], neuron)
-    pulled = pull_back(lm, layer, keys_of(lm, run, [neuron]).signed[:, 0])  # (map, head, d_model)
+    pulled = OVMap.of(lm, layer).pull_back(keys_of(lm, run, [neuron]).signed[:, 0])  # (map, head, d_model)
     x = run.resid_pre[layer]
     scale = frozen_scale(lm, lm.modules.attention_norm(layer), x)  # (pos)
     flowing = run.pattern[layer, :, -1].T * scale[:, None]  # (pos, head)

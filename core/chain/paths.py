@@ -15,7 +15,7 @@ from torch import Tensor
 from core.forward.record import ActivationCache
 from core.model.load import LoadedModel
 from core.model.norms import frozen_scale
-from core.vocabulary.projection import pull_back
+from core.vocabulary.projection import OVMap
 
 By = Literal["score", "flow"]
 
@@ -80,7 +80,7 @@ def ov_path_of(
 ) -> OVPath:
     """Pulls a neuron's keys back through one head."""
     layer, x = head[0], run.resid_pre[head[0]]
-    pulled = pull_back(lm, layer, keys)[:, head[1]]
+    pulled = OVMap.of(lm, layer).pull_back(keys)[:, head[1]]
     scale = frozen_scale(lm, lm.modules.attention_norm(layer), x)
     attention = run.pattern[layer, head[1], -1]
     brought = attention * scale * (x @ pulled.T).sum(-1)
@@ -103,7 +103,7 @@ def paths_to(
 
 def _through(lm: LoadedModel, run: ActivationCache, j: int, ears: list[OVPath]) -> Path:
     n_maps = len(ears[0].keys)
-    pulled = pull_back(lm, j, torch.cat([ear.keys for ear in ears])).unflatten(0, (len(ears), n_maps))
+    pulled = OVMap.of(lm, j).pull_back(torch.cat([ear.keys for ear in ears])).unflatten(0, (len(ears), n_maps))
     first = frozen_scale(lm, lm.modules.attention_norm(j), run.resid_pre[j])  # (pos)
     second = torch.stack([ear.scale[ear.via] for ear in ears])  # (ear)
     score = torch.einsum("p,e,emhd->mpd", first, second, pulled)

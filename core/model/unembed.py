@@ -1,4 +1,4 @@
-"""What does a residual stream vector say about the next token?
+"""The unembedding: the final norm and the output matrix, which turn the residual stream into next-token logits.
 
 `p(. | y) = softmax(W_U norm(y))`. The CNA paper freezes the final norm's scale to that
 of the original run's final layer output, so that importances of different
@@ -20,10 +20,18 @@ class Unembedding:
 
     For LayerNorm models the mean of y is subtracted and the bias added; the frozen scale
     is then that run's final variance (*choice*).
+
+    Attributes:
+        matrix: W_U.
+        matrix_bias: what is added to the logits; None in most models.
+        weight: g, the final norm's weight.
+        bias: the final norm's bias; None for RMSNorm.
+        eps: what the norm adds to the scale.
+        centered: whether the norm takes the mean off first (LayerNorm).
     """
 
-    unembedding: Float[Tensor, "vocab d_model"]
-    unembedding_bias: Float[Tensor, " vocab"] | None
+    matrix: Float[Tensor, "vocab d_model"]
+    matrix_bias: Float[Tensor, " vocab"] | None
     weight: Float[Tensor, " d_model"]
     bias: Float[Tensor, " d_model"] | None
     eps: float
@@ -32,11 +40,11 @@ class Unembedding:
     @classmethod
     @torch.no_grad()
     def of(cls, lm: LoadedModel) -> "Unembedding":
-        """Reads the readout of a loaded model."""
+        """Reads the final norm and the output matrix of a loaded model."""
         norm, out = lm.modules.final_norm, lm.modules.unembedding
         return cls(
-            unembedding=out.weight.float(),
-            unembedding_bias=None if out.bias is None else out.bias.float(),
+            matrix=out.weight.float(),
+            matrix_bias=None if out.bias is None else out.bias.float(),
             weight=norm.weight.float(),
             bias=None if getattr(norm, "bias", None) is None else norm.bias.float(),
             eps=float(getattr(norm, "variance_epsilon", getattr(norm, "eps", 1e-6))),
@@ -62,10 +70,10 @@ class Unembedding:
         self, y: Float[Tensor, "*batch d_model"], scale: Float[Tensor, "*scale"]
     ) -> Float[Tensor, "*batch vocab"]:
         """Log p(. | y) with a given scale of the norm."""
-        device = self.unembedding.device
-        logits = self.normalised(y.to(device), scale.to(device)) @ self.unembedding.T
-        if self.unembedding_bias is not None:
-            logits = logits + self.unembedding_bias
+        device = self.matrix.device
+        logits = self.normalised(y.to(device), scale.to(device)) @ self.matrix.T
+        if self.matrix_bias is not None:
+            logits = logits + self.matrix_bias
         return torch.log_softmax(logits, -1).cpu()
 
     def lens(self, y: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch vocab"]:

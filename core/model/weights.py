@@ -51,20 +51,6 @@ def values(lm: LoadedModel, layer: int) -> Float[Tensor, "neuron d_model"]:
     return matrix(lm.modules.neuron_output(layer)).T
 
 
-@torch.no_grad()
-def value_output(lm: LoadedModel, layer: int) -> Float[Tensor, "d_model d_model"]:
-    """`W_O W_V` of a whole attention layer, without biases: what attention makes of what it looks at.
-
-    Grouped-query models share a value slice among the heads of a group.
-    """
-    d_head = lm.d_head
-    output = matrix(lm.modules.head_output(layer))  # (d_model, head * d_head)
-    value = value_map(lm, layer).cpu().flatten(0, 1)  # (kv_head * d_head, d_model)
-    group = output.shape[1] // value.shape[0]
-    per_head = value.view(-1, d_head, value.shape[1]).repeat_interleave(group, 0).flatten(0, 1)
-    return output @ per_head
-
-
 def value_map(lm: LoadedModel, layer: int) -> Float[Tensor, "kv_head d_head d_model"]:
     """`W_V` by its own heads, without bias, where it lies; query head h reads slice `h // group`."""
     names = lm.architecture.query_key_value

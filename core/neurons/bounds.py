@@ -38,7 +38,7 @@ _LAST_DIGIT = 1e-12  # of the float64 sums below, in nats
 
 
 def bounds(
-    readout: Unembedding,
+    unembedding: Unembedding,
     columns: Tensor,
     extremes: Tensor,
     longest: Tensor,
@@ -49,7 +49,7 @@ def bounds(
     """Lowest and highest possible importance of neurons of one layer, for each run.
 
     Args:
-        readout: of the model.
+        unembedding: of the model.
         columns: the neurons' values as columns [d_model, neuron], float32.
         extremes: least and largest entry of `W_U (g * v)` of each neuron [neuron, 2].
         longest: length of each value times that of the longest row of `g * W_U`, for the rounding [neuron].
@@ -57,11 +57,11 @@ def bounds(
         sides: the runs, with factors of just these neurons.
         tokens: how many of the likeliest tokens are summed as they are; more are tighter and dearer.
     """
-    unembedding = readout.unembedding
+    matrix = unembedding.matrix
     p = torch.stack([one.log_p.exp() for one in sides])  # (run, vocab)
     top = p.sum(0).topk(min(tokens, p.shape[1])).indices  # of both runs together
-    asked = [unembedding[target][None], p.float() @ unembedding, unembedding[top]]
-    said = (_pulled_back(readout, torch.cat(asked)) @ columns).double()  # (vector, neuron)
+    asked = [matrix[target][None], p.float() @ matrix, matrix[top]]
+    said = (_pulled_back(unembedding, torch.cat(asked)) @ columns).double()  # (vector, neuron)
     length = longest.to(said.device).double()
     extremes = extremes.to(said.device).double()
     wanted, means, words = said[0], said[1 : 1 + len(sides)], said[1 + len(sides) :]
@@ -94,10 +94,10 @@ def _bound(
     return factor * wanted - error - largest, factor * wanted + error - smallest
 
 
-def _pulled_back(readout: Unembedding, vectors: Tensor) -> Tensor:
+def _pulled_back(unembedding: Unembedding, vectors: Tensor) -> Tensor:
     """`(W_U g)` rows such that their product with a raw value is the logit (LayerNorm: centred)."""
-    scaled = vectors * readout.weight
-    return scaled - scaled.mean(-1, keepdim=True) if readout.centered else scaled
+    scaled = vectors * unembedding.weight
+    return scaled - scaled.mean(-1, keepdim=True) if unembedding.centered else scaled
 
 
 _CHUNK = 2**23
@@ -123,9 +123,9 @@ def value_extremes(
         progress: told after every layer.
     """
     wanted = list(range(lm.n_layers) if layers is None else layers)
-    out, readout = {}, Unembedding.of(lm)
+    out, unembedding = {}, Unembedding.of(lm)
     for number, layer in enumerate(wanted):
-        made = disk_cache.cached(_key(lm, layer), partial(_extremes, lm, readout, layer))
+        made = disk_cache.cached(_key(lm, layer), partial(_extremes, lm, unembedding, layer))
         out[layer] = made["extremes"]
         progress(number + 1, len(wanted))
     return out
@@ -145,9 +145,9 @@ def longest_row(lm: LoadedModel) -> float:
     key = {"fingerprint": lm.fingerprint, "precision": lm.precision, "what": "longest row", "version": 1}
 
     def compute() -> dict[str, Tensor]:
-        readout = Unembedding.of(lm)
+        unembedding = Unembedding.of(lm)
         rows = [
-            torch.linalg.vector_norm(part * readout.weight, dim=-1).max() for part in readout.unembedding.split(4096)
+            torch.linalg.vector_norm(part * unembedding.weight, dim=-1).max() for part in unembedding.matrix.split(4096)
         ]
         return {"longest": torch.stack(rows).max()[None]}
 
@@ -155,10 +155,10 @@ def longest_row(lm: LoadedModel) -> float:
 
 
 @torch.no_grad()
-def _extremes(lm: LoadedModel, readout: Unembedding, layer: int) -> dict[str, Tensor]:
-    device = readout.unembedding.device
+def _extremes(lm: LoadedModel, unembedding: Unembedding, layer: int) -> dict[str, Tensor]:
+    device = unembedding.matrix.device
     out = []
     for rows in values(lm, layer).split(max(1, _CHUNK // lm.n_vocab)):
-        logits = readout.direction(rows.to(device)) @ readout.unembedding.T
+        logits = unembedding.direction(rows.to(device)) @ unembedding.matrix.T
         out.append(torch.stack(torch.aminmax(logits, dim=-1), -1).cpu())
     return {"extremes": torch.cat(out)}

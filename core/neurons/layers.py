@@ -71,12 +71,14 @@ def increase_of(
         target = int(original.logits[-1].argmax())
     if not 0 <= target < lm.n_vocab:
         raise UserError(f"Token id {target} lies outside this model's vocabulary, 0 to {lm.n_vocab - 1}.")
-    readout = Unembedding.of(lm)
-    scale = readout.scale(original.resid_post[-1])
+    unembedding = Unembedding.of(lm)
+    scale = unembedding.scale(original.resid_post[-1])
     before = run.resid_pre[:, -1]  # (layer, d_model)
     middle = before + run.attention_out[:, -1]
     after = middle + run.ffn_out[:, -1]
-    at_before, at_middle, at_after = (readout.log_probabilities(y, scale)[:, target] for y in (before, middle, after))
+    at_before, at_middle, at_after = (
+        unembedding.log_probabilities(y, scale)[:, target] for y in (before, middle, after)
+    )
     probability = float(torch.softmax(run.logits[-1], -1)[target])
     return LayerIncrease(target, probability, at_middle - at_before, at_after - at_middle)
 

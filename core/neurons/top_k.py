@@ -51,11 +51,11 @@ class RunPair:
         """Whether both runs have the same values and output matrix."""
         return self.models[0] is self.models[1]
 
-    def sides(self, number: int, readout: Unembedding) -> list[RunSide]:
+    def sides(self, number: int, unembedding: Unembedding) -> list[RunSide]:
         """One run before each layer's FFN adds to it."""
         run = self.runs[number]
         r = run.resid_pre[:, -1] + run.attention_out[:, -1]
-        return sides_of(readout, r, run.coefficient[:, -1], self.scale)
+        return sides_of(unembedding, r, run.coefficient[:, -1], self.scale)
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ class Evaluator:
 
     def __init__(self, pair: RunPair):
         self.pair = pair
-        self.readouts = [Unembedding.of(pair.models[0])]
-        self.readouts.append(self.readouts[0] if pair.shared else Unembedding.of(pair.models[1]))
-        self.sides = [pair.sides(number, readout) for number, readout in enumerate(self.readouts)]
+        self.unembeddings = [Unembedding.of(pair.models[0])]
+        self.unembeddings.append(self.unembeddings[0] if pair.shared else Unembedding.of(pair.models[1]))
+        self.sides = [pair.sides(number, unembedding) for number, unembedding in enumerate(self.unembeddings)]
         self.n = pair.models[0].n_neurons
 
     def columns(self, number: int, layer: int) -> Tensor:
@@ -100,7 +100,7 @@ class Evaluator:
             vectors.append(columns[:, neurons[here].to(columns.device)].T)
             groups.append((rows.to(columns.device), [self.sides[i][layer].of(neurons[here]) for i in numbers]))
             order.append(here)
-        found = exact_importance(self.readouts[model], torch.cat(vectors), self.pair.target, groups)
+        found = exact_importance(self.unembeddings[model], torch.cat(vectors), [self.pair.target], groups)[..., 0]
         out = torch.empty_like(found)
         out[:, torch.cat(order)] = found
         if 1 in numbers and self.pair.shared:  # the runs are the same there
@@ -188,7 +188,7 @@ def _change_bound(work: Evaluator, layer: int, neurons: Tensor, tokens: int) -> 
         if not whole:
             columns, extremes = columns[:, neurons.to(columns.device)], extremes[neurons]
             sides, longest = [one.of(neurons) for one in sides], longest[neurons]
-        out += bounds(work.readouts[model], columns, extremes, longest, pair.target, sides, tokens)
+        out += bounds(work.unembeddings[model], columns, extremes, longest, pair.target, sides, tokens)
     (low_1, high_1), (low_2, high_2) = out
     return (low_1 - high_2).cpu(), (high_1 - low_2).cpu()
 

@@ -72,8 +72,8 @@ def _matches(lm: LoadedModel, key: Float[Tensor, " d_model"], direction: Directi
     if direction == "embedding":
         table, by = lm.modules.embedding.weight, torch.ones(lm.d_model)
     else:
-        readout = Unembedding.of(lm)
-        table, by = readout.unembedding, readout.weight.cpu()
+        unembedding = Unembedding.of(lm)
+        table, by = unembedding.matrix, unembedding.weight.cpu()
     out = []
     for some in table.split(2**14):
         x = some.float().cpu() * by

@@ -17,10 +17,8 @@ from core.model.load import LoadedModel
 from core.model.unembed import Unembedding
 from core.model.weights import columns, values
 from core.progress import Progress, silent
-from core.vocabulary.projection import project, project_on_device, through_attention
+from core.vocabulary.projection import OVMap, project, project_on_device
 from core.vocabulary.shallow import shallow_counts
-
-__all__ = ["both_sides", "find_shallow_neurons", "project", "sign_of", "through_attention", "tokens_of", "top_tokens"]
 
 
 def sign_of(coefficient: float) -> float:
@@ -74,7 +72,7 @@ def top_tokens(
         raise UserError(f"{k} tokens cannot be shown: choose 1 to {lm.n_vocab}.")
     vector = sign_of(coefficient) * values(lm, layer)[neuron]
     if through is not None:
-        vector = through_attention(lm, vector, through)
+        vector = OVMap.of(lm, through).carry(vector)
     return [lm.token(i) for i in project(lm, vector).topk(k).indices.tolist()]
 
 
@@ -92,12 +90,12 @@ def tokens_of(
     """
     for layer, neuron in neurons:
         check_neuron(lm, layer, neuron)
-    readout, out = Unembedding.of(lm), [[""]] * len(neurons)
+    unembedding, out = Unembedding.of(lm), [[""]] * len(neurons)
     for layer in sorted({layer for layer, _ in neurons}):
         here = [i for i, pair in enumerate(neurons) if pair[0] == layer]
         vectors = columns(lm.modules.neuron_output(layer), [neurons[i][1] for i in here]).T
         signed = vectors * torch.tensor([sign_of(coefficients[i]) for i in here])[:, None]
-        best = project_on_device(signed, readout, lm.device).topk(min(k, lm.n_vocab)).indices.tolist()
+        best = project_on_device(signed, unembedding, lm.device).topk(min(k, lm.n_vocab)).indices.tolist()
         for i, ids in zip(here, best, strict=True):
             out[i] = [lm.token(t) for t in ids]
     return out

@@ -1,76 +1,87 @@
-"""What does a direction of the residual stream say in the vocabulary, before and after an attention layer?
+"""Directions of the residual stream read in the vocabulary, directly or after an attention layer (CNA §4.4).
 
-`W_U (g * x)` with the final norm's weight g; `T_j(x) = W_O W_V (g_j * x)` carries x through
-attention layer j (CNA §4.4). Both leave out the norm's scale, which does not change the
-order of tokens, and what the layers between do.
-
-What does attention make of what it looks at, and which part of it does a later key hear?
-
-Attention layer j passes `T_j(u) = W_O W_V (g_j * u)` on, one term a head (CNA §4.4). To score many
-vectors u against few keys it is the keys that are pulled back: `T_j(u) . key = u . pulled`,
-so a neuron costs one inner product. Biases and the norm's scale are left to the caller, and
-so are attention weights.
+A vector x is projected to `W_U (g * x)`, g the final norm's weight. Attention layer j makes
+`T_j(x) = W_O W_V (g_j * x)` of what it reads, one term per head. Norm scales are left out: they do not change
+the order of tokens. So are biases, attention weights, and whatever the layers between do.
 """
+
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from core.model.load import LoadedModel
-from core.model.norms import before_norm
 from core.model.unembed import Unembedding
-from core.model.weights import on_device, value_map, value_output
+from core.model.weights import on_device, value_map
 
 
 def project(
-    lm: LoadedModel, vectors: Float[Tensor, "*batch d_model"], readout: Unembedding | None = None
+    lm: LoadedModel, vectors: Float[Tensor, "*batch d_model"], unembedding: Unembedding | None = None
 ) -> Float[Tensor, "*batch vocab"]:
     """`W_U (g * x)`: residual stream vectors in the vocabulary, up to the norm's scale.
 
-    Pass the readout when projecting often: it is a float32 copy of the output matrix.
+    Pass the unembedding when projecting often: it is a float32 copy of the output matrix.
     """
-    return project_on_device(vectors.cpu(), readout or Unembedding.of(lm), torch.device("cpu"))
+    return project_on_device(vectors.cpu(), unembedding or Unembedding.of(lm), torch.device("cpu"))
 
 
 def project_on_device(
-    vectors: Float[Tensor, "*batch d_model"], readout: Unembedding, device: torch.device
+    vectors: Float[Tensor, "*batch d_model"], unembedding: Unembedding, device: torch.device
 ) -> Float[Tensor, "*batch vocab"]:
     """The same on a given device, for work that looks at many logits and keeps little of them."""
     vectors = vectors.to(device)
-    centred = vectors - vectors.mean(-1, keepdim=True) if readout.centered else vectors
-    return centred * readout.weight.to(device) @ readout.unembedding.to(device).T
+    centred = vectors - vectors.mean(-1, keepdim=True) if unembedding.centered else vectors
+    return centred * unembedding.weight.to(device) @ unembedding.matrix.to(device).T
 
 
-def through_attention(
-    lm: LoadedModel, vectors: Float[Tensor, "*batch d_model"], layer: int, carry: Tensor | None = None
-) -> Float[Tensor, "*batch d_model"]:
-    """`T_j(x) = W_O W_V (g_j * x)`, up to the norm's scale: what attention layer j passes on.
+@dataclass(frozen=True)
+class OVMap:
+    """`T(x) = W_O W_V (g * x)` of an attention layer, kept as its two factors: what it makes of what it reads.
 
-    Pass `carry`, the layer's `value_output`, when many vectors go through one layer.
+    Attributes:
+        weight: g, the weight of the norm that attention reads through.
+        centered: whether that norm takes the mean off first.
+        value: `W_V` by its own heads; grouped-query models have fewer of them than query heads.
+        output: `W_O` by query head.
     """
-    if lm.architecture.norm == "layer":
-        vectors = vectors - vectors.mean(-1, keepdim=True)
-    carry = value_output(lm, layer) if carry is None else carry
-    return vectors * lm.modules.attention_norm(layer).weight.float().cpu() @ carry.T
 
+    weight: Float[Tensor, " d_model"]
+    centered: bool
+    value: Float[Tensor, "kv_head d_head d_model"]
+    output: Float[Tensor, "d_model head d_head"]
 
-@torch.no_grad()
-def pull_back(lm: LoadedModel, layer: int, keys: Float[Tensor, "key d_model"]) -> Float[Tensor, "key head d_model"]:
-    """For each head of a layer: the vector whose inner product with u is that of `W_O W_V (g * u)` with the key."""
-    value = value_map(lm, layer)  # (kv_head, d_head, d_model)
-    z = keys.to(value.device) @ on_device(lm.modules.head_output(layer))  # (key, head * d_head)
-    z = z.view(len(keys), len(value), -1, lm.d_head)  # (key, kv_head, head of the group, d_head)
-    pulled = torch.einsum("kvgd,vdm->kvgm", z, value).flatten(1, 2)
-    return before_norm(lm, lm.modules.attention_norm(layer), pulled).cpu()
+    @classmethod
+    @torch.no_grad()
+    def of(cls, lm: LoadedModel, layer: int) -> "OVMap":
+        """Reads one layer of a loaded model, in float32 where its weights lie."""
+        output = on_device(lm.modules.head_output(layer))  # (d_model, head * d_head)
+        return cls(
+            weight=lm.modules.attention_norm(layer).weight.float(),
+            centered=lm.architecture.norm == "layer",
+            value=value_map(lm, layer),
+            output=output.view(lm.d_model, lm.n_heads, lm.d_head),
+        )
 
+    @torch.no_grad()
+    def carry(self, vectors: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch d_model"]:
+        """`T(x)`, the sum over all heads, on the CPU."""
+        x = self._center(vectors.to(self.weight.device)) * self.weight
+        z = torch.einsum("...m,vdm->...vd", x, self.value)  # every value head's part
+        return torch.einsum("...vd,mvgd->...m", z, self._output_by_value_head()).cpu()
 
-@torch.no_grad()
-def carry(lm: LoadedModel, layer: int, vectors: Float[Tensor, "n d_model"]) -> Float[Tensor, "n d_model"]:
-    """`W_O W_V (g * u)` of a whole attention layer, without ever multiplying the two matrices."""
-    value, output = value_map(lm, layer), on_device(lm.modules.head_output(layer))
-    if lm.architecture.norm == "layer":
-        vectors = vectors - vectors.mean(-1, keepdim=True)
-    normed = vectors.to(value.device) * lm.modules.attention_norm(layer).weight.float()
-    z = torch.einsum("nm,vdm->nvd", normed, value)  # (n, kv_head, d_head)
-    group = output.shape[1] // (z.shape[1] * lm.d_head)
-    return (z.repeat_interleave(group, 1).flatten(1) @ output.T).cpu()
+    @torch.no_grad()
+    def pull_back(self, keys: Float[Tensor, "key d_model"]) -> Float[Tensor, "key head d_model"]:
+        """For each head the vector whose inner product with x is that of the head's term of `T(x)` with the key.
+
+        To score many vectors against few keys, one inner product per vector is then enough.
+        """
+        z = torch.einsum("km,mvgd->kvgd", keys.to(self.weight.device), self._output_by_value_head())
+        pulled = torch.einsum("kvgd,vdm->kvgm", z, self.value).flatten(1, 2) * self.weight
+        return self._center(pulled).cpu()  # to centre x, or what x is multiplied with, is the same
+
+    def _output_by_value_head(self) -> Float[Tensor, "d_model kv_head group d_head"]:
+        return self.output.unflatten(1, (len(self.value), -1))
+
+    def _center(self, x: Tensor) -> Tensor:
+        return x - x.mean(-1, keepdim=True) if self.centered else x

@@ -120,7 +120,7 @@ def promoters(
             best = sorted(best, key=_order)[:k]
             seen.append(layer)
             progress(len(seen), len(searched))
-    found = sorted(_look_closely(lm, spread.readout, best, tokens, n_top), key=lambda p: -p.score)
+    found = sorted(_look_closely(lm, spread.unembedding, best, tokens, n_top), key=lambda p: -p.score)
     return Promoters(word.strip(), tokens, found, seen)
 
 
@@ -133,7 +133,7 @@ def _order(found: _Found) -> tuple[float, int, int, int]:
 class VocabularySpread:
     """Mean and covariance over the vocabulary of the output matrix's rows, on the model's device."""
 
-    readout: Unembedding
+    unembedding: Unembedding
     mean: Float[Tensor, " d_model"]
     covariance: Float[Tensor, "d_model d_model"]
 
@@ -141,33 +141,33 @@ class VocabularySpread:
     @torch.no_grad()
     def of(cls, lm: LoadedModel) -> "VocabularySpread":
         """Reads a loaded model, in pieces of the vocabulary."""
-        readout = Unembedding.of(lm)
-        mean = readout.unembedding.mean(0)
+        unembedding = Unembedding.of(lm)
+        mean = unembedding.matrix.mean(0)
         covariance = torch.zeros(lm.d_model, lm.d_model, device=mean.device)
-        for rows in readout.unembedding.split(max(1, _CHUNK // lm.d_model)):
+        for rows in unembedding.matrix.split(max(1, _CHUNK // lm.d_model)):
             centred = rows - mean
             covariance += centred.T @ centred
-        return cls(readout, mean, covariance / len(readout.unembedding))
+        return cls(unembedding, mean, covariance / len(unembedding.matrix))
 
     def scores(self, vectors: Float[Tensor, "neuron d_model"], tokens: Sequence[int]) -> Float[Tensor, "neuron token"]:
         """(logit - mean) / deviation of some tokens in each vector's projection; 0 where it has no spread."""
-        readout = self.readout
+        unembedding = self.unembedding
         x = vectors.to(self.mean.device)
-        x = (x - x.mean(-1, keepdim=True) if readout.centered else x) * readout.weight
-        above = x @ (readout.unembedding[list(tokens)] - self.mean).T
+        x = (x - x.mean(-1, keepdim=True) if unembedding.centered else x) * unembedding.weight
+        above = x @ (unembedding.matrix[list(tokens)] - self.mean).T
         deviation = (x @ self.covariance * x).sum(-1).clamp(min=0).sqrt()
         return torch.where(deviation[:, None] > 0, above / deviation[:, None], 0.0).cpu()
 
 
 def _look_closely(
-    lm: LoadedModel, readout: Unembedding, found: Sequence[_Found], tokens: list[int], n_top: int
+    lm: LoadedModel, unembedding: Unembedding, found: Sequence[_Found], tokens: list[int], n_top: int
 ) -> Iterator[Promoter]:
     """Score, rank and top tokens by the full vocabulary."""
     size = max(1, _CHUNK // lm.n_vocab)
     for some in (found[start : start + size] for start in range(0, len(found), size)):
         vectors = torch.stack([sign * value for _, _, _, sign, value in some])
         for (_, layer, neuron, sign, _), logits in zip(
-            some, project_on_device(vectors, readout, lm.device), strict=True
+            some, project_on_device(vectors, unembedding, lm.device), strict=True
         ):
             at = int(logits[tokens].argmax())
             spread = float(logits.std(correction=0))

@@ -18,10 +18,10 @@ from core import disk_cache
 from core.errors import UserError
 from core.model.load import LoadedModel
 from core.model.unembed import Unembedding
-from core.model.weights import value_output, values
+from core.model.weights import values
 from core.progress import Progress, part, silent
 from core.vocabulary.concepts import concept_tokens
-from core.vocabulary.projection import project_on_device, through_attention
+from core.vocabulary.projection import OVMap, project_on_device
 
 _CHUNK = 2**24
 
@@ -114,10 +114,10 @@ class _Counter:
         if not 1 <= top <= lm.n_vocab:
             raise UserError(f"The top {top} tokens cannot be looked at: choose 1 to {lm.n_vocab}.")
         self._lm, self._top, self._ids = lm, top, ids
-        self._readout = Unembedding.of(lm)
+        self._unembedding = Unembedding.of(lm)
         self._concept = torch.zeros(lm.n_vocab, device=lm.device)
         self._concept[ids] = 1.0
-        self._carry: tuple[int, Tensor] | None = None  # of one attention layer at a time
+        self._map: tuple[int, OVMap] | None = None  # of one attention layer at a time
 
     def key(self, layer: int, through: int) -> dict:
         """What names a result on disk."""
@@ -135,12 +135,12 @@ class _Counter:
     def count(self, layer: int, through: int, progress: Progress) -> dict[str, Tensor]:
         """The larger count of both signs, of every neuron."""
         lm = self._lm
-        if self._carry is None or self._carry[0] != through:
-            self._carry = through, value_output(lm, through)
-        carried = through_attention(lm, values(lm, layer), through, self._carry[1])  # (neuron, d_model)
+        if self._map is None or self._map[0] != through:
+            self._map = through, OVMap.of(lm, through)
+        carried = self._map[1].carry(values(lm, layer))  # (neuron, d_model)
         out = []
         for some in carried.split(max(1, _CHUNK // lm.n_vocab)):
-            out.append(_count(project_on_device(some, self._readout, lm.device), self._concept, self._top).cpu())
+            out.append(_count(project_on_device(some, self._unembedding, lm.device), self._concept, self._top).cpu())
             progress(0, 1)
         return {"count": torch.cat(out).to(torch.int16)}
 

@@ -77,11 +77,11 @@ def test_a_disk_that_cannot_be_written(monkeypatch, tmp_path):
 
 
 def test_extremes(any_model):
-    readout = Unembedding.of(any_model)
+    unembedding = Unembedding.of(any_model)
     for layer, found in value_extremes(any_model, [0, 2]).items():
         v = values(any_model, layer)
-        v = v - v.mean(-1, keepdim=True) if readout.centered else v
-        logits = (v * readout.weight) @ readout.unembedding.T
+        v = v - v.mean(-1, keepdim=True) if unembedding.centered else v
+        logits = (v * unembedding.weight) @ unembedding.matrix.T
         assert torch.allclose(found, torch.stack([logits.min(-1).values, logits.max(-1).values], -1), atol=1e-5)
     assert are_prepared(any_model, [0, 2])
     assert not are_prepared(any_model, [1])

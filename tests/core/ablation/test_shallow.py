@@ -15,7 +15,8 @@ from core.model.weights import values
 from core.progress import Stopped
 from core.prompts.arithmetic import make_prompts
 from core.vocabulary.concepts import concept_tokens
-from core.vocabulary.neuron_tokens import find_shallow_neurons, project, through_attention
+from core.vocabulary.neuron_tokens import find_shallow_neurons
+from core.vocabulary.projection import OVMap, project
 from core.vocabulary.shallow import shallow_counts
 
 PROMPTS = make_prompts(["+", "-"], digits=[1], count=12)
@@ -33,7 +34,7 @@ def test_counts_equal_a_plain_loop(any_model):
                 mine = {}
                 for j in counts.throughs:
                     if j > layer:
-                        carried = through_attention(any_model, values(any_model, layer)[neuron], j)
+                        carried = OVMap.of(any_model, j).carry(values(any_model, layer)[neuron])
                         tops = [project(any_model, side).topk(30).indices.tolist() for side in (carried, -carried)]
                         mine[j] = max(len(concept & set(top)) for top in tops)
                     at = counts.count[layers.index(layer), neuron, counts.throughs.index(j)]

@@ -111,7 +111,7 @@ def test_neurons_equal_one_comparison_a_profession(any_model, words):
 
 def test_pieces_do_not_matter(bundled, monkeypatch):
     whole = locate(bundled, SOME)
-    monkeypatch.setattr("core.bias.locate._CHUNK", bundled.n_vocab * 100)
+    monkeypatch.setattr("core.bias.locate._NEURONS", 100)
     pieces = locate(bundled, SOME)
     assert torch.allclose(whole.change, pieces.change, atol=1e-6)
     assert whole.top(5) == pieces.top(5)

@@ -40,10 +40,10 @@ def test_recording_inside_an_intervention(bundled):
 
 def test_readout_of_the_final_output_is_the_prediction(any_model):
     run = record(any_model, any_model.encode(PROMPT))
-    readout = Unembedding.of(any_model)
+    unembedding = Unembedding.of(any_model)
     wanted = torch.log_softmax(run.logits, -1)
-    assert torch.allclose(readout.lens(run.resid_post), wanted, atol=1e-4)
-    frozen = readout.log_probabilities(run.resid_post[-1], readout.scale(run.resid_post[-1]))
+    assert torch.allclose(unembedding.lens(run.resid_post), wanted, atol=1e-4)
+    frozen = unembedding.log_probabilities(run.resid_post[-1], unembedding.scale(run.resid_post[-1]))
     assert torch.allclose(frozen, wanted[-1], atol=1e-4)
 
 
@@ -51,9 +51,9 @@ def test_increases_telescope(any_model):
     """With one frozen scale, a sequential model's increases add up to log p(out) - log p(embedding)."""
     run = record(any_model, any_model.encode(PROMPT))
     increase = increase_of(any_model, run)
-    readout = Unembedding.of(any_model)
-    scale = readout.scale(run.resid_post[-1])
-    first = readout.log_probabilities(run.resid_pre[0, -1], scale)[increase.target]
+    unembedding = Unembedding.of(any_model)
+    scale = unembedding.scale(run.resid_post[-1])
+    first = unembedding.log_probabilities(run.resid_pre[0, -1], scale)[increase.target]
     last = torch.log_softmax(run.logits[-1], -1)[increase.target]
     total = increase.attention.sum() + increase.ffn.sum()
     assert torch.allclose(total, last - first, atol=1e-3)
@@ -86,8 +86,8 @@ def test_intervened_increases_are_measured_against_the_original(bundled, arithme
         off = record(bundled, run.ids)
     increase = increase_of(bundled, off, original=run)
     assert increase.target == int(run.logits[-1].argmax())
-    readout = Unembedding.of(bundled)
-    scale = readout.scale(run.resid_post[-1])
+    unembedding = Unembedding.of(bundled)
+    scale = unembedding.scale(run.resid_post[-1])
     states = torch.stack([off.resid_pre[0, -1], off.resid_post[-1]])
-    first, last = readout.log_probabilities(states, scale)[:, increase.target]
+    first, last = unembedding.log_probabilities(states, scale)[:, increase.target]
     assert torch.allclose(increase.attention.sum() + increase.ffn.sum(), last - first, atol=1e-3)

@@ -1,5 +1,7 @@
 """Neurons read in the vocabulary, against the authors' code and plain loops."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -8,16 +10,10 @@ from core.forward.record import record
 from core.hooks import ScaleHead, intervene
 from core.model.load import load_model
 from core.model.unembed import Unembedding
-from core.model.weights import matrix, value_output, values
+from core.model.weights import matrix, values
 from core.vocabulary.concepts import concept_tokens
-from core.vocabulary.neuron_tokens import (
-    both_sides,
-    find_shallow_neurons,
-    project,
-    through_attention,
-    tokens_of,
-    top_tokens,
-)
+from core.vocabulary.neuron_tokens import both_sides, find_shallow_neurons, tokens_of, top_tokens
+from core.vocabulary.projection import OVMap, project
 from tests import plain
 from tests.core.test_reference import CASES
 
@@ -45,25 +41,26 @@ def test_importances_and_coefficients_of_the_authors_code(reference, case):
 def test_importance_is_of_the_neurons_layer(any_model):
     """Importance of single neurons by hand, on every architecture."""
     run = record(any_model, any_model.encode("3+5="))
-    readout = Unembedding.of(any_model)
-    scale, target = readout.scale(run.resid_post[-1]), int(run.logits[-1].argmax())
+    unembedding = Unembedding.of(any_model)
+    scale, target = unembedding.scale(run.resid_post[-1]), int(run.logits[-1].argmax())
     dense = plain.importances(any_model.model, plain.run(any_model.model, run.ids), target)
     for layer, neuron in [(0, 3), (1, 17), (2, 40)]:
         r = run.resid_pre[layer, -1] + run.attention_out[layer, -1]
         v = any_model.modules.neuron_output(layer).weight[:, neuron]
-        with_it = readout.log_probabilities(r + run.coefficient[layer, -1, neuron] * v, scale)[target]
-        without = readout.log_probabilities(r, scale)[target]
+        with_it = unembedding.log_probabilities(r + run.coefficient[layer, -1, neuron] * v, scale)[target]
+        without = unembedding.log_probabilities(r, scale)[target]
         assert dense[layer, neuron].item() == pytest.approx((with_it - without).item(), abs=1e-4)
 
 
-def test_value_output_is_what_attention_does(any_model):
+def test_the_map_is_what_attention_does(any_model):
     """With all attention on one token, a layer's output is W_O W_V of the normed token (and biases)."""
     for layer in range(any_model.n_layers):
         x = torch.randn(any_model.d_model)
         run = record(any_model, [0])  # a single token looks only at itself
         normed = any_model.modules.attention_norm(layer)(run.resid_pre[layer, 0])
         other = any_model.modules.attention_norm(layer)(x)
-        difference = value_output(any_model, layer) @ (normed - other)
+        norm_done = replace(OVMap.of(any_model, layer), weight=torch.ones(any_model.d_model), centered=False)
+        difference = norm_done.carry(normed - other)
         block = any_model.modules.layers[layer]
         names = any_model.architecture.query_key_value
         if len(names) == 3:
@@ -76,11 +73,11 @@ def test_value_output_is_what_attention_does(any_model):
             assert torch.allclose(attend(normed) - attend(other), difference, atol=1e-4)
             assert torch.allclose(attend(normed), run.attention_out[layer, 0], atol=1e-4)
         else:
-            bias = run.attention_out[layer, 0] - value_output(any_model, layer) @ normed
+            bias = run.attention_out[layer, 0] - norm_done.carry(normed)
             again = record(any_model, [5])
             normed5 = any_model.modules.attention_norm(layer)(again.resid_pre[layer, 0])
             wanted = again.attention_out[layer, 0]
-            assert torch.allclose(value_output(any_model, layer) @ normed5 + bias, wanted, atol=1e-3)
+            assert torch.allclose(norm_done.carry(normed5) + bias, wanted, atol=1e-3)
 
 
 def test_int8_weights_are_read_before_and_after_a_run(checkpoints):
@@ -108,7 +105,7 @@ def test_filter_equals_a_plain_loop(bundled):
         for neuron in range(0, bundled.n_neurons, 37):
             best = (-1, None)
             for through in range(layer + 1, 3):
-                carried = through_attention(bundled, values(bundled, layer)[neuron], through)
+                carried = OVMap.of(bundled, through).carry(values(bundled, layer)[neuron])
                 for side in carried, -carried:
                     count = len(concept & set(project(bundled, side).topk(20).indices.tolist()))
                     if count > best[0]:

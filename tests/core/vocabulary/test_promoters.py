@@ -7,7 +7,8 @@ from core.errors import UserError
 from core.model.weights import values
 from core.progress import Stopped
 from core.vocabulary.concepts import concept_groups, concept_ids, concept_tokens, number_forms, word_tokens
-from core.vocabulary.neuron_tokens import project, top_tokens
+from core.vocabulary.neuron_tokens import top_tokens
+from core.vocabulary.projection import project
 from core.vocabulary.promoters import promoters
 
 
