@@ -8,6 +8,7 @@ pydantic's own messages never leave this module.
 import json
 from collections.abc import Callable, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
@@ -66,6 +67,24 @@ def read_json(
     if not isinstance(found, dict):
         raise UserError(f"{what} is not a JSON object with named fields. {remedy}")
     return found
+
+
+def read_json_file(file: Path, remedy: str, most_bytes: int = 2**20, ours: bool = True) -> dict[str, Any]:
+    """Parses a file that holds a JSON object; `read_json` explains the arguments.
+
+    Raises:
+        UserError: as `read_json`, and for a file that cannot be opened.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise UserError(f"{named(file)} cannot be read ({error.strerror or error}). {remedy}") from error
+    return read_json(content, named(file), remedy, most_bytes, ours)
+
+
+def named(file: Path) -> str:
+    """What errors call a file: its name and its folder."""
+    return f"{file.name} of {file.parent}"
 
 
 def _without_repeats(pairs: list[tuple[str, Any]], what: str, remedy: str) -> dict[str, Any]:
@@ -162,6 +181,7 @@ _PROBLEMS: dict[str, Callable[[dict[str, Any]], str]] = {
     "literal_error": lambda c: f"is not {c['expected']}",
     "string_too_long": lambda c: f"is longer than {c['max_length']:,} characters",
     "string_too_short": lambda c: f"is shorter than {c['min_length']:,} characters",
+    "string_pattern_mismatch": lambda c: "is not written as it should be",
     "too_long": lambda c: f"has more than {c['max_length']:,} entries",
     "too_short": lambda c: f"has fewer than {c['min_length']:,} entries",
     "greater_than": lambda c: f"is not more than {c['gt']:,}",

@@ -15,9 +15,9 @@ import pandas as pd
 from pydantic import Field
 
 from core.errors import UserError
-from core.model.adapter_files import ABOUT, MOST_BYTES
+from core.model.adapter_files import ABOUT
 from core.prompts.signed_arithmetic import N_TEST, counts_of_test
-from core.reading import checked, read_as, read_json, strict
+from core.reading import checked, named, read_as, read_json_file, strict
 
 N_TRAIN = 15_000
 
@@ -138,12 +138,7 @@ class About:
             UserError: for a folder without one, or a record that is something else; names the field.
         """
         file = Path(folder) / ABOUT
-        what = f"{ABOUT} of {file.parent}"
-        try:
-            content = file.read_bytes()
-        except OSError as error:
-            raise UserError(f"{what} cannot be read ({error.strerror or error}). {_REMEDY}") from error
-        return read_as(cls, read_json(content, what, _REMEDY, MOST_BYTES), what, _REMEDY)
+        return read_as(cls, read_json_file(file, _REMEDY), named(file), _REMEDY)
 
     def curve_frame(self) -> pd.DataFrame:
         """One row per point: step, loss (nats per token), accuracy (a share)."""

@@ -12,7 +12,7 @@ from pydantic import Field, with_config
 from core.errors import UserError
 from core.model.load import LoadedModel
 from core.model.source import is_local, locate
-from core.reading import STRICT, read_as, read_json
+from core.reading import STRICT, named, read_as, read_json_file
 from core.writing import typed_path
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -20,10 +20,6 @@ CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 #: What Abacus writes beside an adapter that it trained: the base model's fingerprint, settings and accuracies.
 ABOUT = "abacus.json"
-
-
-#: The largest settings file or record that is read; a learning curve takes a few KB.
-MOST_BYTES = 2**20
 
 
 _REMEDY = "Choose a folder that peft saved, or train the adapter again."
@@ -63,15 +59,17 @@ class AdapterFolder:
             pickled = (place / "adapter_model.bin").is_file()
             why = "has its weights as a pickle, which can run any code when it is opened" if pickled else "has none"
             raise UserError(f"The adapter in {folder} {why}. It needs {WEIGHTS} (save_pretrained writes it).")
-        settings = _json(place / CONFIG)
+        settings = read_json_file(place / CONFIG, _REMEDY, ours=False)
         if str(start := settings.get("init_lora_weights", True)).lower() not in [str(s).lower() for s in _STARTS]:
             raise UserError(
                 f"The adapter in {folder} was started with {start}, which rewrites the base model's weights. "
                 "Convert it to a plain LoRA first (save_pretrained with path_initial_model_for_weight_conversion)."
             )
         record = place / ABOUT
-        made_for = read_as(_Record, _json(record), _named(record), _REMEDY).fingerprint if record.is_file() else None
-        return cls(place, settings, made_for)
+        if not record.is_file():
+            return cls(place, settings, None)
+        made_for = read_as(_Record, read_json_file(record, _REMEDY), named(record), _REMEDY)
+        return cls(place, settings, made_for.fingerprint)
 
     def config(self) -> Any:
         """The PEFT configuration, for use without training.
@@ -124,15 +122,3 @@ class AdapterFolder:
         found = hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode())
         found.update((self.folder / WEIGHTS).read_bytes())
         return found.hexdigest()[:16]
-
-
-def _named(file: Path) -> str:
-    return f"{file.name} of {file.parent}"
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise UserError(f"{_named(file)} cannot be read ({error.strerror or error}). {_REMEDY}") from error
-    return read_json(content, _named(file), _REMEDY, MOST_BYTES, ours=file.name == ABOUT)

@@ -1,19 +1,21 @@
-"""Where is a model, is it safe to load, and will it fit? Asked before any weight is read."""
+"""Model folders and hub models: where is one, is it safe to load, and will it fit? Asked before a weight is read."""
 
 import hashlib
 import json
 import os
-import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import psutil
 import torch
 from huggingface_hub import HfApi, get_safetensors_metadata, hf_hub_download, snapshot_download
+from pydantic import Field, with_config
+from safetensors import SafetensorError, safe_open
 
 from core.errors import UserError
 from core.model.architectures import architecture_of
+from core.reading import STRICT, named, read_as, read_json_file
 from core.writing import typed_path
 
 BUNDLED = Path(__file__).resolve().parents[2] / "bundled"
@@ -29,6 +31,12 @@ _INDEX, _SINGLE = "model.safetensors.index.json", "model.safetensors"
 
 
 _PICKLES = (".bin", ".pt", ".pth")
+
+
+_MOST_BYTES = 64 * 2**20  # of a configuration or an index
+
+
+_AGAIN = "Download it or save it again."
 
 
 _WHOLE_FILE = 256 * 2**20
@@ -198,23 +206,28 @@ def read_folder(name: str, folder: Path) -> Source:
     """Reads the configuration and the headers of the weights in a folder.
 
     Raises:
-        UserError: for a folder that is no model, or weights that are no safetensors.
+        UserError: for a folder that is not a model folder, or weights that are not safetensors.
     """
     if not os.path.isdir(folder):  # also of a name that is too long to ask for
         raise UserError(f"The folder {name} does not exist.")
     config_file = folder / "config.json"
     if not config_file.is_file():
-        raise UserError(f"{name} is no model: it has no config.json. Choose a folder that save_pretrained wrote.")
-    try:
-        config = json.loads(config_file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"config.json of {name} is no JSON: {error}") from error
-    if not isinstance(config, dict):
-        raise UserError(f"config.json of {name} holds no settings.")
+        raise UserError(
+            f"{name} is not a model folder: it has no config.json. Choose a folder that save_pretrained wrote."
+        )
+    config = read_json_file(config_file, "Choose a folder that save_pretrained wrote.", _MOST_BYTES, ours=False)
     shapes = tuple(shape for file in weight_files(folder) for shape in _header(file))
     if not shapes:
         raise _no_weights(name, [file.name for file in folder.iterdir()])
     return Source(name, config, shapes, folder)
+
+
+@with_config({**STRICT, "extra": "ignore"})  # other programs note the total size and more
+@dataclass(frozen=True)
+class _Index:
+    """Which file of a folder holds which tensor."""
+
+    weight_map: dict[str, Annotated[str, Field(pattern=r"^[^/\\]+\.safetensors$")]]
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -225,23 +238,19 @@ def weight_files(folder: Path) -> list[Path]:
     """
     index = folder / _INDEX
     if index.is_file():
-        try:
-            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
-            raise UserError(f"{_INDEX} of {folder.name} cannot be read: {error}") from error
+        found = read_json_file(index, _AGAIN, _MOST_BYTES, ours=False)
+        names = sorted(set(read_as(_Index, found, named(index), _AGAIN).weight_map.values()))
         if missing := [name for name in names if not (folder / name).is_file()]:
-            raise UserError(f"{folder.name} is not whole: {missing[0]} is missing. Download it again.")
+            raise UserError(f"{folder.name} is not whole: {missing[0]} is missing. {_AGAIN}")
         return [folder / name for name in names]
     return [folder / _SINGLE] if (folder / _SINGLE).is_file() else sorted(folder.glob("*.safetensors"))
 
 
 def _header(file: Path) -> Shapes:
+    """Names and shapes of a file's tensors; safetensors itself refuses a header that does not agree with the file."""
     try:
-        with file.open("rb") as stream:
-            (length,) = struct.unpack("<Q", stream.read(8))
-            if length > 100 * 2**20:
-                raise ValueError("its header is longer than safetensors allows")
-            header = json.loads(stream.read(length))
-        return tuple((name, tuple(entry["shape"])) for name, entry in header.items() if name != "__metadata__")
-    except (ValueError, struct.error, AttributeError, KeyError, TypeError) as error:
-        raise UserError(f"{file.name} is no safetensors file: {error}") from error
+        with safe_open(file, framework="pt") as tensors:
+            names = tensors.keys()
+            return tuple((name, tuple(tensors.get_slice(name).get_shape())) for name in names)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{file.name} is not a safetensors file that can be read: {error}. {_AGAIN}") from error

@@ -91,7 +91,7 @@ def test_unsupported_or_foreign_configuration(checkpoints, tmp_path):
     with pytest.raises(UserError, match="not supported"):
         load_model(folder)
     (folder / "config.json").write_text("[1, 2")
-    with pytest.raises(UserError, match="no JSON"):
+    with pytest.raises(UserError, match="not JSON"):
         load_model(folder)
 
 
