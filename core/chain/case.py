@@ -1,4 +1,4 @@
-"""What happens inside on one prompt, from input to prediction, with and without some heads?
+"""One prompt looked into, from input to prediction, with and without some heads.
 
 Brings together what the page on the logic chain shows of one prompt: both runs, the
 neurons whose importance changes (CNA), what they mean, the shallow neurons and words
@@ -19,7 +19,7 @@ from core.forward.record import ActivationCache, record
 from core.heads.sweep import sweep_heads
 from core.hooks import ScaleHead, check_head, intervene
 from core.model.load import LoadedModel
-from core.neurons.bounds import value_extremes
+from core.neurons.bounds import are_prepared, value_extremes
 from core.neurons.compare import compare_runs
 from core.neurons.comparison import Comparison
 from core.progress import Progress, part, silent
@@ -91,6 +91,28 @@ def logic_case(
     features, chain = _chain(lm, run, neurons, chosen, n_shallow, part(progress, 3, 4))
     progress(4, 4)
     return LogicCase(prompt, chosen, not heads, run, off, neurons, tokens, features, chain)
+
+
+#: Multiplications below which a model is looked into within seconds.
+_QUICK = 10**11
+
+
+def is_quick(lm: LoadedModel, heads: Sequence[Head] = ()) -> bool:
+    """Whether `logic_case` takes seconds: the model is small, or its values' extremes are on disk already."""
+    layers = range(min((layer for layer, _ in heads), default=0), lm.n_layers)
+    return len(layers) * lm.n_neurons * lm.n_vocab * lm.d_model < _QUICK or are_prepared(lm, layers)
+
+
+def attention_weighted(lm: LoadedModel, case: LogicCase, progress: Progress = silent) -> nx.DiGraph:
+    """The chain of a case with input edges weighted by the attention that the run paid, instead of the paper's scores.
+
+    Raises:
+        UserError: for a case without a chain.
+    """
+    if case.features is None:
+        raise UserError("No neuron of the list reads what these heads write, so there is no chain.")
+    features = find_features(lm, case.run, case.heads, case.features.root, by="flow", direct=True, progress=progress)
+    return build_chain(lm, case.run, case.neurons, case.heads, features, by="flow")
 
 
 def top_head(lm: LoadedModel, prompt: str, progress: Progress = silent) -> Head:

@@ -1,4 +1,4 @@
-"""Which prompts of a set make a neuron fire?
+"""Prompts of a set on which a neuron's coefficient is largest.
 
 The coefficient of one neuron, at the last position and where it is largest in the prompt.
 Large says that the keys match there; what the neuron then does to the answer is its
@@ -17,6 +17,7 @@ from core.forward.prefix_tree import trees_for
 from core.hooks import check_neuron, own_hooks
 from core.model.load import LoadedModel
 from core.progress import Progress, Stopped, silent
+from core.prompts.arithmetic import make_prompts
 
 
 @torch.no_grad()
@@ -62,6 +63,32 @@ def activating_prompts(
     rows.sort(key=lambda row: (-abs(row[1]), row[0]))
     frame = pd.DataFrame(rows, columns=["prompt", "coefficient", "largest", "position", "token"])
     return frame.assign(prompt=[prompts[row[0]] for row in rows])
+
+
+def activating_arithmetic(
+    lm: LoadedModel, layer: int, neuron: int, count: int = 30, progress: Progress = silent
+) -> pd.DataFrame:
+    """`activating_prompts` over one-digit and two-digit arithmetic; prompts that the model cannot read are left out.
+
+    Args:
+        lm: the model.
+        layer: of the neuron.
+        neuron: its index.
+        count: prompts of each operation and number of digits.
+        progress: as there.
+
+    Raises:
+        UserError: for a neuron that does not exist, or a model that can read none of the prompts.
+    """
+    check_neuron(lm, layer, neuron)
+    readable = []
+    for prompt in make_prompts(digits=[1, 2], count=count):
+        with suppress(UserError):  # a word or sign that this model does not know
+            lm.encode(prompt.text)
+            readable.append(prompt.text)
+    if not readable:
+        raise UserError("This model can read none of the arithmetic prompts.")
+    return activating_prompts(lm, readable, layer, neuron, progress)
 
 
 def _summary(lm: LoadedModel, ids: list[int], coefficients: Tensor) -> tuple[float, float, int, str]:

@@ -1,4 +1,4 @@
-"""Where in the model are the neurons that promote a word?"""
+"""Chart of the neurons that promote a word, by layer."""
 
 import altair as alt
 import pandas as pd
@@ -8,7 +8,7 @@ from pages.shared.theme import FFN, RISE
 
 
 def promoter_dots(frame: pd.DataFrame, dark: bool, n_layers: int) -> alt.LayerChart:
-    """Score by layer, a dot a neuron; a click picks one.
+    """Score by layer, one dot per neuron; a click picks one.
 
     Columns: name, layer, score, rank, when, top_tokens, selected.
     """

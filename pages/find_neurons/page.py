@@ -1,6 +1,4 @@
-"""Page: which neurons mean a word, and which words count as numbers and operators?"""
-
-from typing import Any
+"""Page: which neurons promote a word, and which tokens count as numbers and operators?"""
 
 import pandas as pd
 import streamlit as st
@@ -11,44 +9,47 @@ from core.model.load import LoadedModel
 from core.vocabulary.concepts import concept_groups, concept_ids
 from core.vocabulary.promoters import Promoters, promoters
 from pages.find_neurons.chart import promoter_dots
+from pages.find_neurons.settings import SearchSettings
+from pages.shared.job_slot import job_slot
 from pages.shared.neuron_card import CARD, card_here, pick
 from pages.shared.neuron_words import readings_found
 from pages.shared.permissions import check_allowed, locked
 from pages.shared.present import downloads, heading, told
-from pages.shared.resources import board, current_model, model_key, session_id
+from pages.shared.resources import current_model, kept
 from pages.shared.theme import is_dark
-from pages.shared.waiting import outcome, wait_for
-from pages.shared.words import code, percent, plain, three_digits
+from pages.shared.words import code, mono, percent, plain, three_digits
 
 EXPLANATION = r"""
-Every neuron's value $v$ is read in the vocabulary, $W_U(g \odot v)$, with both signs: a neuron with a negative
+Every neuron's value $v$ is projected onto the vocabulary, $W_U(g \odot v)$, with both signs: a neuron with a negative
 coefficient writes $-v$. The score is the word's logit in standard deviations above the mean of that neuron's own
-projection; the rank counts the tokens that are promoted more. It says what a neuron would write if it fired, not that
-it ever fires, and it leaves later layers out: shallow neurons often mean something only after an attention layer (see
-the logic chain).
+projection; the rank counts the tokens that are promoted more. The score says what a neuron would write if it fired,
+not that it ever fires, and it leaves out later layers: shallow neurons often mean something only after an attention
+layer (see the logic chain).
 """
 
 
 def _search(lm: LoadedModel) -> None:
     with st.form("search"):
         first, second, third = st.columns([4, 3, 2], vertical_alignment="bottom")
-        word = first.text_input("A word or sign", "eight", key="word", bind="query-params")
-        count = second.slider("Neurons", 10, 200, 50, 10, key="found", bind="query-params")
-        third.form_submit_button("Search", type="primary", width="stretch")
-    key = ("promoters", *model_key(lm), word.strip(), int(count))
-    job = st.session_state.get("search job")
-    if job is None or job.key != key:
-        job = board().submit(
-            key, plain(f"Looking for {word.strip()!r}"), lambda p: promoters(lm, word, count, progress=p), session_id()
-        )
-        st.session_state["search job"] = job
-    wait_for(job)
-    found = outcome(job)
-    if isinstance(found, Promoters):
-        _show(lm, found, {"word": word, "neurons": int(count)})
+        first.text_input("A word or sign", SearchSettings.word, **SearchSettings.bound("word"))
+        second.slider("Neurons", 10, 200, SearchSettings.neurons, 10, **SearchSettings.bound("neurons"))
+        pressed = third.form_submit_button("Search", type="primary", width="stretch")
+    settings = SearchSettings.read()
+    found = job_slot(
+        lm,
+        "search",
+        settings,
+        f"Looking for {mono(settings.word)}",
+        lambda p: promoters(lm, settings.word, settings.neurons, progress=p),
+        "",
+        start="auto",
+        pressed=pressed,
+    )
+    if found is not None:
+        _show(lm, found.result, settings)
 
 
-def _show(lm: LoadedModel, found: Promoters, settings: dict[str, Any]) -> None:
+def _show(lm: LoadedModel, found: Promoters, settings: SearchSettings) -> None:
     frame = found.to_frame()
     frame["name"] = [f"{layer}_{neuron}" for layer, neuron in zip(frame["layer"], frame["neuron"], strict=True)]
     frame["when"] = ["coefficient > 0" if sign > 0 else "coefficient < 0" for sign in frame["sign"]]
@@ -64,7 +65,7 @@ def _show(lm: LoadedModel, found: Promoters, settings: dict[str, Any]) -> None:
     st.markdown(
         f"Neuron **{best['name']}** promotes {code(found.word)} most ({best['when']}): {three_digits(best['score'])} "
         f"standard deviations above its mean, rank {best['rank']} of {lm.n_vocab:,}. {percent(float(late))} of these "
-        f"{len(frame)} lie in the upper half of the layers."
+        f"{len(frame)} neurons are in the upper half of the layers."
     )
     columns = ["name", "when", "score", "rank", "top_tokens"]
     st.dataframe(frame[columns], hide_index=True, key="search table", on_select=_row, selection_mode="single-row")
@@ -97,10 +98,10 @@ def _row() -> None:
 def _concepts(lm: LoadedModel) -> None:
     st.header("Numbers and operators")
     st.markdown(
-        "These tokens count as concepts when the logic chain's filter looks for shallow neurons. They are read off "
-        "this model's own vocabulary. Change them, and the filter uses yours, in this session."
+        "The logic chain's filter for shallow neurons counts these tokens of this model's vocabulary. If you change "
+        "the list, the filter uses yours for the rest of this session."
     )
-    groups = concept_groups(lm)
+    groups = kept(lm, concept_groups)
     shown = pd.DataFrame(
         {
             "group": list(groups),
@@ -129,13 +130,18 @@ def _concepts(lm: LoadedModel) -> None:
 
 
 def _kept() -> None:
-    st.header("What is kept on this computer")
+    st.header("Cache on this computer")
     st.markdown(
-        "What depends on a model's weights alone is computed once and kept, by the model's fingerprint, in "
+        "Results that depend only on a model's weights are computed once and kept in "
         f"`{disk_cache.folder()}`: {disk_cache.size() / 2**20:.1f} MB of at most {disk_cache.limit() / 2**20:.0f} MB. "
-        "`ABACUS_CACHE` and `ABACUS_CACHE_MB` change where and how much."
+        "The environment variables `ABACUS_CACHE` and `ABACUS_CACHE_MB` set the folder and the limit."
     )
-    if st.button("Clear", icon=":material/delete:", help="It is computed again when it is needed.", disabled=locked()):
+    if st.button(
+        "Clear",
+        icon=":material/delete:",
+        help="Cleared results are computed again when they are needed.",
+        disabled=locked(),
+    ):
         check_allowed()
         st.toast(f"{disk_cache.clear() / 2**20:.1f} MB freed.")
         st.rerun()

@@ -1,4 +1,4 @@
-"""Why does a link opened right after the server's start not complain? Because this takes the complaint away.
+"""Closes the false "Page not found" message that a link shows right after the server's start.
 
 Streamlit 1.67 takes a folder `pages/` for its old multipage layout until `st.navigation`
 was called once. The very first session of a server is therefore told "Page not found"

@@ -3,13 +3,13 @@
 import altair as alt
 import pandas as pd
 
-from pages.logic_chain.roles import ROLES
+from core.neurons.roles import ROLES
 from pages.shared.charts import PICK, percent_tip, ring, with_percent
 from pages.shared.theme import ATTENTION, EMBEDDING, FFN, RISE, RISE_PALE, ink
 
 
 def neuron_dots(frame: pd.DataFrame, dark: bool) -> alt.LayerChart:
-    """Change of importance by layer, a dot a neuron, coloured by role; a click picks one.
+    """Change of importance by layer, one dot per neuron, coloured by role; a click picks one.
 
     Columns: name, layer, place, change, role, carried, importance_first, importance_second, coefficient_first,
     coefficient_second, tokens, short, tops (whether it is labelled), selected.
@@ -24,10 +24,10 @@ def neuron_dots(frame: pd.DataFrame, dark: bool) -> alt.LayerChart:
             alt.Tooltip("role:N"),
             alt.Tooltip("carried:Q", format=".3~r", title="carried (nats)"),
             alt.Tooltip("change:Q", format=".3~r", title="change (nats)"),
-            alt.Tooltip("importance_first:Q", format=".3~r", title="importance, heads on"),
-            alt.Tooltip("importance_second:Q", format=".3~r", title="importance, heads off"),
-            alt.Tooltip("coefficient_first:Q", format=".3~r", title="coefficient, heads on"),
-            alt.Tooltip("coefficient_second:Q", format=".3~r", title="coefficient, heads off"),
+            alt.Tooltip("importance_first:Q", format=".3~r", title="importance, all heads"),
+            alt.Tooltip("importance_second:Q", format=".3~r", title="importance, heads ablated"),
+            alt.Tooltip("coefficient_first:Q", format=".3~r", title="coefficient, all heads"),
+            alt.Tooltip("coefficient_second:Q", format=".3~r", title="coefficient, heads ablated"),
             alt.Tooltip("tokens:N", title="promotes"),
         ],
     )

@@ -1,27 +1,22 @@
-"""Part 2 of the logic chain: which deep neurons carry the answer?"""
-
-from typing import Any
+"""Part 2 of the logic chain: the deep neurons that carry the answer."""
 
 import pandas as pd
 import streamlit as st
 
 from core import paper
 from core.chain.case import LogicCase
-from core.heads.sweep import sweep_heads
 from core.model.load import LoadedModel
-from core.neurons.ablation_effects import single_effects
-from core.neurons.attribution import first_order
-from core.progress import Progress, part
+from core.neurons.agreement import score_agreement
+from core.neurons.roles import AGAINST, CARRIES, ORDERS, TURNS, Order, carried, in_order, role_of
 from pages.logic_chain.charts import agreement, neuron_dots
-from pages.logic_chain.roles import AGAINST, CARRIES, ORDERS, TURNS, Order, carried, in_order, role_of
+from pages.logic_chain.settings import ChainSettings
 from pages.shared.charts import PICK
+from pages.shared.job_slot import job_slot
 from pages.shared.neuron_card import CARD, PLACE, card_here, pick
 from pages.shared.neuron_words import readings_of
 from pages.shared.present import downloads, short_number, told
-from pages.shared.resources import board, model_key, session_id
 from pages.shared.theme import is_dark
-from pages.shared.waiting import outcome, wait_for
-from pages.shared.words import code, head_name, listed, percent, three_digits
+from pages.shared.words import code, head_name, listed, three_digits
 
 LABELLED = 6
 COLUMNS = [
@@ -37,26 +32,28 @@ COLUMNS = [
     "tokens",
 ]
 SHOWN = {
-    "rank": st.column_config.NumberColumn("rank", help="By change, largest first: the order of the paper's CNA."),
-    "role": st.column_config.TextColumn("role", help="By importance with all heads on, and change."),
+    "rank": st.column_config.NumberColumn("rank", help="By change, largest first, as in the paper."),
+    "role": st.column_config.TextColumn(
+        "role", help="What the neuron does for the answer, by its importance and its change."
+    ),
     "name": "neuron",
     "tokens": st.column_config.TextColumn("promotes", width="large"),
     "carried": short_number(
         "carried",
-        "The part of the change that is lost support: importance with the heads on "
-        "minus that with them off, where below 0 counts as 0; nats.",
+        "The part of the change that is lost support: importance with all heads minus importance with the heads "
+        "ablated, where negative importance counts as 0; nats.",
     ),
-    "change": short_number("change", "Importance with the heads on minus with them off, nats."),
-    "importance_first": short_number("imp. on", "Importance with all heads on, nats."),
-    "importance_second": short_number("imp. off", "Importance with the heads off, nats."),
-    "coefficient_first": short_number("coef. on", "Coefficient with all heads on."),
-    "coefficient_second": short_number("coef. off", "Coefficient with the heads off."),
+    "change": short_number("change", "Importance with all heads minus importance with the heads ablated, nats."),
+    "importance_first": short_number("imp. all", "Importance with all heads, nats."),
+    "importance_second": short_number("imp. abl.", "Importance with the heads ablated, nats."),
+    "coefficient_first": short_number("coef. all", "Coefficient with all heads."),
+    "coefficient_second": short_number("coef. abl.", "Coefficient with the heads ablated."),
 }
 
 
-def deep_neurons(lm: LoadedModel, case: LogicCase, settings: dict[str, Any]) -> None:
+def deep_neurons(lm: LoadedModel, case: LogicCase, settings: ChainSettings) -> None:
     """Dot plot, sentence, table like table 4, the picked neuron's card."""
-    st.header("2 · Which neurons carry it?")
+    st.header("2 · Which neurons carry the answer?")
     order = st.segmented_control(
         "Order", ORDERS, default=ORDERS[0], key="neuron_order", bind="query-params", required=True
     )
@@ -93,7 +90,7 @@ def deep_neurons(lm: LoadedModel, case: LogicCase, settings: dict[str, Any]) -> 
     with st.expander("The same in the paper: Llama-7B"):
         _paper_table()
     with st.expander("First-order scores: all at once, but approximate"), told():
-        _first_order(lm, case)
+        _first_order(lm, case, settings)
 
 
 def table_of(case: LogicCase, order: Order) -> pd.DataFrame:
@@ -135,7 +132,7 @@ def _sentence(lm: LoadedModel, case: LogicCase, frame: pd.DataFrame) -> str:
     by_rank = frame.sort_values("rank")
     return (
         f"Without {names}, the importance of these {len(frame)} neurons for {code(lm.token(c.target))} goes from "
-        f"{three_digits(total)} to {three_digits(after)} nats (positive ones summed). "
+        f"{three_digits(total)} to {three_digits(after)} nats (sum of the positive ones). "
         + _carriers(case, frame[frame["role"] == CARRIES].sort_values("carried", ascending=False, kind="stable"))
         + _turning(int((frame["role"] == TURNS).sum()))
         + _against(by_rank[by_rank["role"] == AGAINST])
@@ -144,7 +141,7 @@ def _sentence(lm: LoadedModel, case: LogicCase, frame: pd.DataFrame) -> str:
 
 def _carriers(case: LogicCase, carriers: pd.DataFrame) -> str:
     if carriers.empty:
-        return "None of them carries the answer: what they add with the heads on is little, or stays without the heads."
+        return "None of them carries the answer: with all heads they add little, or they add as much without the heads."
     best = carriers.iloc[0]
     tokens = " ".join(code(t) for t in case.tokens[int(best["rank"]) - 1][:5])
     return (
@@ -155,7 +152,7 @@ def _carriers(case: LogicCase, carriers: pd.DataFrame) -> str:
 
 
 def _turning(n: int) -> str:
-    return f" {n} turn{'s' if n == 1 else ''} against it once the heads are off." if n else ""
+    return f" {n} turn{'s' if n == 1 else ''} against it when the heads are ablated." if n else ""
 
 
 def _against(against: pd.DataFrame) -> str:
@@ -165,7 +162,7 @@ def _against(against: pd.DataFrame) -> str:
     many = f"{len(against)} work" if len(against) > 1 else "One works"
     return (
         f" {many} against the answer; the first of them is **{first['name']}** (rank {first['rank']} by change, "
-        f"importance {three_digits(first['importance_first'])} nats with the heads on and "
+        f"importance {three_digits(first['importance_first'])} nats with all heads and "
         f"{three_digits(first['importance_second'])} without)."
     )
 
@@ -173,41 +170,41 @@ def _against(against: pd.DataFrame) -> str:
 def _exact(case: LogicCase) -> None:
     c = case.neurons
     st.caption(
-        f"Exact: of {c.compared:,} neurons, {c.by_full_vocabulary} needed the full vocabulary; bounds decided the "
-        "others. Layers below the heads are the same in both runs."
+        f"Exact: of {c.compared:,} neurons, {c.by_full_vocabulary} needed the full vocabulary; bounds ruled out "
+        "the others. Layers below the heads are the same in both runs."
     )
 
 
 def _paper_table() -> None:
-    st.caption(paper.SOURCE + ". Their numbers for '3+5=' with head 17_22 off, not measured here.")
+    st.caption(paper.SOURCE + ". The paper's numbers for '3+5=' with head 17_22 ablated, not measured here.")
     table = paper.table(4)
     rows = {name: [*row[:4], " ".join(row[4])] for name, row in table["rows"].items()}
     st.dataframe(pd.DataFrame(rows, index=table["columns"]).T)
 
 
-def _first_order(lm: LoadedModel, case: LogicCase) -> None:
+def _first_order(lm: LoadedModel, case: LogicCase, settings: ChainSettings) -> None:
     st.markdown(
         "One forward and one backward pass score every head and neuron by *gradient × activation*: roughly how much "
-        "log p of the answer falls when it goes off. Here are all heads and the neurons above, against the exact fall."
+        "log p of the answer falls when it is ablated. Here the scores of all heads and of the neurons above are "
+        "compared with the exact decreases."
     )
-    key = ("first order", *model_key(lm), case.prompt, tuple(case.heads), len(case.neurons.pairs))
-    job = st.session_state.get("first order job")
-    if st.button("Compare with the exact values", icon=":material/play_arrow:"):
-        job = board().submit(key, "Switching heads and neurons off", lambda p: _both(lm, case, p), session_id())
-        st.session_state["first order job"] = job
-    if job is None or job.key != key:
+    found = job_slot(
+        lm,
+        "first order",
+        settings,
+        "Ablating heads and neurons one at a time",
+        lambda p: score_agreement(lm, case.prompt, case.neurons.pairs, case.neurons.target, p),
+        "Press the button to ablate each of them by itself.",
+        start=st.button("Compare with the exact values", icon=":material/play_arrow:"),
+    )
+    if found is None:
         return
-    wait_for(job)
-    frame = outcome(job)
-    if not isinstance(frame, pd.DataFrame):
-        return
+    frame = found.result.to_frame()
     st.altair_chart(agreement(frame, is_dark()), alt="First-order scores against exact effects")
-    said = []
-    for kind, rows in frame.groupby("kind"):
-        said.append(f"{percent(rows['approximate'].rank().corr(rows['exact'].rank()))} for {kind}s")
+    correlations = [f"{three_digits(r)} for {kind}s" for kind, r in found.result.rank_correlation().items()]
     st.markdown(
-        f"Rank correlation with the exact effects: {' and '.join(said)}. First-order scores are approximate: where the "
-        "answer is nearly certain its slope is nearly flat, and they come out too small."
+        f"Rank correlation with the exact effects: {' and '.join(correlations)}. First-order scores are approximate: "
+        "where the answer is nearly certain, the gradient is nearly zero and they come out too small."
     )
     st.download_button(
         "First-order scores as CSV",
@@ -217,22 +214,3 @@ def _first_order(lm: LoadedModel, case: LogicCase) -> None:
         on_click="ignore",
         icon=":material/download:",
     )
-
-
-def _both(lm: LoadedModel, case: LogicCase, progress: Progress) -> pd.DataFrame:
-    """Approximate and exact decrease of log p (nats) of every head, and of the top neurons."""
-    target, pairs = case.neurons.target, case.neurons.pairs
-    scores = first_order(lm, case.prompt, target)
-    swept = sweep_heads(lm, [case.prompt], [target], part(progress, 0, 2))
-    exact = swept.baseline[0].double().log() - swept.probability[0].double().log()
-    rows = [
-        ("head", head_name(layer, head), float(scores.heads[layer, head]), float(exact[layer, head]))
-        for layer in range(lm.n_layers)
-        for head in range(lm.n_heads)
-    ]
-    effects = single_effects(lm, case.prompt, pairs, target, part(progress, 1, 2))
-    rows += [
-        ("neuron", f"{layer}_{n}", float(scores.neurons[layer, n]), float(e))
-        for (layer, n), e in zip(pairs, effects, strict=True)
-    ]
-    return pd.DataFrame(rows, columns=["kind", "name", "approximate", "exact"])

@@ -1,4 +1,4 @@
-"""Part 3 of the logic chain: how do input, neurons and heads hang together?"""
+"""Part 3 of the logic chain: the graph that connects input, neurons, heads and prediction."""
 
 import re
 from collections.abc import Callable
@@ -7,42 +7,46 @@ from typing import Any
 import networkx as nx
 import streamlit as st
 
-from core.chain.build import build_chain
-from core.chain.case import LogicCase
+from core.chain.case import LogicCase, attention_weighted
 from core.chain.export import to_graphml, to_json
-from core.chain.features import find_features
 from core.chain.prune import prune
 from core.model.load import LoadedModel
 from pages.logic_chain.graph_chart import chain_chart, edge_frame, node_frame
+from pages.logic_chain.settings import ChainSettings
 from pages.shared.charts import PICK
+from pages.shared.job_slot import job_slot
 from pages.shared.neuron_card import CARD, card_here, pick
 from pages.shared.neuron_words import readings_of
 from pages.shared.present import as_png, as_svg
 from pages.shared.theme import is_dark
 from pages.shared.words import code, percent
 
-WAYS = {"score": "what would arrive (the paper's score)", "flow": "what did arrive (with attention weights)"}
+WAYS = {"score": "the paper's score (weights only)", "flow": "attention-weighted (attention of this run)"}
 
 
-def drawn(lm: LoadedModel, case: LogicCase, nodes: int, weakest: float, by: str) -> nx.DiGraph:
-    """The part of the chain that is shown, and exported."""
-    assert case.chain is not None
-    assert case.features is not None
-    chain = case.chain
-    if by == "flow":
-        root, heads = case.features.root, case.heads
-        features = find_features(lm, case.run, heads, root, by="flow", direct=True)
-        chain = build_chain(lm, case.run, case.neurons, heads, features, by="flow")
-    return prune(chain, nodes, weakest)
+def _chain(lm: LoadedModel, case: LogicCase, by: str, settings: ChainSettings) -> nx.DiGraph | None:
+    """The whole chain with the chosen weights of its input side."""
+    if by == "score":
+        return case.chain
+    found = job_slot(
+        lm,
+        "attention-weighted chain",
+        settings,
+        "Weighting the input side by attention",
+        lambda p: attention_weighted(lm, case, p),
+        "",
+        start="auto",
+    )
+    return None if found is None else found.result
 
 
-def chain_graph(lm: LoadedModel, case: LogicCase, settings: dict[str, Any]) -> None:
+def chain_graph(lm: LoadedModel, case: LogicCase, settings: ChainSettings) -> None:
     """The graph, its sentence and its files."""
-    st.header("3 · How does it hang together?")
+    st.header("3 · How is it connected?")
     if case.chain is None:
         st.info(
             "No neuron of the list reads what these heads write, so there is no chain to draw. "
-            "Choose lower heads or more neurons.",
+            "Pick heads of lower layers, or show more neurons.",
             icon=":material/info:",
         )
         return
@@ -58,10 +62,15 @@ def chain_graph(lm: LoadedModel, case: LogicCase, settings: dict[str, Any]) -> N
         key="weakest",
         bind="query-params",
         format="percent",
-        help="A share of the heaviest connection of the same kind. A node's heaviest way on always stays.",
+        help="As a share of the heaviest connection of the same kind. Each node keeps its heaviest outgoing one.",
     )
-    by = third.selectbox("Input side", list(WAYS), key="by", bind="query-params", format_func=lambda w: WAYS[w])
-    graph = drawn(lm, case, nodes, weakest, by)
+    by = third.selectbox(
+        "Weights of the input side", list(WAYS), key="by", bind="query-params", format_func=lambda w: WAYS[w]
+    )
+    chain = _chain(lm, case, by, settings)
+    if chain is None:
+        return
+    graph = prune(chain, nodes, weakest)
     frame = node_frame(graph)
     edges = edge_frame(graph, frame)
     chosen = _node_of(graph, st.session_state.get(CARD) or "")
@@ -74,9 +83,9 @@ def chain_graph(lm: LoadedModel, case: LogicCase, settings: dict[str, Any]) -> N
     )
     _sentence(lm, graph)
     st.caption(
-        "Grey: the words of the input. Teal: FFN neurons, with a word they promote (shallow ones after "
-        "attention carried them on). Orange: attention layers and the heads that go off. Violet: the "
-        "prediction. Lines compare within a kind; violet ones work against."
+        "Grey: input tokens. Teal: FFN neurons with a token they promote (for shallow neurons, after the attention "
+        "layer). Orange: attention layers and the ablated heads. Violet: the prediction. The width of a line compares "
+        "within its kind; violet lines are negative."
     )
     card_here(lm, "chain", readings_of(lm, case))
     with st.expander("Table"):
@@ -127,12 +136,14 @@ def _sentence(lm: LoadedModel, graph: nx.DiGraph) -> None:
     told += f"{count['deep']} deep neurons. "
     if words:
         top = max(words, key=lambda n: words[n])
-        told += f"Of the input, {code(graph.nodes[top]['label'])} reaches the lowest deep neuron most; "
+        told += (
+            f"Of the input, {code(graph.nodes[top]['label'])} contributes most to the root, the lowest deep neuron; "
+        )
     if best is not None:
         total = sum(value for value in answers.values() if value > 0)
         share = answers[best] / total if total else 0.0
         told += (
             f"of the deep neurons, **{graph.nodes[best]['label']}** adds most to "
-            f"{code(lm.token(graph.graph['target']))} ({percent(share)} of what those shown add)."
+            f"{code(lm.token(graph.graph['target']))} ({percent(share)} of what the shown ones add)."
         )
     st.markdown(told)

@@ -12,7 +12,7 @@ STAGES = {
     "token": "input",
     "shallow": "FFN",
     "attention": "attention",
-    "head": "heads off",
+    "head": "ablated heads",
     "deep": "FFN",
     "prediction": "prediction",
 }
@@ -33,9 +33,9 @@ SHAPES = {
     "prediction": "square",
 }
 EDGE_WORDS = {
-    "reads": "the word along the neuron's keys",
-    "feature": "its score at the root, carried on",
-    "transfer": "what it brings the root",
+    "reads": "the token embedding along the neuron's keys",
+    "feature": "its score at the root, through attention",
+    "transfer": "what it brings to the root",
     "predict": "what the head brings, along the neuron's keys",
     "enhance": "what it adds to the neuron's score",
     "answer": "importance (nats)",
@@ -48,7 +48,7 @@ def column_of(data: dict) -> tuple[int, int]:
 
 
 def node_frame(graph: nx.DiGraph) -> pd.DataFrame:
-    """One row a node: id, kind, label, x, y, and what hovering tells."""
+    """One row per node: id, kind, label, x, y, and what hovering tells."""
     columns = sorted({column_of(data) for _, data in graph.nodes(data=True)})
     placed = nx.DiGraph(graph)
     nx.set_node_attributes(placed, {n: columns.index(column_of(d)) for n, d in graph.nodes(data=True)}, "column")

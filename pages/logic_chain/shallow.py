@@ -1,6 +1,4 @@
-"""Part 4 of the logic chain: which shallow neurons and words reach the deep neurons?"""
-
-from typing import Any
+"""Part 4 of the logic chain: the shallow neurons and input tokens that reach the deep neurons."""
 
 import pandas as pd
 import streamlit as st
@@ -9,6 +7,7 @@ from core import paper
 from core.chain.case import LogicCase
 from core.model.load import LoadedModel
 from pages.logic_chain.charts import feature_bars
+from pages.logic_chain.settings import ChainSettings
 from pages.shared.neuron_card import card_here, pick
 from pages.shared.neuron_words import readings_of
 from pages.shared.present import downloads, short_number
@@ -29,14 +28,14 @@ COLUMNS = [
 ]
 
 
-def shallow_neurons(lm: LoadedModel, case: LogicCase, settings: dict[str, Any]) -> None:
+def shallow_neurons(lm: LoadedModel, case: LogicCase, settings: ChainSettings) -> None:
     """Scores of this case's shallow neurons and word embeddings, with their tokens (table 7)."""
     st.header("4 · Where do their inputs come from?")
     if case.features is None:
         st.info("No neuron of the list reads what these heads write.", icon=":material/info:")
         return
     frame = feature_table(case)
-    st.altair_chart(feature_bars(frame, is_dark()), alt="Scores of shallow neurons and words by position")
+    st.altair_chart(feature_bars(frame, is_dark()), alt="Scores of shallow neurons and tokens by position")
     _sentence(lm, case, frame)
     st.dataframe(
         frame[COLUMNS],
@@ -44,19 +43,22 @@ def shallow_neurons(lm: LoadedModel, case: LogicCase, settings: dict[str, Any]) 
         key="shallow table",
         on_select=_row,
         selection_mode="single-row",
-        column_config={name: short_number(name) for name in ("score", "flow", "attention", "coefficient")},
+        column_config={
+            **{name: short_number(name) for name in ("score", "attention", "coefficient")},
+            "flow": short_number("attention-weighted"),
+        },
     )
     st.session_state["shallow table names"] = [
         name if kind == "neuron" else None for name, kind in zip(frame["name"], frame["kind"], strict=True)
     ]
     st.caption(
-        "score: inner product with the root's keys, carried by the attention layer in *through* and by the heads, as "
-        "if they looked there (the paper's). flow: the same with the attention that the run really paid."
+        "score: inner product with the root's keys, after the attention layer in *through* and the heads, as if they "
+        "attended there fully (the paper's score). attention-weighted: the same, times the attention of this run."
     )
     card_here(lm, "shallow", readings_of(lm, case))
     downloads("shallow-neurons", lm, settings, frame[COLUMNS], lambda dark: feature_bars(frame, dark))
     with st.expander("The same in the paper: Llama-7B"):
-        st.caption(paper.SOURCE + ". Their numbers for '3+5=' (table 7), through attention layer 15.")
+        st.caption(paper.SOURCE + ". The paper's numbers for '3+5=' (table 7), through attention layer 15.")
         rows = {name: [" ".join(before), " ".join(after)] for name, (before, after) in paper.table(7)["rows"].items()}
         st.dataframe(pd.DataFrame(rows, index=["tokens before", "tokens after"]).T)
 
@@ -84,19 +86,23 @@ def _sentence(lm: LoadedModel, case: LogicCase, frame: pd.DataFrame) -> None:
     assert case.features is not None
     neurons, words = frame[frame["kind"] == "neuron"], frame[frame["kind"] == "embedding"]
     root = f"{case.features.root[0]}_{case.features.root[1]}"
-    said = []
+    found = []
     if len(neurons):
         best = neurons.loc[neurons["score"].idxmax()]
         tokens = " ".join(code(t) for t in best["tokens"].split()[:5])
-        said.append(f"shallow neuron **{best['name']}** at {_at(best)}, which then says {tokens}")
+        found.append(f"shallow neuron **{best['name']}** at {_at(best)}, which then promotes {tokens}")
     if len(words):
         best = words.loc[words["score"].idxmax()]
-        said.append(f"the word {_at(best)} itself")
+        found.append(f"the token {_at(best)} itself")
     looked = words.loc[words["attention"].idxmax()] if len(words) else None
-    told = f"Root **{root}** (the lowest deep neuron that reads the heads) would hear most from {listed(said)}."
+    sentence = (
+        f"Root **{root}** (the lowest deep neuron that reads the heads) has the largest scores for {listed(found)}."
+    )
     if looked is not None:
-        told += f" The heads look most at {_at(looked)}, with {percent(float(looked['attention']))} of their attention."
-    st.markdown(told)
+        sentence += (
+            f" The heads attend most to {_at(looked)}, with {percent(float(looked['attention']))} of their attention."
+        )
+    st.markdown(sentence)
 
 
 def _at(row: pd.Series) -> str:

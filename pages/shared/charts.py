@@ -1,4 +1,4 @@
-"""From tidy tables to pictures; nothing is computed here.
+"""Charts of tidy tables; nothing is computed here.
 
 Every function takes a DataFrame and whether the page is dark, and returns a chart.
 """
@@ -65,7 +65,7 @@ def token_bars(frame: pd.DataFrame, dark: bool) -> alt.LayerChart:
 
 def token_bars_beside(before: pd.DataFrame, after: pd.DataFrame, dark: bool) -> alt.HConcatChart | alt.ConcatChart:
     """Next-token probabilities of two runs side by side, on the same scale."""
-    return token_bars(before, dark).properties(title="all heads on") | token_bars(after, dark).properties(
+    return token_bars(before, dark).properties(title="all heads") | token_bars(after, dark).properties(
         title="without the heads"
     )
 
@@ -91,7 +91,7 @@ def increase_bars(frame: pd.DataFrame, dark: bool) -> alt.Chart:
 
 
 def lens_strip(frame: pd.DataFrame, dark: bool) -> alt.Chart:
-    """The likeliest token after each layer. Columns: after, token, probability."""
+    """The most likely token after each layer. Columns: after, token, probability."""
     base = alt.Chart(with_percent(frame.assign(row=""), "probability")).encode(
         x=alt.X("after:N", sort=list(frame["after"]), title="after", axis=alt.Axis(labelAngle=0)),
         y=alt.Y("row:N", title=None, axis=None, scale=alt.Scale(type="band")),
@@ -113,7 +113,7 @@ def lens_strip(frame: pd.DataFrame, dark: bool) -> alt.Chart:
 
 
 def pattern_map(frame: pd.DataFrame, dark: bool) -> alt.Chart:
-    """Where a head looks. Columns: query, key (numbered tokens), weight."""
+    """Attention of a head. Columns: query, key (numbered tokens), weight."""
     order = list(dict.fromkeys(frame["query"]))
     size = min(max(38 * len(order) + 110, 260), 760)
     axis = alt.Axis(labelFont="monospace", labelAngle=-40, labelOverlap=False)
@@ -121,7 +121,7 @@ def pattern_map(frame: pd.DataFrame, dark: bool) -> alt.Chart:
         alt.Chart(with_percent(frame, "weight"))
         .mark_rect()
         .encode(
-            x=alt.X("key:N", sort=order, title="looks at", axis=axis),
+            x=alt.X("key:N", sort=order, title="attends to", axis=axis),
             y=alt.Y("query:N", sort=order, title="token", axis=alt.Axis(labelFont="monospace", labelOverlap=False)),
             color=alt.Color(
                 "weight:Q", scale=sequential(ATTENTION, dark), legend=alt.Legend(title="attention", format="%")

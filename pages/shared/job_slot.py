@@ -58,6 +58,7 @@ def job_slot(
     hint: str,
     *,
     start: bool | Literal["auto"],
+    pressed: bool = False,
     main: bool = False,
     outdated: Literal["hide", "show"] = "hide",
     fresh: bool = False,
@@ -78,6 +79,8 @@ def job_slot(
         hint: a sentence that says what to press, shown before the first result and beside an outdated one.
         start: whether the person asked for it in this run; "auto" starts by itself whenever key or model change, but
             work that was stopped or has failed only at a press of a button.
+        pressed: where `start` is "auto", whether the person pressed a button that starts stopped or failed work again;
+            without such a press a button of the slot's own is offered.
         main: whether this is the page's own question: hints stand in boxes, and a link with run=1 starts it.
         outdated: whether a result of former settings stays on the page below the hint.
         fresh: every press is work of its own (it writes or reads files) and its result stays whatever is set.
@@ -87,7 +90,7 @@ def job_slot(
         again: label of the button that starts stopped or failed work again, where `start` is "auto".
         while_running: draws below the bar until the work has ended.
     """
-    slot = _Slot(lm, name, key, hint, start, main)
+    slot = _Slot(lm, name, key, hint, start, pressed, main)
     if slot.is_asked(again):
         with told():
             if check is not None:
@@ -126,6 +129,7 @@ class _Slot:
     key: Hashable
     hint: str
     start: bool | Literal["auto"]
+    pressed: bool
     main: bool
 
     @property
@@ -154,7 +158,7 @@ class _Slot:
             return True
         if held.job.state not in ("stopped", "failed"):
             return False
-        return st.button(again, icon=":material/refresh:", key=f"again {self.place}")
+        return self.pressed or st.button(again, icon=":material/refresh:", key=f"again {self.place}")
 
     def is_of_this_model(self, held: Held) -> bool:
         """Whether what it holds is of the resident model; says so when not."""

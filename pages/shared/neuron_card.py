@@ -1,22 +1,22 @@
-"""One neuron's card: what it writes, what it looks for, which prompts make it fire."""
+"""One neuron's card: the tokens it promotes, the tokens its keys match, the prompts on which it fires most."""
 
-import pandas as pd
 import streamlit as st
 
 from core.errors import UserError
 from core.hooks import ScaleNeuron, check_neuron
 from core.model.load import LoadedModel
-from core.neurons.max_activating import activating_prompts
-from core.prompts.arithmetic import make_prompts
+from core.neurons.max_activating import activating_arithmetic
 from core.vocabulary.key_tokens import DIRECTIONS, key_tokens
 from core.vocabulary.neuron_tokens import both_sides
+from pages.shared.job_slot import job_slot
 from pages.shared.neuron_words import Reading, Readings, remember
 from pages.shared.present import told
+from pages.shared.resources import kept
 from pages.shared.words import code, three_digits
 
 CARD, PLACE = "neuron", "card place"
 TO_ADD = "edits to add"  # what the page on edits takes over when it opens
-COUNT = 60
+COUNT = 30  # prompts of each operation and number of digits
 N_TOKENS = 10
 
 
@@ -28,7 +28,7 @@ def neuron_of(name: str) -> tuple[int, int]:
     """
     parts = name.strip().split("_")
     if len(parts) != 2 or not all(part.isdecimal() for part in parts):
-        raise UserError(f"{name!r} is no neuron. Write layer and neuron, both from 0, as in 5_120.")
+        raise UserError(f"{name!r} is not a neuron. Write layer and neuron, both from 0, as in 5_120.")
     return int(parts[0]), int(parts[1])
 
 
@@ -66,17 +66,17 @@ def card(lm: LoadedModel, name: str, readings: Readings) -> None:
         with fires:
             _fires(lm, layer, neuron)
         st.button(
-            "Add to what-if edits, switched off",
+            "Add to what-if edits, ablated",
             icon=":material/tune:",
             key=f"edit {name}",
             on_click=_add,
             args=(lm, layer, neuron, reading),
-            help="The page What-if takes it over.",
+            help="It is added to the edits on the page What-if.",
         )
         st.caption(
-            "What a neuron writes is its value read in the vocabulary: it leaves out later layers. What it "
-            "looks for reads its keys against one word at a time, so it misleads where the residual stream "
-            "holds much more than a word."
+            "Writes: the neuron's value projected onto the vocabulary, which leaves out later layers. Looks for: its "
+            "keys against the embedding of one token at a time, which misleads where the residual stream holds much "
+            "more than one token."
         )
 
 
@@ -86,7 +86,7 @@ def _add(lm: LoadedModel, layer: int, neuron: int, reading: Reading | None) -> N
     edit = ScaleNeuron(layer, neuron, 0.0)
     if edit not in edits:
         edits.append(edit)
-    st.toast(f"Neuron {layer}_{neuron} waits on the page What-if.", icon=":material/tune:")
+    st.toast(f"Neuron {layer}_{neuron} is added on the page What-if.", icon=":material/tune:")
 
 
 def _writes(lm: LoadedModel, layer: int, neuron: int, reading: Reading | None) -> None:
@@ -96,9 +96,9 @@ def _writes(lm: LoadedModel, layer: int, neuron: int, reading: Reading | None) -
         "Writes",
         choices,
         key=f"through {layer}_{neuron}",
-        format_func=lambda j: "as it is" if j is None else f"after attention layer {j} carried it on",
+        format_func=lambda j: "directly" if j is None else f"through attention layer {j}",
     )
-    sides = both_sides(lm, layer, neuron, N_TOKENS, through)
+    sides = kept(lm, both_sides, layer, neuron, N_TOKENS, through)
     if reading is not None and reading.coefficient < 0:
         sides = sides[::-1]
     for side, tokens in zip(("promotes", "suppresses"), sides, strict=True):
@@ -113,30 +113,28 @@ def _looks_for(lm: LoadedModel, layer: int, neuron: int) -> None:
         DIRECTIONS,
         key=f"looks {layer}_{neuron}",
         index=0 if layer < lm.n_layers // 2 else 1,
-        format_func=lambda d: "words, as they come in" if d == "embedding" else "words, as they go out",
+        format_func=lambda d: "input tokens (embedding)" if d == "embedding" else "output tokens (unembedding)",
     )
-    found = key_tokens(lm, layer, neuron, 6, direction)
+    found = kept(lm, key_tokens, layer, neuron, 6, direction)
     for (key, sign), rows in found.groupby(["key", "sign"], sort=False):
-        side = "with" if sign > 0 else "against"
-        st.markdown(f"{key} key, {side}: " + " ".join(code(t) for t in rows["token"]))
+        side = "matches" if sign > 0 else "opposes"
+        st.markdown(f"{key} key {side}: " + " ".join(code(t) for t in rows["token"]))
 
 
 def _fires(lm: LoadedModel, layer: int, neuron: int) -> None:
-    found = _strongest(lm, layer, neuron)
-    st.markdown(f"**Fires most on** (of {len(found)} one-digit and two-digit prompts, last position)")
-    st.dataframe(found.head(6), hide_index=True, height=248)
-
-
-def _strongest(lm: LoadedModel, layer: int, neuron: int) -> pd.DataFrame:
-    prompts = [p.text for p in make_prompts(digits=[1, 2], count=COUNT // 2)]
-    usable = []
-    for prompt in prompts:
-        try:
-            lm.encode(prompt)
-            usable.append(prompt)
-        except UserError:  # a model that cannot read this one
-            continue
-    if not usable:
-        return pd.DataFrame(columns=["prompt", "coefficient"])
-    found = activating_prompts(lm, usable, layer, neuron)[["prompt", "coefficient"]]
-    return found.assign(coefficient=[three_digits(value) for value in found["coefficient"]])
+    st.markdown("**Fires most on**")
+    found = job_slot(
+        lm,
+        "neuron card",
+        (layer, neuron, COUNT),
+        f"Running prompts for neuron {layer}_{neuron}",
+        lambda p: activating_arithmetic(lm, layer, neuron, COUNT, p),
+        "",
+        start="auto",
+    )
+    if found is None:
+        return
+    rows = found.result[["prompt", "coefficient"]]
+    top = rows.head(6)
+    st.dataframe(top.assign(coefficient=[three_digits(c) for c in top["coefficient"]]), hide_index=True, height=248)
+    st.caption(f"Coefficient at the last position, of {len(rows)} one-digit and two-digit prompts.")

@@ -1,8 +1,8 @@
-"""A neuron in words: the tokens it promotes, read with the sign that its coefficient has.
+"""A neuron in words: the tokens it promotes, by the sign of its coefficient.
 
 A neuron with a negative coefficient writes the negative of its value, so it promotes what it would otherwise
 suppress. Where a page shows neurons of a run, their coefficients there are remembered as a `Reading`; a neuron that
-comes without one is shown with both sides.
+comes without one is shown with both signs.
 """
 
 from collections.abc import Callable
@@ -14,10 +14,10 @@ from core.chain.case import LogicCase
 from core.model.load import LoadedModel
 from core.vocabulary.neuron_tokens import both_sides, top_tokens
 from core.vocabulary.promoters import Promoters
-from pages.shared.resources import model_key
+from pages.shared.resources import kept, model_key
 from pages.shared.words import code, three_digits
 
-_READINGS, _TOKENS = "readings of neurons", "tokens of neurons"
+_READINGS = "readings of neurons"
 
 
 @dataclass(frozen=True)
@@ -86,22 +86,11 @@ def remembered(lm: LoadedModel, layer: int, neuron: int) -> Reading | None:
 
 
 def described(lm: LoadedModel, layer: int, neuron: int, reading: Reading | None = None, k: int = 6) -> str:
-    """What a neuron promotes, in Markdown; without a reading also what it suppresses.
-
-    Remembered for the session: a large model takes a moment.
-    """
-    known = st.session_state.setdefault(_TOKENS, {})
-    asked = (*model_key(lm), layer, neuron, reading, k)
-    if asked not in known:
-        known[asked] = _described(lm, layer, neuron, reading, k)
-    return known[asked]
-
-
-def _described(lm: LoadedModel, layer: int, neuron: int, reading: Reading | None, k: int) -> str:
+    """What a neuron promotes, in Markdown; without a reading also what it suppresses."""
     if reading is not None:
-        tokens = top_tokens(lm, layer, neuron, reading.coefficient, k)
+        tokens = kept(lm, top_tokens, layer, neuron, reading.coefficient, k)
         return f"promotes {_listed(tokens)} ({reading.in_words()})"
-    promotes, suppresses = both_sides(lm, layer, neuron, k)
+    promotes, suppresses = kept(lm, both_sides, layer, neuron, k)
     return f"promotes {_listed(promotes)}; suppresses {_listed(suppresses)} (a negative coefficient swaps the two)"
 
 

@@ -1,6 +1,8 @@
-"""What a server holds for all its sessions: the only file that caches resources."""
+"""What a server holds for all its sessions: model, queue, and results of quick functions. No other file caches."""
 
 import os
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 from uuid import uuid4
 
 import streamlit as st
@@ -10,6 +12,9 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from core.jobs.board import JobBoard
 from core.model.load import LoadedModel, threads_for, use_threads
 from core.model.resident import ResidentModel
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @st.cache_resource(show_spinner=False)
@@ -65,3 +70,26 @@ def session_id() -> str:
 def model_key(lm: LoadedModel) -> tuple[str, str, str]:
     """What names a loaded model in the key of a result."""
     return (lm.fingerprint, lm.precision, str(lm.device))
+
+
+def kept(lm: LoadedModel, function: Callable[Concatenate[LoadedModel, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """The result of a quick, pure function of a model, computed when any session first asks for it.
+
+    For what a page shows on every rerun and is too quick to wait in the queue: a few forward passes or projections.
+    Longer work belongs into a `job_slot`. The result is shared: never change it. Never call it inside `intervene`,
+    which is no argument.
+
+    Args:
+        lm: the model; part of the key.
+        function: takes the model first.
+        args: of the function, hashable; part of the key.
+        kwargs: likewise.
+    """
+    name = f"{function.__module__}.{function.__qualname__}"
+    named = tuple(sorted(kwargs.items()))
+    return cast(T, _kept(model_key(lm), name, args, named, lambda: function(lm, *args, **kwargs)))
+
+
+@st.cache_resource(show_spinner=False, max_entries=128)
+def _kept(model: tuple[str, ...], name: str, args: tuple, kwargs: tuple, _compute: Callable[[], Any]) -> Any:
+    return _compute()

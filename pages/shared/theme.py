@@ -1,4 +1,4 @@
-"""Which colour means what? Defined once, the same on every page and in every download."""
+"""Colours and their meaning, the same on every page and in every download."""
 
 import altair as alt
 import streamlit as st

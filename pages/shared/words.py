@@ -1,4 +1,4 @@
-"""How are numbers, tokens and heads written on a page?"""
+"""Numbers, tokens and heads as they are written on a page."""
 
 import math
 import re

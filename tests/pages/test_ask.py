@@ -64,8 +64,8 @@ def test_picked_heads_show_both_answers(app, head_names):
     names = " and ".join(head_names[:2])
     assert not app.exception
     assert not app.error
-    assert [s.value for s in app.subheader][:2] == ["All heads on", f"Without {names}"]
-    assert f"when {names} are off" in texts(app)
+    assert [s.value for s in app.subheader][:2] == ["All heads", f"Without {names}"]
+    assert f"when {names} are ablated" in texts(app)
     next(b for b in app.button if b.label == "Clear heads").click().run()
     assert app.subheader[0].value == "Next token"
 

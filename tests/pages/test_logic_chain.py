@@ -6,13 +6,12 @@ import time
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.chain.case import logic_case
+from core.chain.case import attention_weighted, logic_case
 from core.chain.export import from_graphml, from_json, to_graphml, to_json
+from core.chain.prune import prune
 from core.forward.record import record
 from core.neurons.compare import compare_heads
-from pages.logic_chain.graph import drawn
 from pages.logic_chain.graph_chart import chain_chart, edge_frame, node_frame
-from pages.logic_chain.roles import carried, role_of
 from pages.shared.words import code, three_digits
 
 CHAIN, FIND = "pages/logic_chain/page.py", "pages/find_neurons/page.py"
@@ -60,14 +59,14 @@ def test_five_parts_on_opening(app):
     assert not app.error
     assert [h.value[0] for h in app.header] == ["1", "2", "3", "4", "5"]
     assert len(table(app, "importance_first")) == 99
-    assert "the head whose absence lowers it most" in texts(app)
+    assert "the head whose ablation lowers it most" in texts(app)
     assert "adds most to" in texts(app)
 
 
 def test_neurons_are_those_of_the_comparison(app, bundled, arithmetic_heads, head_names):
     app.session_state["heads"] = head_names[:2]
     wait(app.run())
-    assert "picked in the sidebar" in captions(app)
+    assert "as picked in the sidebar" in captions(app)
     app.button_group(key="neuron_order").set_value("by change (CNA)").run()
     shown = table(app, "importance_first")
     expected = compare_heads(bundled, "3+5=", arithmetic_heads[:2], 99)
@@ -105,24 +104,6 @@ def test_a_neuron_that_works_against_the_answer_is_no_carrier(app, bundled):
     assert not app.exception
 
 
-@pytest.mark.parametrize(
-    ("on", "off", "role", "lost"),
-    [
-        (-1.88, -17.6, "works against it", 0.0),
-        (-1.0, -0.5, "works against it", 0.0),
-        (2.0, 1.0, "carries the answer", 1.0),
-        (2.0, -1.5, "carries the answer", 2.0),
-        (2.0, 3.0, "neither", -1.0),
-        (0.004, -11.0, "turns against it without the heads", 0.004),
-        (0.0, -1.0, "turns against it without the heads", 0.0),
-        (0.0, 0.0, "neither", 0.0),
-    ],
-)
-def test_roles(on, off, role, lost):
-    assert role_of(on, off) == role
-    assert carried(on, off) == lost
-
-
 def test_another_prompt_and_k(app):
     app.text_input(key="chain_prompt").set_value("9-2=")
     app.slider(key="k").set_value(20)
@@ -145,8 +126,8 @@ def test_a_neurons_card(app):
     assert "#### Neuron 7_12" in texts(app)
     assert "promotes: `" in texts(app)
     assert "suppresses: `" in texts(app)
-    assert "gate key, with" in texts(app)
-    assert app.selectbox(key="through 7_12").options == ["as it is"]
+    assert "gate key matches: `" in texts(app)
+    assert app.selectbox(key="through 7_12").options == ["directly"]
     app.button(key="edit 7_12").click().run()
     assert [(e.layer, e.neuron, e.factor) for e in app.session_state["edits to add"]] == [(7, 12, 0.0)]
     app.text_input(key="neuron").set_value("99_1").run()
@@ -188,7 +169,11 @@ def test_a_neurons_card_and_the_bench_read_it_by_its_sign_in_the_run(app, bundle
 def test_graph_controls(app):
     app.slider(key="nodes").set_value(15).run()
     assert "15 nodes" in texts(app)
+    shown = table(app, "label")
     app.selectbox(key="by").set_value("flow").run()
+    wait(app)
+    assert "15 nodes" in texts(app)
+    assert not table(app, "label")["weight"].equals(shown["weight"])
     assert not app.exception
     assert not app.error
 
@@ -196,7 +181,7 @@ def test_graph_controls(app):
 @pytest.mark.parametrize("by", ["score", "flow"])
 def test_exports_are_what_is_drawn(bundled, arithmetic_head, by):
     case = logic_case(bundled, "3+5=", [arithmetic_head])
-    graph = drawn(bundled, case, 40, 0.1, by)
+    graph = prune(case.chain if by == "score" else attention_weighted(bundled, case), 40, 0.1)
     frame = node_frame(graph)
     spec = chain_chart(frame, edge_frame(graph, frame), False).to_dict()
     rows = [row for data in spec["datasets"].values() for row in data]
@@ -218,8 +203,8 @@ def test_a_whole_set(app):
     assert not app.error
     shown = next(d.value for d in app.dataframe if "top 99" in d.value.columns and "mask" in d.value.index)
     assert list(shown.columns) == ["top 99", "top 50", "top 30", "top 20", "top 10"]
-    assert "lowest neuron off: coefficient" in shown.index
-    assert "without its top 99 neurons the model loses" in texts(app)
+    assert "root ablated: coefficient" in shown.index
+    assert "without the top 99 neurons of each prompt" in texts(app)
 
 
 def test_the_shallow_filter(app):
@@ -231,7 +216,7 @@ def test_the_shallow_filter(app):
     assert len(shown) == 4
     assert shown["neurons"].is_monotonic_decreasing
     assert (shown["prompts"] > 50).all()
-    assert f"% of {shown['prompts'].iloc[0]} prompts right" in texts(app)
+    assert f"% of {shown['prompts'].iloc[0]} prompts correctly" in texts(app)
     app.text_input(key="shallow_M").set_value("none")
     [b for b in app.button if b.label == "Measure"][1].click().run()
     assert "whole numbers for M" in app.error[0].value

@@ -1,4 +1,4 @@
-"""Which adapters are there for the loaded model? Shipped ones, own ones, and a folder that a person names."""
+"""Adapters for the loaded model: shipped ones, own ones, and a folder that a person names."""
 
 from pathlib import Path
 

@@ -4,7 +4,7 @@ import networkx as nx
 import pytest
 import torch
 
-from core.chain.case import logic_case
+from core.chain.case import attention_weighted, is_quick, logic_case
 from core.errors import UserError
 from core.heads.sweep import sweep_heads
 from core.hooks import ScaleNeuron, intervene
@@ -80,3 +80,22 @@ def test_tokens_of_many(bundled):
     neurons, signs = [(7, 3), (2, 5), (7, 9)], [1.0, -2.0, -0.5]
     expected = [top_tokens(bundled, layer, n, m, 4) for (layer, n), m in zip(neurons, signs, strict=True)]
     assert tokens_of(bundled, neurons, signs, 4) == expected
+
+
+def test_the_attention_weighted_chain_has_the_same_deep_part(bundled):
+    case = logic_case(bundled, "3+5=", [(5, 2)])
+    weighted = attention_weighted(bundled, case)
+    assert weighted.graph["by"] == "flow"
+
+    def deep(graph):
+        return {
+            (a, b): data["weight"] for a, b, data in graph.edges(data=True) if data["kind"] in ("enhance", "answer")
+        }
+
+    assert len(deep(weighted)) > 0
+    assert deep(weighted) == deep(case.chain)
+
+
+def test_a_small_model_is_quick(bundled):
+    assert is_quick(bundled)
+    assert is_quick(bundled, [(5, 2)])

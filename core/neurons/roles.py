@@ -1,4 +1,4 @@
-"""What a ranked neuron does for the answer in the original run, and the order that its table shows.
+"""Roles of ranked neurons: what each does for the answer in the original run, and an order by it.
 
 CNA ranks neurons by change of importance. A neuron whose importance is negative can rank first: it pushes the answer
 down with the heads on and further down without them, so it changes much and carries nothing. Another may add next

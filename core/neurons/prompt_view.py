@@ -1,0 +1,63 @@
+"""One run of a prompt as a whole: next token, continuation, layer increase, logit lens, attention."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from core.forward.generate import continue_greedily
+from core.forward.record import record
+from core.hooks import ScaleHead, check_head, intervene
+from core.model.load import LoadedModel
+from core.neurons.layers import LayerIncrease, Lens, increase_of, lens_of
+from core.types import Head
+
+#: At most so many tokens of the continuation.
+TOKENS = 12
+
+
+@dataclass(frozen=True)
+class PromptView:
+    """What one run of a prompt shows.
+
+    Attributes:
+        ids: the prompt's tokens.
+        logits: at the last position.
+        continuation: the most likely tokens that follow, each after the others; none where the context is full.
+        increase: log-probability increase by layer, of the prediction with all heads.
+        lens: what each layer would predict.
+        pattern: attention of every head.
+    """
+
+    ids: list[int]
+    logits: Float[Tensor, " vocab"]
+    continuation: list[int]
+    increase: LayerIncrease
+    lens: Lens
+    pattern: Float[Tensor, "layer head query key"]
+
+
+def view_prompt(lm: LoadedModel, prompt: str, heads: Sequence[Head] = ()) -> PromptView:
+    """Runs a prompt, with some heads ablated.
+
+    The layer increase is then still about the prediction and the norm's scale of the original run, so that both
+    views compare.
+
+    Args:
+        lm: the model.
+        prompt: text.
+        heads: (layer, head) of the heads that are set to zero.
+
+    Raises:
+        UserError: for a prompt that the model cannot take, or a head that does not exist.
+    """
+    for head in heads:
+        check_head(lm, *head)
+    ids = lm.encode(prompt)
+    original = record(lm, ids)
+    with intervene(lm, *(ScaleHead(layer, head, 0.0) for layer, head in heads)):
+        run = record(lm, ids) if heads else original
+        follows = continue_greedily(lm, prompt, min(TOKENS, lm.n_context - len(ids)))
+    increase = increase_of(lm, run, original=original)
+    return PromptView(ids, run.logits[-1].clone(), follows, increase, lens_of(lm, run), run.pattern)

@@ -1,0 +1,14 @@
+"""Settings of the page Ask the model."""
+
+from dataclasses import dataclass
+
+from core.types import Head
+from pages.shared.settings import Settings, in_link
+
+
+@dataclass(frozen=True)
+class AskSettings(Settings):
+    """A prompt, and the heads that are ablated in a second run."""
+
+    prompt: str = in_link("prompt", "3+5=")
+    heads: tuple[Head, ...] = ()

@@ -1,0 +1,46 @@
+"""Both measurements of the logic chain over a whole set, put together from their parts."""
+
+import pytest
+
+from core.ablation.mask_keep import mask_and_keep
+from core.ablation.root import ablate_root
+from core.ablation.shallow import ablate_shallow
+from core.ablation.whole_set import ROOT_ROW, Filter, measure_deep_set, measure_shallow_set
+from core.errors import UserError
+from core.neurons.compare import compare_heads
+from core.prompts.arithmetic import make_prompts
+from core.vocabulary.shallow import shallow_counts
+
+HEADS, KS = [(5, 2)], (20, 5)
+
+
+def test_the_deep_set_is_masking_and_root_ablation(bundled):
+    prompts = make_prompts(["+"], [1], count=4)
+    told = []
+    found = measure_deep_set(bundled, HEADS, prompts, KS, lambda done, of: told.append(done / of))
+
+    def compare(ids):
+        return compare_heads(bundled, bundled.decode(list(ids)), HEADS, max(KS))
+
+    frame = found.to_frame()
+    assert set(frame["measure"]) == {"mask", "keep", "coefficient", ROOT_ROW}
+    assert told == sorted(told)
+    assert told[-1] == 1
+    masked = mask_and_keep(bundled, prompts, compare, 5, KS).to_frame()
+    root = ablate_root(bundled, prompts, compare, KS).to_frame()
+    assert frame["decrease"].tolist() == pytest.approx([*masked["decrease"], *root["decrease"]], rel=1e-4, nan_ok=True)
+    assert int(frame["cases"].iloc[0]) > 0
+
+
+def test_a_head_that_does_not_exist(bundled):
+    with pytest.raises(UserError, match="99"):
+        measure_deep_set(bundled, [(99, 0)], make_prompts(["+"], [1], count=1))
+
+
+def test_the_shallow_set_is_the_filter_and_its_ablation(bundled):
+    prompts = make_prompts(["+"], [1], count=5)
+    chosen = Filter(layers=2, top=30, concepts=None, more_than=(25, 28), draws=1)
+    found = measure_shallow_set(bundled, prompts, chosen)
+    counts = shallow_counts(bundled, range(2), 30)
+    assert found.to_frame().equals(ablate_shallow(bundled, prompts, counts, (25, 28), 1).to_frame())
+    assert found.neurons[0] >= found.neurons[1]
