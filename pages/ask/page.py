@@ -100,7 +100,7 @@ def _layers(lm: LoadedModel, view: PromptView, settings: AskSettings) -> None:
     best = frame.loc[frame["increase"].idxmax()]
     st.markdown(
         f"The {best['module']} of layer {best['layer']} raises {code(lm.token(increase.target))} most, by "
-        f"{three_digits(best['increase'])} nats of log-probability. Its probability in this run "
+        f"{three_digits(best['increase'])} nats of log-probability. The token's probability in this run "
         f"is {percent(increase.probability)}."
     )
     table_below("layer-increase", lm, settings, frame, lambda dark: increase_bars(frame, dark))

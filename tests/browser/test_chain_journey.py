@@ -16,7 +16,7 @@ def idle(page):
 
 def test_from_prompt_to_graph_file(server, new_tab, tmp_path):
     page = new_tab(f"{server}/logic_chain")
-    expect(page.get_by_role("heading", name="3 · How does it hang together?")).to_be_visible()
+    expect(page.get_by_role("heading", name="3 · How is it connected?")).to_be_visible()
     page.get_by_label("Prompt", exact=True).fill("9-2=")
     page.get_by_role("button", name="Look inside").click()
     expect(page.get_by_text("goes from").first).to_contain_text("7")

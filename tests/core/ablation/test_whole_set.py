@@ -2,14 +2,15 @@
 
 import pytest
 
+from core.ablation.cases import remembered
 from core.ablation.mask_keep import mask_and_keep
 from core.ablation.root import ablate_root
 from core.ablation.shallow import ablate_shallow
 from core.ablation.whole_set import ROOT_ROW, Filter, measure_deep_set, measure_shallow_set
 from core.errors import UserError
-from core.neurons.compare import compare_heads
 from core.prompts.arithmetic import make_prompts
 from core.vocabulary.shallow import shallow_counts
+from tests.dense import dense_comparison
 
 HEADS, KS = [(5, 2)], (20, 5)
 
@@ -19,13 +20,11 @@ def test_the_deep_set_is_masking_and_root_ablation(bundled):
     told = []
     found = measure_deep_set(bundled, HEADS, prompts, KS, lambda done, of: told.append(done / of))
 
-    def compare(ids):
-        return compare_heads(bundled, bundled.decode(list(ids)), HEADS, max(KS))
-
     frame = found.to_frame()
     assert set(frame["measure"]) == {"mask", "keep", "coefficient", ROOT_ROW}
     assert told == sorted(told)
     assert told[-1] == 1
+    compare = remembered(lambda ids: dense_comparison(bundled, list(ids), HEADS, max(KS)))
     masked = mask_and_keep(bundled, prompts, compare, 5, KS).to_frame()
     root = ablate_root(bundled, prompts, compare, KS).to_frame()
     assert frame["decrease"].tolist() == pytest.approx([*masked["decrease"], *root["decrease"]], rel=1e-4, nan_ok=True)
