@@ -83,9 +83,9 @@ def _by_kind(name: str, answers: pd.DataFrame, kinds: pd.DataFrame) -> None:
     if len(kinds):
         st.dataframe(_pivot(kinds), key="by kind")
     elif "2D" in set(answers["group"]):
-        st.info("A token of this model can hold more than one digit, so single digits cannot be told apart.")
+        st.info("A token of this model can hold more than one digit, so its single digits cannot be measured.")
     st.caption(
-        "memorize: no carry or borrow reaches the digit. change-one: a carry or borrow does "
+        "memorize: no carry or borrow changes the digit. change-one: a carry or borrow does "
         "(for * and /: every digit but the last)."
     )
     st.caption("Llama-7B in the paper (the paper's numbers):")

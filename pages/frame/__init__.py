@@ -1,1 +1,1 @@
-"""The frame around every page: the start, the sidebar, notices of a changed model, the list of own work."""
+"""The frame around every page: the start, the sidebar, notices of a changed model, the person's own jobs."""

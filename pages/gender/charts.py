@@ -38,7 +38,7 @@ def curve_lines(frame: pd.DataFrame, dark: bool) -> alt.HConcatChart:
     for panel, unit, form in (
         ("bias", "nats", ".2f"),
         ("accuracy", "accuracy", "%"),
-        ("neutral", "nats a token", ".2f"),
+        ("neutral", "nats per token", ".2f"),
     ):
         some = frame[frame["panel"] == panel]
         if some["value"].isna().all():

@@ -1,4 +1,4 @@
-"""Page: which neurons make the model's professions gendered, and what happens when they are turned?"""
+"""The page Gender bias: which neurons make the model's professions gendered, and what happens when they are scaled?"""
 
 from dataclasses import replace
 from typing import Any
@@ -71,7 +71,7 @@ def _choice(lm: LoadedModel, measured: Measured) -> Choice:
         min(18, most),
         key="bias_n",
         bind="query-params",
-        help="The first so many of the ranking. The paper edits 18.",
+        help="How many of the first neurons of the ranking are edited. The paper edits 18.",
     )
     factor = second.slider(
         "Factor",
@@ -81,7 +81,7 @@ def _choice(lm: LoadedModel, measured: Measured) -> Choice:
         0.1,
         key="bias_factor",
         bind="query-params",
-        help="0: off. Above 1 amplifies what they do; below 0 turns it around.",
+        help="0 ablates them, above 1 amplifies them, below 0 flips their sign.",
     )
     count = third.slider(
         "Arithmetic prompts",
@@ -103,12 +103,12 @@ def _edit(lm: LoadedModel, located: Located, choice: Choice) -> None:
     with st.container(horizontal=True):
         pressed = st.button("Edit these neurons", type="primary", icon=":material/tune:", key="edit bias")
         st.button(
-            "Take them to What-if",
+            "Open them in What-if",
             icon=":material/arrow_forward:",
             key="bias to bench",
             on_click=_to_bench,
             args=(lm, located, choice),
-            help="They wait there, with this factor.",
+            help="They are added to the edits there, with this factor.",
         )
     if pressed:
         st.session_state["edit bias job"] = start_edit(lm, choice)
@@ -129,7 +129,7 @@ def _to_bench(lm: LoadedModel, located: Located, choice: Choice) -> None:
         remember(lm, layer, neuron, Reading(float(located.coefficient[group, i]), f"after {code(prompt)}"))
     waiting = [e for e in st.session_state.get(bench.TO_ADD, []) if (e.layer, getattr(e, "neuron", -1)) not in neurons]
     st.session_state[bench.TO_ADD] = [*waiting, *(ScaleNeuron(layer, neuron, factor) for layer, neuron in neurons)]
-    st.toast(f"{len(neurons)} neurons wait on the page What-if.", icon=":material/tune:")
+    st.toast(f"{len(neurons)} neurons were added on the page What-if.", icon=":material/tune:")
 
 
 def _waited(name: str, key: Any, hint: str) -> object | None:
@@ -168,11 +168,11 @@ def page() -> None:
     """Draws the page."""
     heading(
         "Gender bias",
-        "Which neurons make the model's professions gendered, and what else happens when they are turned?",
+        "Which neurons make the model's professions gendered, and what else changes when they are scaled?",
     )
     st.markdown(
-        ":material/warning: The same knobs that reduce a bias can amplify it (a factor above 1), which is the "
-        "risk that the paper names: say what you edited when you pass a model on."
+        ":material/warning: The edit that reduces a bias can also amplify it (a factor above 1). The paper names "
+        "this risk: when you pass a model on, say what you edited."
     )
     pressed, words = controls()
     lm = current_model()
@@ -182,7 +182,7 @@ def page() -> None:
             show_left_out(measured.left_out)
             st.header("The original model")
             gender_results.original_bias(lm, measured.bias)
-            st.header("Neurons that tell the groups apart")
+            st.header("Neurons that distinguish the groups")
             choice = _choice(lm, measured)
             st.header("Edit them")
             _edit(lm, measured.located, choice)

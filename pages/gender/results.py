@@ -32,7 +32,7 @@ def original_bias(lm: LoadedModel, bias: Bias) -> None:
         f"{groups[0].capitalize()}: {three_digits(first)}, {groups[1]}: {three_digits(second)} "
         f"(paper, Llama-7B: {_paper('origin')}). The largest is "
         f"*{most['profession']}* ({three_digits(most['before'])})"
-        + (f"; {turned} of {len(frame)} lean to the other group." if turned else ".")
+        + (f"; {turned} of {len(frame)} have a bias towards the other group." if turned else ".")
     )
     settings = {"groups": groups, "prompts": bias.words.prompts}
     table_below("bias", lm, settings, frame, lambda dark: bias_dots(frame, dark, groups))
@@ -48,19 +48,19 @@ def _paper(row: str) -> str:
 
 
 def neurons(lm: LoadedModel, located: Located, n: int) -> None:
-    """Table 12: the neurons that tell the groups apart."""
+    """Table 12: the neurons that distinguish the groups."""
     frame = located.to_frame(lm, n)
     shown = frame.assign(top_tokens=[" ".join(t.strip() for t in tokens) for tokens in frame["top_tokens"]])
     st.dataframe(shown, hide_index=True)
     share = float(located.change[0]) / float(located.change[: max(n, 1)].clamp(min=0).sum() or 1.0)
     counted = f" ({percent(share)} of the change of these {n})" if n > 1 else ""
     st.markdown(
-        f"Neuron **{frame['neuron'].iloc[0]}** tells them apart most: its importance for a profession is "
+        f"Neuron **{frame['neuron'].iloc[0]}** distinguishes them most: its importance for a profession is "
         f"{three_digits(frame['change'].iloc[0])} nats higher after the profession's own group{counted}."
     )
     with st.expander("The same in the paper: Llama-7B (table 12)"):
         table = paper.table(12)
-        st.caption(paper.SOURCE + ". Their numbers, not measured here.")
+        st.caption(paper.SOURCE + ". The paper's numbers, not measured here.")
         st.dataframe(
             pd.DataFrame(
                 [(name, *row[:4], " ".join(row[4])) for name, row in table["rows"].items()],
@@ -103,7 +103,7 @@ def edited_bias(lm: LoadedModel, found: EditedBias, settings: dict[str, Any]) ->
     st.markdown(_sentence(found))
     frame, groups = found.shifts(), found.before.bias.words.groups
     st.altair_chart(bias_dots(frame, is_dark(), groups), alt="Bias of each profession before and after")
-    st.caption("Open: original. Filled: edited. Right of zero: likelier after the own group.")
+    st.caption("Open: original. Filled: edited. Right of zero: more likely after the own group.")
     downloads("edited-bias", lm, settings, frame, lambda dark: bias_dots(frame, dark, groups))
 
 
@@ -118,8 +118,8 @@ def _sentence(found: EditedBias) -> str:
     ]
     if names:
         told += (
-            f" **The bias of {' and '.join(names)} turns around**: the total falls because opposite leanings "
-            "cancel, so look at the mean size; fewer neurons may do better."
+            f" **The bias of {' and '.join(names)} flips its sign**: the total falls because opposite biases "
+            "cancel, so look at the mean size; editing fewer neurons may be better."
         )
     elif found.decrease < 0:
         told += " The edit amplifies the bias."
@@ -136,16 +136,16 @@ def _signed(share: float) -> str:
 
 def side_effects(found: EditedBias, prompts: SideEffectPrompts) -> None:
     """What else the edit changes."""
-    st.subheader("What else does the edit change?")
+    st.subheader("Side effects")
     before, after = found.before.side_effect_scores, found.after.side_effect_scores
     st.dataframe(accuracies(before.accuracy, after.accuracy, before.asked))
     moved = found.others
     st.markdown(
         f"Arithmetic accuracy goes from {of_n(before.accuracy['all'], before.asked['all'])} prompts to "
-        f"{percent(after.accuracy['all'])}. A token of "
-        f"{len(prompts.sentences)} plain sentences has log-probability {three_digits(before.neutral)} before and "
+        f"{percent(after.accuracy['all'])}. The mean log-probability per token of "
+        f"{len(prompts.sentences)} plain sentences is {three_digits(before.neutral)} before and "
         f"{three_digits(after.neutral)} after. On {len(prompts.others)} prompts about other things the next token "
-        f"moves by {three_digits(moved.kl)} nats (KL), and {percent(moved.changed)} get another likeliest token."
+        f"moves by {three_digits(moved.kl)} nats (KL), and {percent(moved.changed)} get another most likely token."
     )
     if prompts.left_out:
         st.caption(

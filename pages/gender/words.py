@@ -1,4 +1,4 @@
-"""What is bias about? Groups, professions and prompts, from the paper or one's own."""
+"""The form for groups, professions and prompts, from the paper or one's own."""
 
 import streamlit as st
 
@@ -21,7 +21,7 @@ def controls() -> tuple[bool, BiasWords]:
                 )
                 lists.append(
                     place.text_area(
-                        f"Words of the {label} group, one a line",
+                        f"Words of the {label} group, one per line",
                         "\n".join(words.professions[number]),
                         height=200,
                         key=f"bias_words_{number}",
@@ -29,7 +29,7 @@ def controls() -> tuple[bool, BiasWords]:
                     )
                 )
             prompts = st.text_area(
-                f"Prompts, one a line, with {SLOT} where the group's name stands; the first one locates the neurons",
+                f"Prompts, one per line, with {SLOT} where the group's name goes; the first one locates the neurons",
                 "\n".join(words.prompts),
                 height=200,
                 key="bias_prompts",

@@ -1,4 +1,4 @@
-"""What is computed for the page Gender bias? Requests, their titles, and the work itself."""
+"""The jobs of the page Gender bias: requests, their titles, and the computations."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass

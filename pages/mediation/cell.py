@@ -59,7 +59,7 @@ def cell(lm: LoadedModel, tasks: list[Task], average: Average) -> None:
 
 
 def _chosen(lm: LoadedModel, tasks: list[Task]) -> tuple[int, str, int, str] | None:
-    """The picked cell as boxes that work by keyboard; what does not exist here is left out."""
+    """The picked cell as select boxes, for the keyboard; choices that do not exist here are left out."""
     parts = picked_cell().split("|", 3)
     names = [task.name for task in tasks]
     valid = len(parts) == 4 and parts[0].isdigit() and int(parts[0]) < len(tasks) and parts[1] in SITE_NAMES
@@ -95,7 +95,7 @@ def _chosen(lm: LoadedModel, tasks: list[Task]) -> tuple[int, str, int, str] | N
 
 
 def _typed(names: list[str], groups: list[str]) -> None:
-    """Picks what the boxes say; the others begin at the first FFN."""
+    """Picks the cell that the boxes name; boxes without a choice begin at the first FFN."""
     state = st.session_state
     site, layer, group = (
         state.get("flow site") or "ffn",

@@ -52,7 +52,7 @@ class Task:
 
 
 def results(lm: LoadedModel, tasks: list[Task]) -> Average:
-    """Shows everything about whole modules; returns the chosen average."""
+    """Shows the results for whole modules; returns the chosen average."""
     left, right = st.columns(2)
     measure = left.segmented_control(
         "Shown", list(MEASURES), default="indirect effect", key="flow_shown", bind="query-params", required=True
@@ -133,7 +133,7 @@ def _examples(task: Task) -> str:
 
 
 def _sentence(lm: LoadedModel, task: Task, average: Average, several: bool) -> None:
-    """Where the FFNs' effect sits, and whether that is the paper's finding."""
+    """Where the FFNs' effect is located, and whether that is the paper's finding."""
     table, found = task.measured.table, task.measured.found
     n = len(found.pairs)
     if n < task.measured.settings.count:

@@ -1,4 +1,4 @@
-"""A table of accuracies before and after an edit, each with the number of prompts behind it."""
+"""A table of accuracies before and after an edit, each with its number of prompts."""
 
 import pandas as pd
 
@@ -6,7 +6,7 @@ from pages.shared.words import of_n
 
 
 def accuracies(original: dict[str, float], edited: dict[str, float], asked: dict[str, int]) -> pd.DataFrame:
-    """Rows original, edited and change (percentage points), a column a group of prompts, as text."""
+    """Rows original, edited and change (percentage points), one column per group of prompts, as text."""
     rows = {
         "original": [of_n(original[name], asked[name]) for name in asked],
         "edited": [of_n(edited[name], asked[name]) for name in asked],

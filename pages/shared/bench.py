@@ -1,4 +1,4 @@
-"""Which edits are on this session's bench? Kept in the session alone, with undo, and in the link."""
+"""The edits of this session on the page What-if (the bench): kept in the session, with undo, and in the link."""
 
 import streamlit as st
 
@@ -67,7 +67,7 @@ def use_recipe(lm: LoadedModel, recipe: Recipe, override: bool = False) -> None:
 
 
 def tell(text: str) -> None:
-    """Says something until the bench changes next: a page is drawn many times while work is under way."""
+    """Shows a message until the bench changes: a page is drawn many times while a job runs."""
     st.session_state.setdefault(TOLD, []).append((version(), text))
 
 
@@ -85,7 +85,7 @@ def open_bench(lm: LoadedModel) -> None:
         kept[former], had = history(), len(edit_set())
         go(kept.get(model_key(lm), History()))
         if had:
-            tell("The model was changed: the edits were for the former one and are off the bench until it is back.")
+            tell("The model was changed. The edits of the other model are kept and come back with it.")
         st.session_state.pop(WAITING, None)
     is_new = OWNER not in st.session_state
     st.session_state[OWNER] = model_key(lm)
@@ -120,21 +120,21 @@ def _take_over(lm: LoadedModel) -> None:
     new = [edit for edit in usable if place_of(edit) not in there]
     if new:
         put(edit_set().added(new))
-        st.toast(f"{len(new)} edit{'s' if len(new) > 1 else ''} taken over.", icon=":material/tune:")
+        st.toast(f"{len(new)} edit{'s' if len(new) > 1 else ''} added.", icon=":material/tune:")
     for text in wrong:
         tell(text)
 
 
 def _ask_about_another_model(lm: LoadedModel) -> None:
-    """A recipe that was made with another model waits for a decision."""
+    """Asks what to do with a recipe that was made with another model."""
     if WAITING not in st.session_state:
         return
     recipe, reason, fits = st.session_state[WAITING]
     st.warning(reason, icon=":material/warning:")
     with st.container(horizontal=True):
         if fits:
-            st.button("Use it all the same", key="use other recipe", on_click=_override, args=(lm, recipe))
-        st.button("Leave it", key="leave other recipe", on_click=lambda: st.session_state.pop(WAITING, None))
+            st.button("Use it anyway", key="use other recipe", on_click=_override, args=(lm, recipe))
+        st.button("Do not use it", key="leave other recipe", on_click=lambda: st.session_state.pop(WAITING, None))
 
 
 def _override(lm: LoadedModel, recipe: Recipe) -> None:

@@ -1,4 +1,4 @@
-"""What anyone in the room may do: on a server that others can reach, nothing that touches its files or its model."""
+"""Permissions: on a server that other computers can reach, nobody may touch its files or change its model."""
 
 import ipaddress
 import os
@@ -29,12 +29,12 @@ def is_loopback(address: str | None) -> bool:
 
 
 def is_locked() -> bool:
-    """Whether those controls are off."""
+    """Whether those controls are disabled."""
     return not is_loopback(st.get_option("server.address")) and os.environ.get(OPEN) != "1"
 
 
 def locked() -> bool:
-    """Whether a control must be drawn switched off; says why beside it."""
+    """Whether a control must be drawn disabled; says why beside it."""
     off = is_locked()
     if off:
         st.caption(f":material/lock: {WHY}")
@@ -42,7 +42,7 @@ def locked() -> bool:
 
 
 def check_allowed() -> None:
-    """Stands before every such action: what a page draws switched off can still be sent by hand.
+    """Checked before every such action: a control that is drawn disabled can still be sent by hand.
 
     Raises:
         UserError: when those controls are off.

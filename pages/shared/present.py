@@ -23,7 +23,7 @@ Asked = Settings | Mapping[str, Any]
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Shows a `UserError` as a message at this place; what stands around it stays."""
+    """Shows a `UserError` as a message at this place; the rest of the page stays."""
     try:
         yield
     except UserError as error:
@@ -68,7 +68,7 @@ def as_json(lm: LoadedModel, settings: Asked, frame: pd.DataFrame) -> str:
 
 
 def table_below(name: str, lm: LoadedModel, settings: Asked, frame: pd.DataFrame, maker: ChartMaker) -> None:
-    """What stands under a chart: its numbers as a table that unfolds, and the downloads."""
+    """The part under a chart: its numbers as a table that unfolds, and the downloads."""
     with st.expander("Table"):
         st.dataframe(frame, hide_index=True)
     downloads(name, lm, settings, frame, maker)

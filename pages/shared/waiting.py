@@ -37,14 +37,14 @@ def _bar(job: Job) -> None:
         key=f"stop {id(job)}",
         on_click=_stop,
         args=(job,),
-        help="What is computed so far stays.",
+        help="What is computed so far is kept.",
     )
 
 
 def _left(job: Job) -> None:
-    """What stands for a job that this session gave up, until it has ended."""
+    """The message in place of a job that this session gave up, until it has ended."""
     if board().wanted_by_others(job, session_id()):
-        st.info("You stopped waiting for this; it goes on for someone else.", icon=":material/stop_circle:")
+        st.info("You stopped waiting for this; it continues for someone else.", icon=":material/stop_circle:")
     else:
         st.progress(min(1.0, job.share), text=job.title)
         st.caption("Stopping after this step ...")

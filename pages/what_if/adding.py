@@ -1,4 +1,4 @@
-"""How do edits come onto the bench? By hand, from picked heads, from a word, from a file."""
+"""Controls that add edits: by hand, from picked heads, from a word, from a file."""
 
 import streamlit as st
 
@@ -54,7 +54,7 @@ def _by_hand(lm: LoadedModel) -> None:
             0.0,
             0.5,
             key="add factor",
-            help="0 turns it off, 1 changes nothing, -1 turns it around.",
+            help="0 ablates it, 1 changes nothing, -1 flips its sign.",
         )
         pressed = fourth.form_submit_button("Add", type="primary", width="stretch")
     if pressed:
@@ -123,17 +123,19 @@ def _found(lm: LoadedModel, found: Promoters) -> None:
 
 
 def _file(lm: LoadedModel) -> None:
-    uploaded = st.file_uploader("A recipe saved here (JSON)", type=["json"], key="recipe file", max_upload_size=2)
+    uploaded = st.file_uploader(
+        "A recipe that Abacus saved (JSON)", type=["json"], key="recipe file", max_upload_size=2
+    )
     if uploaded is None:
         return
     recipe = read_recipe(uploaded.getvalue())
     n = len(recipe.edits)
     st.markdown(
-        f"**{plain(recipe.title) or 'Without a title'}**: {n:,} edit{'s' if n != 1 else ''} of "
+        f"**{plain(recipe.title) or 'Untitled'}**: {n:,} edit{'s' if n != 1 else ''} of "
         + mono(recipe.model.name)
         + (f". {plain(recipe.note)}" if recipe.note else "")
     )
-    if st.button("Put these on the bench", type="primary"):
+    if st.button("Use these edits", type="primary"):
         try:
             bench.use_recipe(lm, recipe)
         except OtherModelError as error:

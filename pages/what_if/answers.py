@@ -1,4 +1,4 @@
-"""Two columns: what the original and the edited model answer, and whether the edit did anything."""
+"""Two columns: the answers of the original and of the edited model, and whether the edit had an effect."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +30,7 @@ NOTHING = 1e-6  # nats; what rounding may do
 
 @dataclass(frozen=True)
 class Asked:
-    """What both models are asked."""
+    """The prompts and settings that both models are run with."""
 
     prompts: tuple[str, ...]
     n_tokens: int
@@ -48,11 +48,11 @@ class Answered:
 
 
 def controls(lm: LoadedModel) -> Asked | None:
-    """What to ask; None when no prompt can be taken."""
+    """The prompts and settings; None when no prompt can be used."""
     text = st.text_area(
-        "Prompts, one a line", DEFAULT, key="bench_prompts", bind="query-params", height=140, persist_state="session"
+        "Prompts, one per line", DEFAULT, key="bench_prompts", bind="query-params", height=140, persist_state="session"
     )
-    with st.expander("How they are asked"):
+    with st.expander("Settings of the answers"):
         first, second, third, fourth = st.columns(4)
         n_tokens = first.slider("Tokens to continue", 1, 40, 8, key="bench_tokens", bind="query-params")
         temperature = second.slider(
@@ -63,7 +63,7 @@ def controls(lm: LoadedModel) -> Asked | None:
             0.1,
             key="bench_temperature",
             bind="query-params",
-            help="Of the sampled continuation: below 1 keeps to likely tokens.",
+            help="Of the sampled continuation: below 1 favours likely tokens.",
         )
         seed = third.number_input(
             "Seed",
@@ -72,7 +72,7 @@ def controls(lm: LoadedModel) -> Asked | None:
             0,
             key="bench_seed",
             bind="query-params",
-            help="Both columns draw with the same noise: only the edit parts them.",
+            help="Both columns are sampled with the same noise: only the edit makes a difference.",
         )
         count = fourth.slider(
             "Arithmetic prompts",
@@ -89,7 +89,7 @@ def controls(lm: LoadedModel) -> Asked | None:
 
 
 def answered(lm: LoadedModel, edits: tuple[Edit, ...], asked: Asked) -> Answered | None:
-    """Asks both models, by itself whenever edits or prompts change; a stopped question waits for a press."""
+    """Runs both models, automatically whenever edits or prompts change; after a Stop, when the button is pressed."""
     key = ("what if", *model_key(lm), edits, asked)
     job: Job | None = st.session_state.get("what if job")
     again = job is not None and job.state in ("stopped", "failed") and job.key == key
@@ -122,7 +122,7 @@ def _ask(lm: LoadedModel, edits: tuple[Edit, ...], asked: Asked, progress: Progr
 
 
 def verdict(found: Answered) -> None:
-    """One line: did the edit do anything?"""
+    """One sentence: did the edit have an effect?"""
     effects = found.effects
     if effects is None:
         return
@@ -133,18 +133,19 @@ def verdict(found: Answered) -> None:
     activation = _activation(effects)
     if together.kl < NOTHING:
         silent = bool((effects.activation[0].abs() < 1e-6).all())
-        why = " What they scale is silent on these prompts." if silent else ""
-        st.warning(f"**The edits do nothing here.**{why} {activation}", icon=":material/do_not_disturb_on:")
+        why = " The heads and neurons that they scale are next to zero on these prompts." if silent else ""
+        st.warning(f"**The edits have no effect here.**{why} {activation}", icon=":material/do_not_disturb_on:")
         return
     told = (
-        f"The next token moves by {size} (KL, mean of {n} prompts; {random}). The original's likeliest token changes "
-        f"by {three_digits(together.log_p)} nats of log-probability, and {changed} of {n} prompts get another one. "
+        f"The next token moves by {size} (KL, mean of {n} prompts; {random}). The log-probability of the original's "
+        f"most likely token changes by {three_digits(together.log_p)} nats; {changed} of {n} prompts get another most "
+        "likely token. "
         f"{activation}"
     )
     if together.kl > effects.random_kl:
-        st.success(f"**The edits do something.** {told}", icon=":material/check_circle:")
+        st.success(f"**The edits have an effect.** {told}", icon=":material/check_circle:")
     else:
-        st.info(f"**The edits do no more than random ones.** {told}", icon=":material/casino:")
+        st.info(f"**The edits have no more effect than random ones.** {told}", icon=":material/casino:")
 
 
 def _activation(effects: EditEffects) -> str:
@@ -158,7 +159,7 @@ def _activation(effects: EditEffects) -> str:
         )
     size = [sum(map(abs, values)) / len(values) for values in (before, after)]
     return (
-        f"What the {len(before)} heads and neurons say at the last position has mean size "
+        f"The activations of the {len(before)} heads and neurons at the last position have mean size "
         f"{three_digits(size[0])} before and {three_digits(size[1])} after."
     )
 
@@ -177,10 +178,10 @@ def columns(lm: LoadedModel, found: Answered, settings: dict[str, Any]) -> None:
     for place, name, chart in zip(st.columns(2), ("original", "edited"), (tokens_before, tokens_after), strict=True):
         with place:
             st.subheader(name.capitalize())
-            st.altair_chart(chart(frame, is_dark()), alt=f"Likeliest next tokens, {name}")
+            st.altair_chart(chart(frame, is_dark()), alt=f"Most likely next tokens, {name}")
             if number < len(text):
                 greedy, sampled = text[name].iloc[number], text[f"{name}, sampled"].iloc[number]
-                st.markdown(f"Likeliest each time: {code(greedy)}  \nSampled: {code(sampled)}")
+                st.markdown(f"Greedy (the most likely token each time): {code(greedy)}  \nSampled: {code(sampled)}")
     _sentence(frame)
     downloads("what-if-next-tokens", lm, {**settings, "prompt": prompt}, frame, lambda dark: tokens_beside(frame, dark))
     st.subheader("All prompts")

@@ -1,4 +1,4 @@
-"""From tidy tables to pictures of edits; nothing is computed here."""
+"""Charts of edits, from tidy tables; nothing is computed here."""
 
 import altair as alt
 import pandas as pd
@@ -63,7 +63,7 @@ def tokens_beside(frame: pd.DataFrame, dark: bool) -> alt.TopLevelMixin:
 
 
 def effect_bars(frame: pd.DataFrame, dark: bool) -> alt.Chart:
-    """What each edit does alone, and how much less the set does without it. Columns: edit, measure, kl."""
+    """The effect of each edit alone, and of the set without it. Columns: edit, measure, kl."""
     order, most = list(dict.fromkeys(frame["edit"])), float(frame["kl"].max())
     end = most if most >= 1e-6 else 1.0  # where nothing moves, an axis of rounding errors would look like an effect
     return (

@@ -1,4 +1,4 @@
-"""Was this model edited? A folder beside the loaded model."""
+"""Detection: was the model in a folder edited, compared with the loaded model?"""
 
 import streamlit as st
 
@@ -13,7 +13,7 @@ SHOWN = 2000
 
 
 def comparing(lm: LoadedModel) -> None:
-    """Looks for edits in a folder, given the loaded model as the original."""
+    """Detects edits in a folder, given the loaded model as the original."""
     st.header("Was this model edited?")
     st.markdown(
         f"Compares the weights of a folder with those of `{lm.name}`: which heads or neurons were zeroed or "
@@ -56,7 +56,7 @@ def _show(lm: LoadedModel, found: EditFindings) -> None:
             on_click="ignore",
             icon=":material/download:",
         )
-        st.button("Put these on the bench", icon=":material/tune:", key="bench found", on_click=_put, args=(lm, found))
+        st.button("Use these edits", icon=":material/tune:", key="bench found", on_click=_put, args=(lm, found))
     for other in found.others[:20]:
         st.caption(f"`{other.tensor}`: {other.what}")
     if len(found.others) > 20:
@@ -68,7 +68,7 @@ def _show(lm: LoadedModel, found: EditFindings) -> None:
         )
         st.markdown(
             "For every head's and neuron's columns of the output maps. The same effect written into other "
-            "weights shows only as *changed otherwise*."
+            "weights is reported only as *changed otherwise*."
         )
 
 

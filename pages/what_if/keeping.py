@@ -1,4 +1,4 @@
-"""How does an edit leave the page? As a recipe, a link, code, or a model folder."""
+"""Ways to keep and share an edit: a recipe, a link, code, a model folder."""
 
 import streamlit as st
 
@@ -28,7 +28,7 @@ def keeping(lm: LoadedModel, prompts: tuple[str, ...]) -> None:
         return
     off = len(bench.edit_set()) - len(edits)
     if off:
-        st.caption(f"{off} edit{'s' if off > 1 else ''} that {'are' if off > 1 else 'is'} switched off stay here only.")
+        st.caption(f"Not included: {off} edit{'s' if off > 1 else ''} switched off.")
     first, second = st.columns([2, 3])
     first.text_input("Title", key=bench.TITLE, max_chars=200, persist_state="session")
     second.text_input("Note", key=bench.NOTE, max_chars=10_000, persist_state="session")
@@ -95,7 +95,7 @@ def _export(lm: LoadedModel, edits: tuple[Edit, ...], prompts: tuple[str, ...]) 
                 return str(written), str(error)
 
         key = ("export", *model_key(lm), edits, folder, len(st.session_state.get("exports", [])))
-        st.session_state.setdefault("exports", []).append(folder)  # every press is an export of its own
+        st.session_state.setdefault("exports", []).append(folder)  # every press is a new export
         st.session_state["export job"] = board().submit(key, "Writing the edited model", work, session_id())
     job = st.session_state.get("export job")
     if job is None:
@@ -110,7 +110,7 @@ def _exported(folder: str, check: EditedExportCheck | str) -> None:
     if isinstance(check, str):
         st.warning(f"Written to {mono(folder)}, but not compared: {plain(check)}", icon=":material/warning:")
         return
-    same = f"{check.same_top} of {check.prompts} prompts have the same likeliest next token"
+    same = f"{check.same_top} of {check.prompts} prompts have the same most likely next token"
     st.success(
         f"Written to {mono(folder)}. Loaded back as {check.precision}: {same} as the live edit; log-probabilities "
         f"differ by at most {three_digits(check.largest)} nats.",

@@ -1,4 +1,4 @@
-"""Page: what happens when heads and neurons are turned up, down or around?"""
+"""The page What-if: what happens when heads and neurons are scaled, ablated, or have their sign flipped?"""
 
 import streamlit as st
 
@@ -40,7 +40,10 @@ def _bench(lm: LoadedModel) -> None:
 
 def page() -> None:
     """Draws the page."""
-    heading("What-if", "What happens to the model's answers when heads and neurons are turned up, down or around?")
+    heading(
+        "What-if",
+        "What happens to the model's answers when heads and neurons are scaled, ablated, or have their sign flipped?",
+    )
     lm = current_model()
     _bench(lm)
     edits = bench.edit_set().active

@@ -1,4 +1,4 @@
-"""The bench: an edit a row, with its switch and factor; undo and redo."""
+"""The list of edits, one row per edit with its switch and factor; undo and redo."""
 
 import streamlit as st
 
@@ -13,11 +13,11 @@ _WIDTHS = [1, 2, 5, 2, 2]
 
 
 def rows(lm: LoadedModel) -> None:
-    """Every edit of the bench, a page at a time."""
+    """Every edit, one page at a time."""
     state, at = bench.edit_set(), bench.history()
     if not len(state):
         st.info(
-            "The bench is empty: add a head or neuron above. Until then both columns are the same.",
+            "There are no edits yet: add a head or neuron above. Until then both columns are the same.",
             icon=":material/tune:",
         )
     else:
@@ -76,7 +76,7 @@ def _row(lm: LoadedModel, i: int, switch: Switch) -> None:
         "Remove",
         icon=":material/close:",
         key=f"remove {key}",
-        help=f"Take {label} off the bench",
+        help=f"Remove {label}",
         on_click=lambda: bench.put(bench.edit_set().without(i)),
         type="tertiary",
     )

@@ -1,4 +1,4 @@
-"""What did each edit of the set do, alone and left out?"""
+"""The effect of each edit of the set, alone and left out."""
 
 from typing import Any
 
@@ -20,8 +20,8 @@ MOST = 100
 
 
 def single_edits(lm: LoadedModel, edits: tuple[Edit, ...], asked: Asked, settings: dict[str, Any]) -> None:
-    """Measures each edit when asked to."""
-    st.header("What did each edit do?")
+    """Measures each edit when the button is pressed."""
+    st.header("The effect of each edit")
     if not edits:
         st.caption("Switch at least one edit on.")
         return
@@ -39,7 +39,7 @@ def single_edits(lm: LoadedModel, edits: tuple[Edit, ...], asked: Asked, setting
         )
         st.session_state["single edits job"] = job
     if job is None:
-        st.caption("Press to switch on each edit alone, and to leave each out of the set.")
+        st.caption("Press to measure each edit alone, and the set without it.")
         return
     if job.key != key:
         st.caption(":material/info: Edits or prompts have changed since: press to measure these.")
@@ -71,12 +71,12 @@ def _show(lm: LoadedModel, found: EditEffects, settings: dict[str, Any]) -> None
             f"The whole set moves the next token by {three_digits(found.together.kl)} nats. Alone, {most['edit']} "
             f"moves it most ({three_digits(most['kl_alone'])}); without {missed['edit']}, "
             f"{three_digits(missed['kl_without'])} is left. "
-            "Effects of single edits do not add up: heads and neurons stand in for each other."
+            "Effects of single edits do not add up: heads and neurons can stand in for each other."
         )
     with st.expander("Table"):
         st.dataframe(frame.drop(columns=["kind", "name"]), hide_index=True)
         st.caption(
-            "before, after: mean coefficient of a neuron, or length of a head's output, at the last position. "
-            "kl, log_p in nats; changed: share of prompts with another likeliest token."
+            "before, after: mean coefficient of a neuron, or norm of a head's output, at the last position. "
+            "kl, log_p in nats; changed: share of prompts whose most likely token changes."
         )
     downloads("single-edits", lm, settings, frame, lambda dark: effect_bars(long, dark))

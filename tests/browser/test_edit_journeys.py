@@ -62,7 +62,7 @@ def test_two_sessions_with_their_own_edits(server, new_tab):
     assert said(third) == mine
     expect(third.get_by_text("head 0_0", exact=True)).to_be_visible()
     first.get_by_role("button", name="Undo").click()
-    expect(first.get_by_text("The bench is empty", exact=False)).to_be_visible()
+    expect(first.get_by_text("There are no edits yet", exact=False)).to_be_visible()
     done(first)
     assert said(first) == plain
     assert said(third) == mine
@@ -79,7 +79,7 @@ def test_recipe_download_upload_and_export(server, new_tab, bundled, tmp_path):
     page.get_by_text("Export as a model folder").click()
     page.get_by_label("Folder on the computer that runs Abacus").fill(str(tmp_path / "edited"))
     page.get_by_role("button", name="Export", exact=True).click()
-    expect(page.get_by_text("1 of 1 prompts have the same likeliest next token", exact=False)).to_be_visible()
+    expect(page.get_by_text("1 of 1 prompts have the same most likely next token", exact=False)).to_be_visible()
     assert was_edited("bundled", tmp_path / "edited").edits == edits
     other = new_tab(f"{server}/what_if?bench_prompts=34%2B28%3D&bench_count=5")
     done(other)
@@ -88,9 +88,9 @@ def test_recipe_download_upload_and_export(server, new_tab, bundled, tmp_path):
     other.get_by_text("Recipe file", exact=True).click()
     recipe = {"name": "recipe.json", "mimeType": "application/json", "buffer": json.dumps(found).encode()}
     other.locator('input[type="file"]').set_input_files(recipe)
-    other.get_by_role("button", name="Put these on the bench").click()
+    other.get_by_role("button", name="Use these edits").click()
     expect(other.get_by_text("made with another model", exact=False)).to_be_visible()
-    other.get_by_role("button", name="Use it all the same").click()
+    other.get_by_role("button", name="Use it anyway").click()
     expect(other.get_by_text("neuron 7_5", exact=True)).to_be_visible()
 
 
@@ -109,8 +109,8 @@ def test_bias_edit_taken_to_the_bench(server, new_tab, scheme):
         ".every(c => c.getBoundingClientRect().right <= 1280)"
     )
     assert inside
-    page.get_by_role("button", name="Take them to What-if").click()
-    expect(page.get_by_text("wait on the page What-if", exact=False)).to_be_visible()
+    page.get_by_role("button", name="Open them in What-if").click()
+    expect(page.get_by_text("were added on the page What-if", exact=False)).to_be_visible()
     page.get_by_role("link", name="What-if").click()
     done(page)
     expect(page.get_by_role("button", name="Remove")).to_have_count(3)

@@ -152,7 +152,7 @@ def test_neurons_go_to_the_bench(app):
     measured(app)
     app.number_input(key="bias_n").set_value(2).run()
     app.slider(key="bias_factor").set_value(-1.0).run()
-    press(wait(app), "Take them to What-if")
+    press(wait(app), "Open them in What-if")
     table = next(d.value for d in app.dataframe if "imp_woman" in d.value.columns)
     names = table["neuron"].tolist()
     wait(app.switch_page("pages/what_if/page.py").run())

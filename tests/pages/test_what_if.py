@@ -73,7 +73,7 @@ def test_an_empty_bench_says_what_to_do_and_changes_nothing(app):
     assert not app.exception
     assert not app.error
     assert app.title[0].value == "What-if"
-    assert "bench is empty" in told(app)
+    assert "no edits yet" in told(app)
     assert "No probability changes" in texts(app)
     frame = answers(app)
     assert (frame["original"] == frame["edited"]).all()
@@ -106,7 +106,7 @@ def test_edits_by_hand_change_the_answers(app):
 
 def test_factor_one_does_nothing(app, head_names):
     by_hand(app, " ".join(head_names[:2]), "head", 1.0)
-    assert "The edits do nothing here" in told(app)
+    assert "The edits have no effect here" in told(app)
     assert "No probability changes" in texts(app)
     frame = answers(app)
     assert (frame["original"] == frame["edited"]).all()
@@ -271,7 +271,7 @@ def test_a_recipe_is_shown_as_it_was_typed(app, bundled):
 def test_a_recipe_file(app, bundled):
     upload(app, Recipe.of(bundled, EDITS, "Mine", "because").to_json())
     assert "**Mine**: 2 edits" in texts(app)
-    press(app, "Put these on the bench")
+    press(app, "Use these edits")
     assert on_bench(app).active == EDITS
     assert app.text_input(key="edit title").value == "Mine"
     press(app, "Undo")
@@ -291,17 +291,17 @@ def test_files_that_are_no_recipe(app, content, words):
     upload(app, content)
     assert not app.exception
     assert words in app.error[0].value
-    assert not any(b.label == "Put these on the bench" for b in app.button)
+    assert not any(b.label == "Use these edits" for b in app.button)
 
 
 def test_a_recipe_of_another_model(app, bundled):
     recipe = json.loads(Recipe.of(bundled, EDITS).to_json())
     recipe["model"]["fingerprint"] = "0" * 16
     upload(app, json.dumps(recipe))
-    press(app, "Put these on the bench")
+    press(app, "Use these edits")
     assert "another model" in told(app)
     assert len(on_bench(app)) == 0
-    press(app, "Use it all the same")
+    press(app, "Use it anyway")
     assert on_bench(app).active == EDITS
     assert "another model" not in told(app)
 
@@ -310,10 +310,10 @@ def test_a_recipe_that_does_not_fit(app, bundled):
     recipe = json.loads(Recipe.of(bundled, EDITS).to_json())
     recipe["model"]["shape"] = [32, 32, 11008]
     upload(app, json.dumps(recipe))
-    press(app, "Put these on the bench")
+    press(app, "Use these edits")
     assert "cannot be used here" in told(app)
-    assert not any(b.label == "Use it all the same" for b in app.button)
-    press(app, "Leave it")
+    assert not any(b.label == "Use it anyway" for b in app.button)
+    press(app, "Do not use it")
     assert "another model" not in told(app)
     assert len(on_bench(app)) == 0
 
@@ -371,7 +371,7 @@ def test_keep_share_export_and_find_again(app, tmp_path):
     assert found["name"].tolist() == ["3_7", "7_5"]
     assert found["factor"].tolist() == [0.0, -1.5]
     press(app, "Clear")
-    press(app, "Put these on the bench")
+    press(app, "Use these edits")
     assert set(on_bench(app).active) == {ScaleHead(3, 7, 0.0), ScaleNeuron(7, 5, -1.5)}
 
 
