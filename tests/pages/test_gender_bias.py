@@ -46,7 +46,7 @@ def test_says_what_to_press_and_what_the_risk_is(app):
     assert not app.exception
     assert app.title[0].value == "Gender bias"
     assert "Press **Run**" in app.info[0].value
-    assert "can amplify" in texts(app)
+    assert "can also amplify" in texts(app)
 
 
 def test_bias_and_neurons(app, bundled):
