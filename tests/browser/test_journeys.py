@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 from playwright.sync_api import expect
 
+from tests.some import some
+
 pytestmark = pytest.mark.browser
 
 CELLS = '[data-testid="stVegaLiteChart"] path[aria-label*="relative decrease"]'
@@ -96,7 +98,7 @@ def test_two_tabs_with_different_interventions(server, new_tab, head_names):
     for _ in range(4):
         for page in tabs:
             page.get_by_role("button", name="Ask", exact=True).click()
-    for page, before in zip(tabs, alone, strict=True):
+    for page, before in some(zip(tabs, alone, strict=True)):
         settled(page)
         assert probability(page) == before
     plain = new_tab(f"{server}/?prompt=34%2B28%3D")

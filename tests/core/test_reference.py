@@ -10,6 +10,7 @@ from core.neurons.compare import compare_heads
 from core.neurons.layers import layer_increase
 from core.vocabulary.neuron_tokens import top_tokens
 from tests.conftest import REFERENCE
+from tests.some import some
 
 CASES = json.loads((REFERENCE / "golden.json").read_text())["cases"]
 
@@ -27,7 +28,7 @@ def test_every_head(reference, case):
     swept = sweep_heads(reference, [case["prompt"]])
     assert swept.targets == [case["predict_index"]]
     assert swept.baseline.item() == pytest.approx(case["prob"], abs=1e-5)
-    for name, probability in case["head_probs"].items():
+    for name, probability in some(case["head_probs"].items()):
         layer, head = map(int, name.split("_"))
         assert swept.probability[0, layer, head].item() == pytest.approx(probability, abs=1e-5)
 
@@ -61,5 +62,7 @@ def test_first_neurons_and_their_tokens(reference, case, k):
     theirs = case["top_neurons"][:20]
     assert c.top(20) == [(layer, neuron) for layer, neuron, _ in theirs]
     assert torch.allclose(c.change[:20], torch.tensor([change for *_, change in theirs]), atol=2e-5, rtol=0)
-    for (layer, neuron), m, tokens in zip(c.top(5), c.coefficient_first.tolist(), case["top_tokens"], strict=False):
+    for (layer, neuron), m, tokens in some(
+        zip(c.top(5), c.coefficient_first.tolist(), case["top_tokens"], strict=False)
+    ):
         assert top_tokens(reference, layer, neuron, m) == [reference.token(t) for t in tokens]

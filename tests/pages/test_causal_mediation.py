@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 from core.vocabulary.neuron_tokens import both_sides
 from pages.shared.words import visible
 from tests.pages.test_arithmetic_heads import run_and_wait, texts, wait
+from tests.some import some
 
 APP, PAGE = "../../app.py", "pages/mediation/page.py"
 
@@ -135,10 +136,10 @@ def test_the_chosen_average_rules_the_whole_page(app):
         assert f"({average} of IE)" in texts(app)
         charts = [json.loads(c.proto.spec) for c in app.get("vega_lite_chart")]
         assert len(charts) == 4
-        assert all(f"indirect effect ({average})" in json.dumps(chart) for chart in charts)
+        assert all(f"indirect effect ({average})" in json.dumps(chart) for chart in some(charts))
         seen[average] = float(best[2]), neurons["IE"].tolist()
     found = app.session_state["slot mediation units"].job.result
-    for average, (head, neurons) in seen.items():
+    for average, (head, neurons) in some(seen.items()):
         assert head == pytest.approx(found.heads.to_frame()[average].max(), rel=0.01)
         assert neurons == pytest.approx(sorted(found.neurons.to_frame()[average], reverse=True))
     assert seen["mean"][0] > 2 * seen["geometric mean"][0]

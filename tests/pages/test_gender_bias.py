@@ -6,6 +6,7 @@ from streamlit.testing.v1 import AppTest
 from core.bias.measure import measure_bias, paper_words
 from pages.shared.words import code, three_digits
 from tests.pages.test_arithmetic_heads import wait
+from tests.some import some
 
 APP, PAGE = "../../app.py", "pages/gender/page.py"
 
@@ -156,8 +157,8 @@ def test_neurons_go_to_the_bench(app):
     table = next(d.value for d in app.dataframe if "imp_woman" in d.value.columns)
     names = table["neuron"].tolist()
     wait(app.switch_page("pages/what_if/page.py").run())
-    for tokens, group, *both in zip(
-        table["top_tokens"], table["favours"], table["coef_woman"], table["coef_man"], strict=True
+    for tokens, group, *both in some(
+        zip(table["top_tokens"], table["favours"], table["coef_woman"], table["coef_man"], strict=True)
     ):
         named = " ".join(code(token) for token in tokens.split()[:6])
         value = three_digits(both[group == "man"])

@@ -18,6 +18,7 @@ from pages.lora import bands, by_layer
 from pages.pruning import results as pruned_results
 from pages.shared.lora.charts import by_layer as by_layer_chart
 from pages.shared.words import percent
+from tests.some import some
 
 COMPARE, PRUNE = "pages/lora/page.py", "pages/pruning/page.py"
 SETTINGS = LoraSettings(rank=2, alpha=4, epochs=1, n_train=64)
@@ -77,7 +78,7 @@ def test_accuracy_by_layer(data, bundled):
     assert not app.error
     series = read_series(bundled, own_folder(bundled, SETTINGS))
     table = next(f for f in frames(app) if list(f.index) == ["none", "layer 6", "layer 7"])
-    for about in series.adapters:
+    for about in some(series.adapters):
         assert table.loc[f"layer {about.layer}", "all"] == about.accuracy["all"]
     assert table.loc["none", "all"] == series.adapters[0].base["all"]
     assert f"An adapter on layer **{series.best().layer}**" in texts(app)

@@ -18,6 +18,7 @@ from core.neurons.root import root_of
 from core.progress import Stopped
 from core.prompts.arithmetic import make_prompts
 from tests.dense import dense_comparison
+from tests.some import some
 
 KS = [30, 5, 1]
 PROMPTS = make_prompts(["+", "-"], digits=[1, 2], forms=["digits", "words"], templates=[1, 3], count=3)
@@ -73,7 +74,7 @@ def test_mask_and_keep_equal_a_plain_loop(bundled, compare, arithmetic_head):
 
 def test_lowest_off_equals_a_plain_loop(bundled, compare):
     found = ablate_root(bundled, PROMPTS, compare, KS)
-    for i in found.measured.nonzero()[:, 0].tolist():
+    for i in some(found.measured.nonzero()[:, 0].tolist()):
         ids = asked(bundled, question(bundled, PROMPTS[i]))
         c = compare(ids)
         for at, k in enumerate(KS):
@@ -124,7 +125,7 @@ def test_stop_keeps_what_is_measured(bundled, compare, arithmetic_head, measure)
         assert torch.equal(part.root[done], whole.root[done])
     assert seen[-1][0] == seen[-1][1]
     parts = [at / of for at, of in seen[seen.index((0, len(PROMPTS)), 1) :] if of]
-    assert all(0 <= x <= 1 for x in parts)
+    assert all(0 <= x <= 1 for x in some(parts))
 
     def at_once(done, total):
         raise Stopped

@@ -18,6 +18,7 @@ from core.vocabulary.concepts import concept_tokens
 from core.vocabulary.neuron_tokens import find_shallow_neurons
 from core.vocabulary.projection import OVMap, project
 from core.vocabulary.shallow import shallow_counts
+from tests.some import some
 
 PROMPTS = make_prompts(["+", "-"], digits=[1], count=12)
 
@@ -29,10 +30,10 @@ def test_counts_equal_a_plain_loop(any_model):
         counts = shallow_counts(any_model, layers, top=30)
         frame = counts.kept(more_than=-1)
         assert len(frame) == len(layers) * any_model.n_neurons
-        for layer in layers:
+        for layer in some(layers):
             for neuron in range(0, any_model.n_neurons, 11):
                 mine = {}
-                for j in counts.throughs:
+                for j in some(counts.throughs):
                     if j > layer:
                         carried = OVMap.of(any_model, j).carry(values(any_model, layer)[neuron])
                         tops = [project(any_model, side).topk(30).indices.tolist() for side in (carried, -carried)]
@@ -79,7 +80,7 @@ def test_accuracies_equal_intervening(bundled, counts):
     assert found.neurons == [len(counts.kept(m)) for m in ms]
     assert found.neurons[2] == 0
     assert found.original == pytest.approx(accuracy_without(bundled, []))
-    for at, m in enumerate(ms):
+    for at, m in enumerate(some(ms)):
         assert found.accuracy[at].item() == pytest.approx(accuracy_without(bundled, counts.pairs(m)))
     assert found.accuracy[2].item() == pytest.approx(found.original)
     assert torch.allclose(found.control[2], torch.tensor(found.original))

@@ -15,6 +15,7 @@ from core.metrics import relative
 from core.neurons.compare import compare_prompts
 from core.progress import Stopped
 from core.vocabulary.neuron_tokens import top_tokens
+from tests.some import some
 
 SOME = BiasWords(
     ("woman", "man"),
@@ -130,7 +131,7 @@ def test_the_table_of_neurons(bundled):
         "coef_man",
         "top_tokens",
     ]
-    for i, row in enumerate(frame.to_dict("records")):
+    for i, row in enumerate(some(frame.to_dict("records"))):
         layer, neuron = found.top(4)[i]
         assert row["neuron"] == f"{layer}_{neuron}"
         assert row["change"] > 0
@@ -149,7 +150,7 @@ def test_what_the_model_does_not_know_is_named_and_left_out(bundled):
     assert words.professions == (("nurse", "maid"), ("police",))
     assert words.prompts == ("A <gend> works as a",)
     assert [one.text for one in left] == ["A <gend> qqq as a", "zzyzx", " "]
-    assert all(one.reason for one in left)
+    assert all(one.reason for one in some(left))
     assert "zzyzx" in left[1].reason
     measure_bias(bundled, words)
 

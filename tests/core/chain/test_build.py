@@ -13,6 +13,7 @@ from core.chain.prune import leads_on, prune
 from core.errors import UserError
 from core.forward.record import record
 from tests.dense import dense_comparison
+from tests.some import some
 
 PROMPT = "3+5="
 
@@ -41,22 +42,22 @@ def test_numbers_are_those_of_the_analyses(bundled, case):
     names = [neuron_id(*pair) for pair in deep.pairs]
     enhance = of_kind(graph, "enhance")
     assert len(enhance) == len(dag.to_frame())
-    for (a, b), data in enhance.items():
+    for (a, b), data in some(enhance.items()):
         assert data["weight_gate"] == dag.weight_gate[names.index(a), names.index(b)]
-    for i, name in enumerate(names):
+    for i, name in enumerate(some(names)):
         node = graph.nodes[name]
         assert (node["change"], node["importance"]) == (deep.change[i], deep.importance_first[i])
         assert graph.edges[name, PREDICTION]["weight"] == deep.importance_first[i]
     features = find_features(bundled, run, heads, dag.root, n=12)
-    for row in features.rows:
+    for row in some(features.rows):
         neuron = row.kind == "neuron"
         name = shallow_id(row.layer, row.neuron, row.position) if neuron else token_id(row.position)
         assert graph.nodes[name]["weight"] == pytest.approx(row.score)
         assert graph.edges[name, f"attention {row.through}"]["weight"] == pytest.approx(row.score)
-    for layer, head in heads:
+    for layer, head in some(heads):
         route = head_paths(bundled, run, (layer, head), dag.root)
         sources = route.sources_frame().set_index("source").weight
-        for (a, b), data in of_kind(graph, "transfer").items():
+        for (a, b), data in some(of_kind(graph, "transfer").items()):
             if b == f"head {layer}_{head}":
                 assert data["weight"] == pytest.approx(sources[a], rel=1e-3, abs=1e-5)
         into_root = graph.edges[f"head {layer}_{head}", graph.graph["root"]]
@@ -72,10 +73,10 @@ def test_a_chain_runs_one_way(bundled, case):
     assert nx.is_directed_acyclic_graph(graph)
     assert leads_on(graph)
     stage, layer = graph.nodes(data="stage"), graph.nodes(data="layer")
-    assert all(stage[a] < stage[b] or layer[a] < layer[b] for a, b in graph.edges)
+    assert all(stage[a] < stage[b] or layer[a] < layer[b] for a, b in some(graph.edges))
     assert [s for _, s in stage] == sorted(s for _, s in stage)
     plain = (str, int, float, bool)
-    assert all(type(value) in plain for _, data in [*graph.nodes(data=True)] for value in data.values())
+    assert all(type(value) in plain for _, data in some([*graph.nodes(data=True)]) for value in data.values())
     assert len({frozenset(data) for _, data in graph.nodes(data=True)}) == 1
     again = build_chain(bundled, run, deep, heads[::-1], n_shallow=12)
     assert to_json(again) == to_json(graph)  # order too
@@ -107,7 +108,7 @@ def test_flow_has_its_own_numbers(bundled, case):
         direct=True,
     )
     graph = build_chain(bundled, run, deep, heads, features=features, by="flow")
-    for row in features.rows:
+    for row in some(features.rows):
         name = shallow_id(row.layer, row.neuron, row.position) if row.kind == "neuron" else token_id(row.position)
         out = [d["weight"] for _, _, d in graph.out_edges(name, data=True) if d["kind"] == "feature"]
         assert graph.nodes[name]["weight"] == pytest.approx(row.flow)
@@ -141,12 +142,12 @@ def test_a_smaller_chain_still_leads_on(case, nodes, weakest):
     assert len(small) <= nodes
     assert leads_on(small)
     assert {*(f"head {layer}_{head}" for layer, head in heads), PREDICTION, graph.graph["root"]} <= set(small)
-    for name, data in small.nodes(data=True):
+    for name, data in some(small.nodes(data=True)):
         assert data == graph.nodes[name]
         if data["kind"] == "shallow":
             assert token_id(data["position"]) in small
             assert small.out_degree(name)
-    assert all(data == graph.edges[a, b] for a, b, data in small.edges(data=True))
+    assert all(data == graph.edges[a, b] for a, b, data in some(small.edges(data=True)))
     assert [n for n in graph if n in small] == list(small)
     if weakest == 0 and nodes == 1000:
         assert nx.utils.graphs_equal(small, graph)

@@ -12,6 +12,7 @@ from core.neurons.ablation_effects import single_effects
 from core.neurons.compare import compare_heads
 from core.progress import Stopped
 from core.vocabulary.neuron_tokens import tokens_of, top_tokens
+from tests.some import some
 
 
 def test_a_case(any_model):
@@ -21,9 +22,9 @@ def test_a_case(any_model):
     assert len(case.heads) == 1
     assert swept.probability[0][case.heads[0]] == swept.probability[0].min()
     assert case.neurons.pairs == compare_heads(any_model, "3+5=", case.heads, 20).pairs
-    for (layer, neuron), m, tokens in list(
-        zip(case.neurons.pairs, case.neurons.coefficient_first.tolist(), case.tokens, strict=True)
-    )[:5]:
+    for (layer, neuron), m, tokens in some(
+        list(zip(case.neurons.pairs, case.neurons.coefficient_first.tolist(), case.tokens, strict=True))[:5]
+    ):
         assert tokens == top_tokens(any_model, layer, neuron, m)
     if case.chain is not None:
         assert nx.is_directed_acyclic_graph(case.chain)

@@ -13,6 +13,7 @@ from core.progress import Stopped
 from core.vocabulary.neuron_tokens import top_tokens
 from core.vocabulary.projection import OVMap
 from tests.core.chain.test_pe_dag import listen
+from tests.some import some
 
 PROMPT = "3+5="
 
@@ -84,7 +85,7 @@ def test_scores_are_the_maps_applied_forwards(any_model, by, direct):
     assert found.to_frame()[by].is_monotonic_decreasing
     kinds = {row.kind for row in found.rows}
     assert kinds == ({"embedding"} if lm.modules.parallel and not direct else {"embedding", "neuron"})
-    for row in found.rows:
+    for row in some(found.rows):
         x = run.resid_pre[0, row.position]
         if row.kind == "neuron":
             m = run.coefficient[row.layer, row.position, row.neuron]
@@ -136,7 +137,7 @@ def test_one_token_has_nowhere_else_to_look(any_model):
     """With a single position all attention weights are 1: what would arrive does arrive."""
     run = record(any_model, [5])
     head, root, _ = setting(any_model)
-    for row in find_features(any_model, run, [head], root, n=5, direct=True).rows:
+    for row in some(find_features(any_model, run, [head], root, n=5, direct=True).rows):
         assert row.score == pytest.approx(row.flow, rel=1e-4, abs=1e-5)
         assert row.attention == 1.0
 
@@ -162,7 +163,7 @@ def test_tokens_before_and_after(bundled):
     root, run = (bundled.n_layers - 1, 5), record(bundled, bundled.encode(PROMPT))
     found = find_features(bundled, run, [(4, 1)], root, n=4, k_tokens=6)
     neurons = [row for row in found.rows if row.kind == "neuron"]
-    for row in neurons:
+    for row in some(neurons):
         m = row.coefficient
         assert row.tokens_before == top_tokens(bundled, row.layer, row.neuron, coefficient=m, k=6)
         assert row.tokens_after == top_tokens(bundled, row.layer, row.neuron, coefficient=m, k=6, through=row.through)

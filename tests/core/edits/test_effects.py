@@ -16,6 +16,7 @@ from core.forward.record import record
 from core.forward.scoring import continuation, log_probabilities, next_token_logits, whole_text
 from core.hooks import ScaleHead, ScaleNeuron, intervene
 from core.progress import Stopped
+from tests.some import some
 
 PROMPTS = ["3+5=", "3+6=", "The sum of 34 and 28 is", "A woman works as a"]
 EDITS = (ScaleNeuron(2, 7, -2.0), ScaleHead(1, 3, 0.0), ScaleNeuron(0, 3, 3.0))
@@ -162,7 +163,7 @@ def test_next_tokens_and_continuations(bundled):
         assert frame["id"].tolist()[:10] == p.topk(10).indices.tolist()
         assert set(q.topk(10).indices.tolist()) <= set(frame["id"])
         assert frame["id"].is_unique
-        for row in frame.itertuples():
+        for row in some(frame.itertuples()):
             assert row.original == pytest.approx(float(p[row.id]), abs=1e-5)
             assert row.edited == pytest.approx(float(q[row.id]), abs=1e-5)
             assert row.change == pytest.approx(row.edited - row.original, abs=1e-6)

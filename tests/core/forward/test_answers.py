@@ -11,6 +11,7 @@ from core.forward.scoring import continuation
 from core.hooks import ScaleHead, intervene
 from core.model.load import load_model
 from core.prompts.arithmetic import FORMS, Prompt, digit_kinds, make_prompts
+from tests.some import some
 
 
 def by_generation(lm, q) -> bool:
@@ -76,7 +77,7 @@ def test_greedy_tokens_are_told_for_each_place(bundled):
 def test_int8_agrees_with_single_runs(checkpoints):
     lm = load_model(checkpoints("llama"), "int8")
     questions = [question(lm, p) for p in make_prompts(count=2)]
-    for q, tokens in zip(questions, greedy_tokens(lm, questions), strict=True):
+    for q, tokens in some(zip(questions, greedy_tokens(lm, questions), strict=True)):
         alone = lm.logits(q.ids + q.answer[:-1]).argmax(-1)[len(q.ids) - 1 :]
         assert torch.equal(torch.tensor(tokens), alone)
 

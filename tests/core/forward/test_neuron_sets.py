@@ -14,6 +14,7 @@ from core.forward.neuron_sets import NeuronSet, only, random_like, scaled_neuron
 from core.forward.record import record
 from core.hooks import ScaleHead, ScaleNeuron, intervene
 from core.model.load import load_model
+from tests.some import some
 
 PROMPTS = ["3+5=", "3+6=", "3 - 1 =", "Q: What is 3 plus 5? A:", "seven times two is"]
 
@@ -68,7 +69,9 @@ def test_coefficients_equal_recordings(any_model):
     ]
     layers, neurons = any_model.n_layers, any_model.n_neurons
     watched = [[(rng.randrange(layers), rng.randrange(neurons)) for _ in range(7)] for _ in trials]
-    for trial, neurons, found in zip(trials, watched, coefficients_without(any_model, trials, watched), strict=True):
+    for trial, neurons, found in some(
+        zip(trials, watched, coefficients_without(any_model, trials, watched), strict=True)
+    ):
         with one_by_one(any_model, trial.scaled):
             run = record(any_model, list(trial.ids))
         wanted = torch.stack([run.coefficient[layer, -1, neuron] for layer, neuron in neurons])
@@ -77,7 +80,7 @@ def test_coefficients_equal_recordings(any_model):
 
 def test_one_set_for_all_equals_intervene(any_model):
     ids = any_model.encode("3+5=")
-    for chosen in some_sets(any_model):
+    for chosen in some(some_sets(any_model)):
         with scaled_neurons(any_model, chosen):
             ours = any_model.logits(ids)
         with one_by_one(any_model, chosen):
@@ -94,7 +97,7 @@ def test_batches_do_not_matter(bundled, monkeypatch):
         together = right_without(bundled, trials)
         monkeypatch.setitem(core.forward.replay.ROW_TOKENS, "cpu", 1)
         assert right_without(bundled, trials) == together
-        for (q, chosen), right in list(zip(trials, together, strict=True))[::9]:
+        for (q, chosen), right in some(list(zip(trials, together, strict=True))[::9]):
             with scaled_neurons(bundled, chosen):
                 assert are_right(bundled, [q]) == [right]
 
@@ -105,12 +108,12 @@ def test_int8_rows_run_alone(checkpoints):
     sets = [NeuronSet(()), NeuronSet(((0, 3), (0, 5), (1, 7)))]
     trials = [Trial(tuple(lm.encode(p)), chosen) for p in PROMPTS for chosen in sets]
     watched = [[(2, n) for n in range(lm.n_neurons)]] * len(trials)
-    for trial, found in zip(trials, coefficients_without(lm, trials, watched), strict=True):
+    for trial, found in some(zip(trials, coefficients_without(lm, trials, watched), strict=True)):
         with scaled_neurons(lm, trial.scaled):
             assert torch.equal(found, record(lm, list(trial.ids)).coefficient[2, -1])
     questions = [Question(q.ids, q.answer, q.kinds) for q in some_questions(lm)]
     verdicts = right_without(lm, [(q, chosen) for q in questions for chosen in sets])
-    for (q, chosen), right in zip([(q, c) for q in questions for c in sets], verdicts, strict=True):
+    for (q, chosen), right in some(zip([(q, c) for q in questions for c in sets], verdicts, strict=True)):
         with scaled_neurons(lm, chosen):
             assert are_right(lm, [q]) == [right]
 

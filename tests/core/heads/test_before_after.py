@@ -9,6 +9,7 @@ from core.heads.before_after import before_and_after
 from core.hooks import ScaleHead, intervene
 from core.progress import Stopped
 from core.prompts.arithmetic import OPERATIONS, make_prompts
+from tests.some import some
 
 PROMPTS = ["3+5=", "34+28=", "92-47="]
 
@@ -34,7 +35,7 @@ def test_accuracy_is_that_of_the_sweep(bundled):
     frame = before_and_after(bundled, [(4, 1)], PROMPTS[:1], count=10).accuracy_frame()
     assert frame["operation"].tolist() == list(OPERATIONS)
     assert (frame["count"] == 10).all()
-    for row in frame.itertuples():
+    for row in some(frame.itertuples()):
         original, ablated = sweep_accuracy(bundled, make_prompts([row.operation], [2], count=10)).accuracy()
         assert (row.before, row.after) == pytest.approx((original, float(ablated[4, 1])))
 

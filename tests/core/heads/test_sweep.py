@@ -12,6 +12,7 @@ from core.metrics import relative
 from core.model.load import load_model
 from core.progress import Stopped
 from core.prompts.arithmetic import FORMS, make_prompts
+from tests.some import some
 
 PROMPTS = ["3+5=", "3+6=", "3 - 1 =", "Q: What is 3 plus 5? A:", "seven times two is", "3+5="]
 
@@ -95,7 +96,7 @@ def test_int8_runs_each_prompt_alone(checkpoints):
     lm = load_model(checkpoints("llama"), precision="int8")
     prompts = ["3+5=", "3+6=", "seven times two is"]
     swept = sweep_heads(lm, prompts)
-    for i, prompt in enumerate(prompts):
+    for i, prompt in enumerate(some(prompts)):
         for layer, head in [(0, 0), (1, 3), (2, 1)]:
             with intervene(lm, ScaleHead(layer, head, 0.0)):
                 alone = torch.softmax(lm.logits(lm.encode(prompt))[-1], -1)[swept.targets[i]]

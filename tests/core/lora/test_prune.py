@@ -25,6 +25,7 @@ from core.neurons.compare import compare_models
 from core.progress import Stopped
 from core.prompts.signed_arithmetic import cases, negative_data
 from tests.core.model.test_adapters import made_by_peft
+from tests.some import some
 
 SETTINGS = LoraSettings(rank=2, alpha=4, epochs=1, batch=8, n_train=40, n_test=30)
 
@@ -113,7 +114,7 @@ def test_curve_against_one_run_a_set(bundled):
     curve = prune_curve(bundled, found, 512, test, (0.1, 0.5, 1.0), seeds=(4,)).points
     assert curve["neurons"].tolist() == [102, 102, 512, 512]  # beyond the union there is no more
     inputs = LayerInputs(bundled, test)
-    for row in curve.itertuples():
+    for row in some(curve.itertuples()):
         kept = found.keep(512, row.share)
         neurons = kept if row.kept == "CNA" else random_like(bundled, kept, 4).neurons
         with scaled_neurons(bundled, only(neurons, 6, bundled)):

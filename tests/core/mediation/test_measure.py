@@ -17,6 +17,7 @@ from core.mediation.pairs import PromptPair, typed_pair
 from core.mediation.units import head_effects, important_neurons, neuron_effects
 from core.model.load import load_model
 from core.progress import Stopped
+from tests.some import some
 
 BASE, OTHER = "3 + 5 =", "2 * 6 ="
 
@@ -135,7 +136,7 @@ def test_many_pairs_equal_one_by_one(bundled):
     together = mediate(bundled, pairs, ("attention", "ffn"))
     assert together.pairs == pairs
     assert together.asked == 6
-    for number, pair in enumerate(pairs):
+    for number, pair in enumerate(some(pairs)):
         for site in ("ffn", "attention"):
             alone = mediate(bundled, [pair], (site,)).effects[site][0]
             there = together.effects[site][number]
@@ -167,7 +168,7 @@ def test_heads_and_neurons_equal_one_run_each(any_model):
     for parts, output, width in ((heads, lm.modules.head_output, lm.d_head), (neurons, lm.modules.neuron_output, 1)):
         found = parts.effects[0]
         results = [found.base_result, found.alternative_result]
-        for place, (layer, index) in enumerate(parts.places):
+        for place, (layer, index) in enumerate(some(parts.places)):
             span = slice(index * width, (index + 1) * width)
             value = seen(lm, other, output(layer), before=True)[-1, span]
 
@@ -240,7 +241,7 @@ def test_inside_an_intervention(bundled, arithmetic_heads):
     with intervene(bundled, ScaleHead(*arithmetic_heads[4], 0.0)):  # without the first ones both answers are as likely
         found = indirect_effects(bundled, BASE, "2 + 7 =", "residual")
         ends = [torch.log_softmax(bundled.logits(bundled.encode(p))[-1], -1) for p in (BASE, "2 + 7 =")]
-    for run, end in zip(found.clean, ends, strict=True):
+    for run, end in some(zip(found.clean, ends, strict=True)):
         assert torch.allclose(run, end[[found.base_result, found.alternative_result]], atol=1e-4)
     assert found.effect[-1, -1].item() == pytest.approx(found.total_effect, rel=1e-3)
     assert not torch.allclose(found.clean, indirect_effects(bundled, BASE, "2 + 7 =", "residual").clean, atol=1e-4)
@@ -251,7 +252,7 @@ def test_int8_runs_each_value_alone(checkpoints):
     lm = load_model(checkpoints("llama"), precision="int8")
     pairs = [typed_pair(lm, BASE, OTHER), typed_pair(lm, "7 - 1 =", "9 - 4 =")]
     found = mediate(lm, pairs, ("ffn",)).effects["ffn"]
-    for pair, effects in zip(pairs, found, strict=True):
+    for pair, effects in some(zip(pairs, found, strict=True)):
         ids, other = list(pair.base_ids), list(pair.alternative_ids)
         for layer, position in ((0, 1), (1, 4), (2, 4)):
             module = lm.modules.ffn(layer)
@@ -276,7 +277,7 @@ def test_stop_keeps_whole_pairs(bundled):
     whole = mediate(bundled, pairs, ("ffn",))
     assert 0 < len(part.pairs) < len(pairs) == part.asked
     assert told == sorted(told)
-    for pair, effects in zip(part.pairs, part.effects["ffn"], strict=True):
+    for pair, effects in some(zip(part.pairs, part.effects["ffn"], strict=True)):
         assert torch.equal(effects.effect, whole.effects["ffn"][pairs.index(pair)].effect)
 
     def stop_at_once(done, total):

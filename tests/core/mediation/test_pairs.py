@@ -10,6 +10,7 @@ from core.mediation.draw import draw_pairs
 from core.mediation.pairs import typed_pair
 from core.mediation.templates import PAIR_KINDS, Draft, Task, drafts_of
 from core.prompts.arithmetic import compute
+from tests.some import some
 
 ARITHMETIC = ("other operands", "same result", "other operator")
 
@@ -21,7 +22,7 @@ def operands(text):
 
 def check(lm, kind, pairs):
     assert len({(p.base, p.alternative) for p in pairs}) == len(pairs)
-    for p in pairs:
+    for p in some(pairs):
         assert len(p.base_ids) == len(p.alternative_ids) == len(p.groups)
         assert p.groups[-1] == "last"
         assert (p.base_result == p.alternative_result) == (kind == "same result")
@@ -49,7 +50,7 @@ def test_drafts_that_the_model_reads_as_one_prompt_are_left_out(bundled, monkeyp
 
 @pytest.mark.parametrize("kind", ARITHMETIC)
 def test_what_differs(bundled, kind):
-    for pair in draw_pairs(bundled, kind, 30, digits=(1, 2)):
+    for pair in some(draw_pairs(bundled, kind, 30, digits=(1, 2))):
         base, other = operands(pair.base), operands(pair.alternative)
         results = [compute(operation, a, b) for a, operation, b in (base, other)]
         assert (results[0] == results[1]) == (kind == "same result")
@@ -68,7 +69,7 @@ def test_results_are_read_at_the_first_token_that_differs(bundled):
     longer = [p for p in pairs if not p.base.endswith("=")]  # some sums begin alike
     assert longer
     assert {p.read_at for p in pairs} == {"first token that differs"}
-    for pair in longer:
+    for pair in some(longer):
         end, begun = pair.base.split("="), pair.base.split("=")[1].strip()
         assert pair.alternative.split("=")[1].strip() == begun
         a, _, b = operands(end[0] + "=")
@@ -80,7 +81,7 @@ def test_results_are_read_at_the_first_token_that_differs(bundled):
 @pytest.mark.parametrize("form", ["digits", "words"])
 def test_position_groups(bundled, template, word, form):
     pairs = draw_pairs(bundled, count=5, operations=("+",), digits=(2,), forms=(form,), templates=(template,))
-    for pair in pairs:
+    for pair in some(pairs):
         at = {name: [i for i, g in enumerate(pair.groups) if g == name] for name in set(pair.groups)}
         told = {name: " ".join(bundled.token(pair.base_ids[i]).strip() for i in spots) for name, spots in at.items()}
         assert told["operator"] == word
@@ -100,12 +101,12 @@ def test_drafts_name_the_positions(kind, form, template):
     rng = random.Random(0)
     drawn = [d for d in (draw(rng) for _ in range(200)) if d]
     assert drawn
-    for base, other in drawn:
+    for base, other in some(drawn):
         assert (base.text == other.text) is False
         assert (base.answer == other.answer) == (kind == "same result")
         for draft in (base, other):
             pieces = {name: draft.text[a:b] for a, b, name in draft.spans}
-            assert all(piece and piece == piece.strip() for piece in pieces.values())
+            assert all(piece and piece == piece.strip() for piece in some(pieces.values()))
             if kind == "number retrieval":
                 number = pieces[
                     "first number"

@@ -7,6 +7,7 @@ from core.errors import UserError
 from core.hooks import ScaleHead, ScaleNeuron, intervene
 from core.model.load import load_model
 from core.neurons.attribution import first_order
+from tests.some import some
 
 
 def log_p(lm, prompt, target, *edits):
@@ -23,7 +24,7 @@ def test_is_the_slope_of_each_factor(any_model):
         (ScaleNeuron, 1, 7, scores.neurons),
         (ScaleNeuron, 2, 40, scores.neurons),
     ]
-    for make, layer, index, found in edits:
+    for make, layer, index, found in some(edits):
         up, down = (log_p(any_model, "3+5=", scores.target, make(layer, index, 1 + s)) for s in (step, -step))
         assert float(found[layer, index]) == pytest.approx((up - down) / (2 * step), abs=3e-3, rel=2e-2)
 
@@ -43,7 +44,7 @@ def test_leaves_nothing_behind(bundled):
     before = bundled.logits(ids)
     first_order(bundled, "3+5=")
     assert torch.equal(before, bundled.logits(ids))
-    assert all(not p.requires_grad and p.grad is None for p in bundled.model.parameters())
+    assert all(not p.requires_grad and p.grad is None for p in some(bundled.model.parameters()))
 
 
 def test_frame_and_target(bundled):

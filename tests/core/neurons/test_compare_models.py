@@ -14,6 +14,7 @@ from core.neurons.compare import compare_models, compare_models_over, most_impor
 from core.prompts.arithmetic import make_prompts
 from tests import plain
 from tests.core.model.test_adapters import made_by_peft, maps
+from tests.some import some
 
 FIELDS = (
     "layer",
@@ -86,7 +87,7 @@ def test_over_a_set_of_prompts(pair):
     prompts = ["3+5=", "9-2="]
     both = list(compare_models_over(lm, ours, prompts, 4, lambda done, total: told.append((done, total))))
     assert told == [(1, 2), (2, 2)]
-    for prompt, c in zip(prompts, both, strict=True):
+    for prompt, c in some(zip(prompts, both, strict=True)):
         assert torch.equal(c.change, compare_models(lm, ours, prompt, 4).change)
     with pytest.raises(UserError, match="no prompt"):
         list(compare_models_over(lm, ours, []))
@@ -106,7 +107,7 @@ def test_coefficients_and_their_increase(pair):
     table = coefficients_with(lm, {"layer 1": ours}, "3+5=", 6)
     frame = table.to_frame()
     run, other = record(lm, lm.encode("3+5=")), record(merged, lm.encode("3+5="))
-    for row in frame.itertuples(index=False):
+    for row in some(frame.itertuples(index=False)):
         assert row.base == pytest.approx(float(run.coefficient[row.layer, -1, row.neuron]))
         assert row[-1] == pytest.approx(float(other.coefficient[row.layer, -1, row.neuron]), abs=1e-3)
     found = coefficient_increase(lm, {1: ours}, ["3+5="], ks=(6, 2)).points.set_index("k")["increase"]

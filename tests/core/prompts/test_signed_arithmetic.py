@@ -9,6 +9,7 @@ from core.forward.layer_inputs import LayerInputs, right_answers
 from core.forward.record import record
 from core.forward.rows import TrainingRows
 from core.prompts.signed_arithmetic import GROUPS, cases, group_of, negative_data
+from tests.some import some
 
 
 def test_every_case_once():
@@ -39,7 +40,7 @@ def test_splits_that_do_not_exist(n_train, n_test):
 def test_rows(bundled):
     prompts = [p for p in cases(2) if (p.first, p.second) in ((12, 49), (90, 12))]
     rows = TrainingRows.of(bundled, prompts)
-    for i, prompt in enumerate(prompts):
+    for i, prompt in enumerate(some(prompts)):
         ids = bundled.encode(prompt.text)
         answer = bundled.encode_answer(prompt.answer)
         places = rows.answer[i].nonzero()[:, 0].tolist()
@@ -65,7 +66,7 @@ def test_layer_inputs_are_those_of_single_runs(any_model):
         direct.move_to(layer)
         some = torch.arange(len(rows))
         assert torch.equal(direct.of(some), inputs.of(some)) or torch.allclose(direct.of(some), inputs.of(some))
-        for i, prompt in enumerate(prompts):
+        for i, prompt in enumerate(some(prompts)):
             ids = any_model.encode(prompt.text)
             wanted = record(any_model, ids).resid_pre[layer]
             assert torch.allclose(inputs.of(some)[i, : len(ids)], wanted, atol=1e-3, rtol=1e-3)

@@ -10,6 +10,7 @@ from core.model.load import load_model
 from core.neurons.max_activating import activating_prompts
 from core.progress import Stopped
 from core.vocabulary.key_tokens import key_tokens
+from tests.some import some
 
 PROMPTS = ["3+5=", "3+6=", "3 - 1 =", "Q: What is 3 plus 5? A:", "seven times two is", "3+5="]
 
@@ -18,7 +19,7 @@ def check_prompts(lm, layer, neuron, tolerance):
     frame = activating_prompts(lm, PROMPTS, layer, neuron)
     assert sorted(frame["prompt"]) == sorted(PROMPTS)
     assert frame["coefficient"].abs().is_monotonic_decreasing
-    for row in frame.itertuples():
+    for row in some(frame.itertuples()):
         ids = lm.encode(row.prompt)
         m = record(lm, ids).coefficient[layer, :, neuron]
         assert row.coefficient == pytest.approx(m[-1].item(), abs=tolerance)
@@ -69,7 +70,7 @@ def test_key_tokens_of_a_single_token_stream(any_model, direction):
     maps = any_model.modules.neuron_input(layer)
     names = ["gate", "up"] if len(maps) == 2 else ["input"]
     assert len(frame) == 2 * 12 * len(names)
-    for name, module in zip(names, maps, strict=True):
+    for name, module in some(zip(names, maps, strict=True)):
         match = normed @ module.weight[neuron]
         for sign in (1, -1):
             part = frame[(frame["key"] == name) & (frame["sign"] == sign)]

@@ -16,6 +16,7 @@ from core.vocabulary.neuron_tokens import both_sides, find_shallow_neurons, toke
 from core.vocabulary.projection import OVMap, project
 from tests import plain
 from tests.core.test_reference import CASES
+from tests.some import some
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c["prompt"])
@@ -32,7 +33,7 @@ def test_importances_and_coefficients_of_the_authors_code(reference, case):
         assert torch.allclose(dense, torch.tensor(case[imp]), atol=2e-5)
         theirs = torch.tensor(case[coef])
         assert (recording.coefficient[:, -1] - theirs).abs().max() <= 2e-5 * theirs.abs().max()
-    for (layer, neuron, _), tokens in zip(case["top_neurons"], case["top_tokens"], strict=False):
+    for (layer, neuron, _), tokens in some(zip(case["top_neurons"], case["top_tokens"], strict=False)):
         m = float(run.coefficient[layer, -1, neuron])
         mine = top_tokens(reference, layer, neuron, coefficient=m)
         assert mine == [reference.token(t) for t in tokens]

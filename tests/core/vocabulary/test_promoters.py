@@ -10,6 +10,7 @@ from core.vocabulary.concepts import concept_groups, concept_ids, concept_tokens
 from core.vocabulary.neuron_tokens import top_tokens
 from core.vocabulary.projection import project
 from core.vocabulary.promoters import promoters
+from tests.some import some
 
 
 def dense_scores(lm, token):
@@ -30,7 +31,7 @@ def test_best_of_the_whole_model_by_the_full_vocabulary(any_model):
     assert found.layers == list(range(any_model.n_layers))
     best = scores.flatten().sort(descending=True).values[:25]
     assert torch.allclose(torch.tensor([p.score for p in found.found]).double(), best, atol=1e-4)
-    for p in found.found:
+    for p in some(found.found):
         at = scores[p.layer, p.neuron, 0 if p.sign == 1 else 1]
         assert p.score == pytest.approx(at.item(), abs=1e-4)
         order = project(any_model, p.sign * values(any_model, p.layer)[p.neuron]).argsort(descending=True).tolist()
@@ -61,7 +62,7 @@ def test_more_than_there_are(bundled):
 
 
 def test_words(bundled):
-    for i in word_tokens(bundled, " eight "):
+    for i in some(word_tokens(bundled, " eight ")):
         assert bundled.token(i).strip() == "eight"
     assert word_tokens(bundled, "EIGHT") == word_tokens(bundled, "eight")
     assert word_tokens(bundled, "viii") == word_tokens(bundled, "VIII")
