@@ -1,0 +1,78 @@
+"""Directions in the vocabulary and through attention, against products of the plain weights, head by head."""
+
+import pytest
+import torch
+
+from core.model.load import load_model
+from core.vocabulary.projection import carry, project, pull_back, through_attention
+from tests import plain
+
+
+def drawn(lm, n=5):
+    return torch.randn(n, lm.d_model, generator=torch.Generator().manual_seed(2)) + 0.3
+
+
+def head_maps(lm, layer):
+    """`W_O W_V` of each query head (head, d_model, d_model), float64."""
+    d, block = lm.d_head, lm.modules.layers[layer]
+    output = plain.weight(lm.modules.head_output(layer))
+    if hasattr(block, "attention"):  # GPT-NeoX: query, key and value of a head stand together
+        value = plain.weight(block.attention.query_key_value).view(lm.n_heads, 3, d, -1)[:, 2]
+    else:
+        attention = block.self_attn if hasattr(block, "self_attn") else block.attn
+        value = plain.weight(attention.v_proj).view(-1, d, lm.d_model)
+    group = lm.n_heads // len(value)
+    return torch.stack([output[:, h * d : (h + 1) * d] @ value[h // group] for h in range(lm.n_heads)])
+
+
+def normed(lm, norm, x):
+    """The norm without its scale and bias."""
+    x = x.double()
+    if isinstance(norm, torch.nn.LayerNorm):
+        x = x - x.mean(-1, keepdim=True)
+    return x * norm.weight.double()
+
+
+def test_attention_passes_on_the_sum_over_its_heads(any_model):
+    u = drawn(any_model)
+    for layer in range(any_model.n_layers):
+        norm = any_model.modules.attention_norm(layer)
+        wanted = normed(any_model, norm, u) @ head_maps(any_model, layer).sum(0).T
+        assert torch.allclose(through_attention(any_model, u, layer).double(), wanted, atol=1e-4)
+        assert torch.allclose(carry(any_model, layer, u).double(), wanted, atol=1e-4)
+
+
+def test_pulled_back_keys_hear_each_head(any_model):
+    u, keys = drawn(any_model), torch.randn(3, any_model.d_model)
+    for layer in range(any_model.n_layers):
+        norm = any_model.modules.attention_norm(layer)
+        each = torch.einsum(
+            "nm,hdm->hnd", normed(any_model, norm, u), head_maps(any_model, layer)
+        )  # (head, n, d_model)
+        found = torch.einsum("nm,khm->khn", u, pull_back(any_model, layer, keys))
+        assert torch.allclose(found.double(), torch.einsum("hnd,kd->khn", each, keys.double()), atol=1e-3)
+
+
+def test_tokens_stand_in_the_order_of_the_logit_lens(any_model):
+    y = drawn(any_model)
+    norm, out = any_model.modules.final_norm, any_model.modules.unembedding
+    wanted = normed(any_model, norm, y) @ plain.weight(out).T
+    found = project(any_model, y)
+    assert torch.allclose(found.double(), wanted, atol=1e-4)
+    if getattr(norm, "bias", None) is None and out.bias is None:  # the scale does not change the order
+        lens = plain.log_probabilities(any_model.model, y.double())
+        assert torch.equal(found.argmax(-1), lens.argmax(-1))
+
+
+def test_sizes_and_signs_carry_through(any_model):
+    u = drawn(any_model)
+    assert torch.allclose(project(any_model, -2 * u), -2 * project(any_model, u), atol=1e-4)
+    assert torch.allclose(carry(any_model, 1, -2 * u), -2 * carry(any_model, 1, u), atol=1e-4)
+
+
+@pytest.mark.parametrize("layer", [0, 2])
+def test_8_bit_weights_are_nearly_the_same(checkpoints, layer):
+    small, full = (load_model(checkpoints("llama"), precision=precision) for precision in ("int8", "fp32"))
+    u = drawn(full)
+    difference = (carry(small, layer, u) - carry(full, layer, u)).norm() / carry(full, layer, u).norm()
+    assert difference < 0.03
