@@ -34,6 +34,7 @@ class Architecture:
         norm: root mean square (`rms`) or mean and variance with a bias (`layer`).
         parallel: whether attention and FFN both read the layer's input; None: the
             config's `use_parallel_residual` says.
+        stored_unembedding: the output matrix's name in files, where it is another one.
     """
 
     layers: str
@@ -50,6 +51,7 @@ class Architecture:
     neuron_input: tuple[str, ...]
     norm: Literal["rms", "layer"]
     parallel: bool | None
+    stored_unembedding: str | None = None
 
 
 _LLAMA = Architecture(
@@ -105,6 +107,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         neuron_input=("mlp.dense_h_to_4h",),
         norm="layer",
         parallel=None,
+        stored_unembedding="embed_out",
     ),
 }
 

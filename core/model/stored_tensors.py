@@ -35,7 +35,9 @@ class StoredTensors:
 
     @staticmethod
     def plain(name: str, row: Architecture) -> str:
-        """A stored name as the whole model has it: some files leave out the first part."""
+        """A stored name as the whole model has it: some files leave out the first part, or have another name."""
+        if row.stored_unembedding and name.split(".")[0] == row.stored_unembedding:
+            return row.unembedding + name.removeprefix(row.stored_unembedding)
         prefix = row.layers.split(".")[0] + "."
         return name if name.startswith(prefix) or name.split(".")[0] == row.unembedding.split(".")[0] else prefix + name
 

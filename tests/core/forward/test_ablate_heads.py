@@ -13,7 +13,7 @@ PROMPTS = ["3+5=", "3+5=8", "3+6=", "9-2="]
 
 def everything(lm, sequences, reads):
     """[tree] of (reads, logits with nothing off, heads, logits without each)."""
-    for tree in trees_for(lm, sequences):
+    for tree in some(trees_for(lm, sequences)):
         mine = [read for read in reads if read.sequence in tree.members]
         (nothing, baseline), *batches = ablate_each_head(lm, tree, mine)
         assert nothing == []
@@ -27,10 +27,10 @@ def compared(lm, atol):
     seen = 0
     for mine, baseline, heads, logits in some(everything(lm, sequences, reads)):
         assert heads == [(layer, head) for layer in range(lm.n_layers) for head in range(lm.n_heads)]
-        for at, read in enumerate(mine):
+        for at, read in enumerate(some(mine)):
             ids = sequences[read.sequence][: read.position + 1]
             assert torch.allclose(baseline[at].double(), plain.run(lm.model, ids).logits, atol=atol)
-            for number, head in list(enumerate(heads))[:: lm.n_heads + 1]:
+            for number, head in some(list(enumerate(heads))[:: lm.n_heads + 1]):
                 assert torch.allclose(logits[number, at].double(), plain.run(lm.model, ids, [head]).logits, atol=atol)
                 seen += 1
     assert seen >= len(reads) * lm.n_layers - 1
@@ -46,5 +46,5 @@ def test_in_8_bits_rows_run_alone(checkpoints):
     ids = lm.encode("3+5=")
     [(_, baseline, heads, logits)] = everything(lm, [ids], [Read(0, len(ids) - 1)])
     assert torch.allclose(baseline[0].double(), plain.run(lm.model, ids).logits)
-    for number, head in list(enumerate(heads))[::3]:
+    for number, head in some(list(enumerate(heads))[::3]):
         assert torch.allclose(logits[number, 0].double(), plain.run(lm.model, ids, [head]).logits, atol=1e-6)

@@ -16,6 +16,7 @@ from core.forward.replay import (
 )
 from core.hooks import ScaleHead, ScaleNeuron, intervene, own_hooks
 from core.model.load import load_model
+from tests.some import some
 
 IDS = [[0, 5, 9, 40, 7, 6], [0, 8, 9, 41, 7, 3]]
 
@@ -83,7 +84,7 @@ def test_rows_that_join_at_their_own_layers_equal_separate_runs(any_model):
 
     found = replay.run(rows, hooks)
     assert joined == [(0, [0, 1]), (1, [2, 3]), (2, [4])]
-    for number, row in enumerate(rows):
+    for number, row in enumerate(some(rows)):
         alone = tokens(lm)[row.source][None]
         with own_hooks([off(lm, (*changes[number], 0))] if number in changes else []):
             wanted = streams(lm, alone)[-1][0]
@@ -100,11 +101,11 @@ def test_only_what_rows_need_is_kept(any_model):
     kept = begin.keeping(rows)
     assert set(kept.inputs) == set(rows)
     expected = streams(lm, tokens(lm))
-    for row, x in kept.inputs.items():
+    for row, x in some(kept.inputs.items()):
         assert torch.equal(x[0], expected[row.layer][row.source])
         assert x.untyped_storage().nbytes() == x.numel() * x.element_size()  # a copy, not a view of more
     found = kept.run(rows)
-    for number, row in enumerate(rows):
+    for number, row in enumerate(some(rows)):
         assert torch.allclose(found[number], expected[-1][row.source], atol=1e-4, rtol=1e-5)
 
 

@@ -4,11 +4,12 @@ import pytest
 
 from core.mediation.words import FACTS, NAMES, OPERATOR_WORDS, THINGS, THREE
 from core.prompts.arithmetic import OPERATIONS, TEMPLATES
+from tests.some import some
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_operator_words_stand_in_their_template_once(operation):
-    for word, template in zip(OPERATOR_WORDS[operation], TEMPLATES[operation], strict=True):
+    for word, template in some(zip(OPERATOR_WORDS[operation], TEMPLATES[operation], strict=True)):
         assert template.split().count(word) == 1
 
 
@@ -28,10 +29,10 @@ def test_facts_have_a_subject_and_one_word_for_an_end():
         assert sentence.count("{subject}") == 1
         assert len(ends) >= 5
         assert len(set(ends.values())) == len(ends)  # no two subjects end alike: an end tells its subject
-        assert all(word.isalpha() for pair in ends.items() for word in pair)
+        assert all(word.isalpha() for pair in some(ends.items()) for word in pair)
 
 
 @pytest.mark.parametrize("words", [NAMES, THINGS])
 def test_lists_say_nothing_twice(words):
     assert len(set(words)) == len(words) > 10
-    assert all(word.isalpha() for word in words)
+    assert all(word.isalpha() for word in some(words))

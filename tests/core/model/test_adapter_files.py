@@ -24,7 +24,6 @@ def folder(lm, tmp_path):
 def test_settings_are_pefts(folder):
     found = AdapterFolder.read(folder)
     assert found.settings == json.loads((folder / CONFIG).read_text())
-    assert found.about == {}
     config = found.config()
     assert config.r == 4
     assert config.inference_mode

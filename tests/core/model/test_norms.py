@@ -3,6 +3,7 @@
 import torch
 
 from core.model.norms import before_norm, frozen_scale
+from tests.some import some
 
 
 def norms_of(lm):
@@ -12,7 +13,7 @@ def norms_of(lm):
 
 def perturbed(lm):
     """Weights and biases of norms are random, so that leaving one out shows."""
-    for norm in norms_of(lm):
+    for norm in some(norms_of(lm)):
         assert norm.weight.std() > 0.05
 
 
@@ -26,7 +27,7 @@ def by_hand(lm, norm, x, scale):
 def test_the_frozen_scale_is_the_norms_own(any_model):
     perturbed(any_model)
     x = torch.randn(3, 5, any_model.d_model, generator=torch.Generator().manual_seed(1)) * 2 + 0.7
-    for norm in norms_of(any_model):
+    for norm in some(norms_of(any_model)):
         normed = by_hand(any_model, norm, x, frozen_scale(any_model, norm, x))
         bias = getattr(norm, "bias", None)
         assert torch.allclose(normed + (0 if bias is None else bias), norm(x), atol=1e-5)
@@ -43,7 +44,7 @@ def test_the_scale_does_not_ask_for_the_size_of_a_batch_or_its_dtype(any_model):
 
 def test_keys_before_the_norm_give_the_inner_product_after_it(any_model):
     x, keys = torch.randn(6, any_model.d_model) + 0.4, torch.randn(3, any_model.d_model)
-    for norm in norms_of(any_model):
+    for norm in some(norms_of(any_model)):
         scale = frozen_scale(any_model, norm, x)
         after = by_hand(any_model, norm, x, scale) @ keys.T
         before = scale[:, None] * (x @ before_norm(any_model, norm, keys).T)
