@@ -10,6 +10,7 @@ from core.errors import UserError
 from core.model.unembed import Unembedding
 from core.model.weights import values
 from core.neurons.bounds import are_prepared, value_extremes
+from tests.some import some
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +79,7 @@ def test_a_disk_that_cannot_be_written(monkeypatch, tmp_path):
 
 def test_extremes(any_model):
     unembedding = Unembedding.of(any_model)
-    for layer, found in value_extremes(any_model, [0, 2]).items():
+    for layer, found in some(value_extremes(any_model, [0, 2]).items()):
         v = values(any_model, layer)
         v = v - v.mean(-1, keepdim=True) if unembedding.centered else v
         logits = (v * unembedding.weight) @ unembedding.matrix.T

@@ -8,6 +8,7 @@ import torch
 from core.model.load import load_model
 from core.neurons.compare import compare_heads
 from core.prompts.arithmetic import OPERATIONS, make_prompts
+from tests.some import some
 from training.design import Design
 from training.export import make_readable
 from training.focus import TOP, Cases, CaseStream, chosen, focus
@@ -91,7 +92,7 @@ def test_training_forward_is_the_models(bundled):
     batch = packer.batch()
     trace = forward(bundled.model, batch.ids, batch.positions, batch.visible)
     starts = (batch.positions[0] == 0).nonzero()[:, 0].tolist()
-    for begin, end in zip(starts, starts[1:], strict=False):
+    for begin, end in some(zip(starts, starts[1:], strict=False)):
         if end - begin > 1:
             alone = bundled.logits(batch.ids[0, begin:end].tolist())
             assert torch.allclose(trace.logits[0, begin:end], alone, atol=2e-3)
@@ -113,14 +114,14 @@ def test_penalties_are_finite_and_differentiable(tokenizer):
     values = penalties(model, trace, batch, Design(fetcher=(5, 2)), everything=True)
     assert set(values) == set(PENALTIES)
     assert len(values) == 16
-    for name, value in values.items():
+    for name, value in some(values.items()):
         assert torch.isfinite(value), name
         assert value > 0, name
         model.zero_grad()
         value.backward(retain_graph=True)
         gradients = [p.grad for p in model.parameters() if p.grad is not None]
         assert any(g.abs().max() > 0 for g in gradients), name
-        assert all(torch.isfinite(g).all() for g in gradients), name
+        assert all(torch.isfinite(g).all() for g in some(gradients)), name
 
 
 def test_the_bundled_model_keeps_numbers_apart(bundled):
@@ -150,7 +151,7 @@ def test_a_run_resumes_where_it_stopped(tmp_path):
     assert first.step == 2
     second = train(tiny_recipe(2, 4), tmp_path / "parts")
     assert second.step == whole.step == 4
-    for one, other in zip(whole.model.parameters(), second.model.parameters(), strict=True):
+    for one, other in some(zip(whole.model.parameters(), second.model.parameters(), strict=True)):
         assert torch.equal(one, other)
     assert train(tiny_recipe(2, 4), tmp_path / "parts").step == 4
 
@@ -174,8 +175,8 @@ def test_lookups_ask_for_what_was_told():
                 told[after.text.removesuffix(" and").removesuffix(".")] = before.text
         asked = [(a.text, b.text) for a, b in zip(parts, parts[1:], strict=False) if b.answer]
         assert len(asked) == len(told) >= 2
-        assert all(told[thing.removeprefix("How many ").removesuffix("?")] == count for thing, count in asked)
-    assert all(len(parts[-1].text.split()) == 1 for parts in (retrieval(rng) for _ in range(50)))
+        assert all(told[thing.removeprefix("How many ").removesuffix("?")] == count for thing, count in some(asked))
+    assert all(len(parts[-1].text.split()) == 1 for parts in some(retrieval(rng) for _ in range(50)))
 
 
 def test_a_rate_that_starts_again():

@@ -12,13 +12,13 @@ def clock(monkeypatch):
     return now
 
 
-@pytest.mark.parametrize("state,ended", [("waiting", 0), ("running", 0), ("done", 1), ("stopped", 1), ("failed", 1)])
-def test_what_has_ended(state, ended):
-    assert Job("key", "A job", state=state).ended == bool(ended)
+@pytest.mark.parametrize("state", ["waiting", "running", "done", "stopped", "failed"])
+def test_what_has_ended(state):
+    assert Job("key", "A job", None, state=state).ended == (state not in ("waiting", "running"))
 
 
 def test_the_pace_so_far_tells_the_seconds_left(clock):
-    job = Job("key", "A job", seconds=30, state="running", started=100.0, total=10)
+    job = Job("key", "A job", None, seconds=30.0, state="running", started=100.0, total=10)
     assert job.share == 0
     assert job.seconds_left is None
     clock[0] = 104.0
@@ -31,7 +31,7 @@ def test_the_pace_so_far_tells_the_seconds_left(clock):
 
 
 def test_a_waiting_job_has_its_guess_to_come(clock):
-    job = Job("key", "A job", seconds=30, asked=20.0)
+    job = Job("key", "A job", None, seconds=30.0, asked=20.0)
     assert job.expected == 30
     assert job.seconds_left is None
     assert job.share == 0

@@ -6,6 +6,7 @@ from core.forward.record import record
 from core.hooks import ScaleHead, ScaleNeuron, intervene
 from core.neurons.agreement import score_agreement
 from core.neurons.attribution import first_order
+from tests.some import some
 
 PROMPT, PAIRS = "3+5=", [(7, 12), (5, 3), (6, 100)]
 
@@ -46,5 +47,5 @@ def test_the_table_has_every_head_and_the_chosen_neurons(bundled, measured):
 def test_rank_correlation_lies_between_minus_one_and_one(measured):
     correlation = measured[1].rank_correlation()
     assert set(correlation) == {"head", "neuron"}
-    assert all(-1 <= value <= 1 for value in correlation.values())
+    assert all(-1 <= value <= 1 for value in some(correlation.values()))
     assert correlation["head"] > 0.5
