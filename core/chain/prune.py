@@ -2,7 +2,6 @@
 
 import networkx as nx
 
-from core.chain.nodes import PREDICTION
 from core.errors import UserError
 
 
@@ -68,8 +67,3 @@ def _thinned(part: nx.DiGraph, whole: nx.DiGraph, weakest: float) -> nx.DiGraph:
             if best or abs(data["weight"]) >= limit[data["kind"]]:
                 out.add_edge(start, end, **data)
     return out
-
-
-def leads_on(graph: nx.DiGraph) -> bool:
-    """Whether the prediction can be reached from every node."""
-    return len(nx.ancestors(graph, PREDICTION)) == len(graph) - 1

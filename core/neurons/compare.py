@@ -19,7 +19,7 @@ that leaves neurons' values and the output matrix as they are shares the base's,
 value is read twice, and layers below the adapter are not compared.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -110,27 +110,6 @@ def compare_models(
     """
     check_comparable(lm, other)
     return compare_ids(lm, other, lm.encode(prompt), k, target, progress=progress)
-
-
-def compare_models_over(
-    lm: LoadedModel,
-    other: LoadedModel,
-    prompts: Sequence[str],
-    k: int | None = None,
-    progress: Progress = silent,
-) -> Iterator[Comparison]:
-    """Yields the same for each prompt of a set, in order.
-
-    Raises:
-        UserError: for no prompts, and as `compare_models`.
-    """
-    if not prompts:
-        raise UserError("There is no prompt to compare. Choose at least one.")
-    check_comparable(lm, other)
-    ids = [lm.encode(prompt) for prompt in prompts]
-    for number, one in enumerate(ids):
-        yield compare_ids(lm, other, one, k)
-        progress(number + 1, len(ids))
 
 
 def compare_ids(

@@ -9,6 +9,7 @@ from core.model.load import LoadedModel
 from core.neurons.agreement import score_agreement
 from core.neurons.roles import AGAINST, CARRIES, ORDERS, TURNS, Order, carried, in_order, role_of
 from pages.logic_chain.charts import agreement, neuron_dots
+from pages.logic_chain.head_routes import head_routes
 from pages.logic_chain.settings import ChainSettings
 from pages.shared.charts import PICK
 from pages.shared.job_slot import job_slot
@@ -86,6 +87,7 @@ def deep_neurons(lm: LoadedModel, case: LogicCase, settings: ChainSettings) -> N
         on_change=_typed,
     )
     card_here(lm, "deep", readings_of(lm, case), first=True)
+    head_routes(lm, case)
     downloads("cna-neurons", lm, settings, frame[COLUMNS], lambda dark: neuron_dots(frame, dark))
     with st.expander("The same in the paper: Llama-7B"):
         _paper_table()

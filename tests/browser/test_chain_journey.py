@@ -1,9 +1,8 @@
 """The logic chain in a real browser: looked at, clicked, reopened from its link, taken home."""
 
+import networkx as nx
 import pytest
 from playwright.sync_api import expect
-
-from core.chain.export import from_graphml
 
 pytestmark = pytest.mark.browser
 
@@ -28,7 +27,7 @@ def test_from_prompt_to_graph_file(server, new_tab, tmp_path):
     with page.expect_download() as waiting:
         page.get_by_role("button", name="GRAPHML").click()
     waiting.value.save_as(tmp_path / "chain.graphml")
-    graph = from_graphml((tmp_path / "chain.graphml").read_text())
+    graph = nx.read_graphml(tmp_path / "chain.graphml")
     assert len(graph) == 40
     assert graph.graph["prompt"].endswith("9 - 2 =")
 

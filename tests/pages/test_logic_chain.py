@@ -3,11 +3,13 @@
 import json
 import time
 
+import networkx as nx
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.chain.case import attention_weighted, logic_case
-from core.chain.export import from_graphml, from_json, to_graphml, to_json
+from core.chain.export import to_graphml, to_json
+from core.chain.head_paths import head_paths
 from core.chain.prune import prune
 from core.forward.record import record
 from core.neurons.compare import compare_heads
@@ -122,6 +124,19 @@ def test_bad_prompts(app):
         assert not app.exception
 
 
+def test_the_route_of_a_head_to_a_neuron(app, bundled):
+    app.text_input(key="neuron").set_value("7_12").run()
+    before = len(app.dataframe)
+    app.toggle(key="head routes").set_value(True).run()
+    assert not app.exception
+    assert len(app.dataframe) == before + 3
+    case = logic_case(bundled, "3+5=")
+    route = head_paths(bundled, case.run, case.heads[0], (7, 12))
+    assert f"brings neuron 7_12 most from position {route.via}" in texts(app)
+    app.text_input(key="neuron").set_value("0_3").run()
+    assert "lies below these heads" in texts(app)
+
+
 def test_a_neurons_card(app):
     app.text_input(key="neuron").set_value("7_12").run()
     assert "#### Neuron 7_12" in texts(app)
@@ -188,7 +203,7 @@ def test_exports_are_what_is_drawn(bundled, arithmetic_head, by):
     rows = [row for data in spec["datasets"].values() for row in data]
     nodes = {row["id"] for row in rows if "id" in row}
     edges = {row["edge"] for row in rows if "edge" in row}
-    for again in (from_graphml(to_graphml(graph)), from_json(to_json(graph))):
+    for again in (nx.parse_graphml(to_graphml(graph)), nx.node_link_graph(json.loads(to_json(graph)), edges="edges")):
         assert set(again) == nodes
         assert {f"{a} → {b}" for a, b in again.edges} == edges
         assert len(again) == 40

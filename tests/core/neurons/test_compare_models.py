@@ -10,7 +10,7 @@ from core.forward.record import record
 from core.lora.coefficients import bands_of, coefficient_increase, coefficients_with
 from core.model.adapters import attach
 from core.model.load import load_model
-from core.neurons.compare import compare_models, compare_models_over, most_important
+from core.neurons.compare import compare_models, most_important
 from core.prompts.arithmetic import make_prompts
 from tests import plain
 from tests.core.model.test_adapters import made_by_peft, maps
@@ -79,18 +79,6 @@ def test_two_loaded_models(checkpoints, bundled, tmp_path):
     assert all(torch.equal(getattr(compare_models(lm, other, "3+5="), n)[:5], getattr(c, n)) for n in FIELDS)
     with pytest.raises(UserError, match="cannot be compared"):
         compare_models(bundled, lm, "3+5=")
-
-
-def test_over_a_set_of_prompts(pair):
-    lm, ours, _ = pair
-    told = []
-    prompts = ["3+5=", "9-2="]
-    both = list(compare_models_over(lm, ours, prompts, 4, lambda done, total: told.append((done, total))))
-    assert told == [(1, 2), (2, 2)]
-    for prompt, c in some(zip(prompts, both, strict=True)):
-        assert torch.equal(c.change, compare_models(lm, ours, prompt, 4).change)
-    with pytest.raises(UserError, match="no prompt"):
-        list(compare_models_over(lm, ours, []))
 
 
 def test_most_important(any_model):
