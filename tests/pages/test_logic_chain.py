@@ -126,12 +126,13 @@ def test_bad_prompts(app):
 
 def test_the_route_of_a_head_to_a_neuron(app, bundled):
     app.text_input(key="neuron").set_value("7_12").run()
-    before = len(app.dataframe)
+    assert not [d for d in app.dataframe if "source" in d.value]
     app.toggle(key="head routes").set_value(True).run()
     assert not app.exception
-    assert len(app.dataframe) == before + 3
     case = logic_case(bundled, "3+5=")
     route = head_paths(bundled, case.run, case.heads[0], (7, 12))
+    (shown,) = [d.value for d in app.dataframe if "source" in d.value]
+    assert shown["source"].tolist() == route.sources_frame()["source"].tolist()
     assert f"brings neuron 7_12 most from position {route.via}" in texts(app)
     app.text_input(key="neuron").set_value("0_3").run()
     assert "lies below these heads" in texts(app)
