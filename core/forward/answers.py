@@ -1,9 +1,8 @@
-"""Is the whole answer right? Greedy exact match, by teacher forcing.
+"""Greedy exact match of whole answers, by teacher forcing.
 
-Greedy decoding fails exactly where some token of the right answer is not the likeliest
-one after the right tokens before it, so one forward pass over prompt and answer tells.
-In 8 bits the rows of a pass affect each other a little: there a doubtful answer can
-come out differently when it is decoded.
+Greedy decoding fails exactly where some token of the right answer is not the most likely one after the right tokens
+before it, so one forward pass over prompt and answer decides it. In 8 bits the rows of a pass affect each other a
+little: there a close decision can differ from that of step-by-step decoding.
 """
 
 from collections.abc import Sequence
@@ -53,7 +52,7 @@ def question(lm: LoadedModel, prompt: Prompt, ends: bool = False) -> Question:
 
 
 def _token_kinds(lm: LoadedModel, prompt: Prompt, answer: list[int]) -> list[DigitKind | None]:
-    """A label for each token that is one digit; none where the tokenizer joins digits. A sign is no digit."""
+    """A label for each token that is one digit; none where the tokenizer joins digits. A sign is not a digit."""
     kinds: list[DigitKind | None] = [None] * len(answer)
     if prompt.form != "digits":
         return kinds
@@ -67,7 +66,7 @@ def _token_kinds(lm: LoadedModel, prompt: Prompt, answer: list[int]) -> list[Dig
 
 
 def greedy_tokens(lm: LoadedModel, questions: Sequence[Question], progress: Progress = silent) -> list[list[int]]:
-    """The likeliest token at each place of each answer, after the right tokens before it.
+    """The most likely token at each place of each answer, after the right tokens before it.
 
     Inside an `intervene` block: of the intervened model.
     """

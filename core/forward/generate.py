@@ -1,8 +1,7 @@
-"""How does the model go on when tokens are drawn by their probability?
+"""Continuations of a prompt, sampled or greedy.
 
-Draws are shared between runs: with the same seed the same noise is added to every
-token's log-probability at every step (the Gumbel trick), so an original and an edited
-model part only where the edit matters, not by luck.
+Draws are shared between runs: with the same seed the same noise is added to every token's log-probability at every
+step (the Gumbel trick), so an original and an edited model differ only where the edit matters, not by luck.
 """
 
 import torch
@@ -50,7 +49,7 @@ def _draw(logits: Tensor, noise: torch.Generator) -> int:
 
 
 def continue_greedily(lm: LoadedModel, prompt: str, n_tokens: int = 8) -> list[int]:
-    """The likeliest next tokens, one after the other, until the end token or `n_tokens`.
+    """Greedy decoding: the most likely next token, one after the other, until the end token or `n_tokens`.
 
     Raises:
         UserError: for a prompt that the model cannot take, or too long with its answer.

@@ -1,7 +1,7 @@
-"""Which FFN neurons are scaled together: the top k, all others of some layers, or as many random ones?
+"""Sets of FFN neurons that are scaled together: the top k, all others of some layers, or as many random ones.
 
-A set is a request; `scaled_neurons` runs a block of code under one set, `core.forward.ablate_neurons`
-many questions at once, each under its own. Every position is intervened.
+`scaled_neurons` runs a block of code under one set, `core.forward.ablate_neurons` runs many questions at once, each
+under its own. The neurons are scaled at every position.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ class NeuronSet:
 
     Attributes:
         neurons: (layer, neuron) pairs.
-        factor: 0 turns them off, 1 changes nothing.
+        factor: 0 ablates them, 1 changes nothing.
         others_in: None: the neurons themselves are scaled. Layers: all *other* neurons of
             these layers are, and the given ones stay as they are ("keep").
     """
@@ -56,9 +56,9 @@ class NeuronSet:
         return ~named if layer in self.others_in else torch.zeros_like(named)
 
     def check(self, lm: LoadedModel) -> None:
-        """Raises `UserError` for neurons or layers that do not exist, or a factor that is no finite number."""
+        """Raises `UserError` for neurons or layers that do not exist, or a factor that is not finite."""
         if not abs(self.factor) < float("inf"):
-            raise UserError(f"The factor {self.factor} is no finite number. Use for example 0 (off) or 2.")
+            raise UserError(f"The factor {self.factor} is not finite. Use for example 0 (off) or 2.")
         for layer, neuron in self.neurons:
             check_neuron(lm, layer, neuron)
         if absent := [layer for layer in self.others_in or () if not 0 <= layer < lm.n_layers]:

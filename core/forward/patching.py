@@ -1,7 +1,7 @@
 """Activation patching: logits of one prompt's run with single values copied from another prompt's run.
 
 Both prompts run once without any change; then each value to be copied is a row of a batch, which joins at the
-layer where the value stands (`core.forward.replay`). So layers below it are not run again, and all positions,
+layer of the value (`core.forward.replay`). So layers below it are not run again, and all positions,
 layers and pairs share passes. Both prompts of a pair must have the same number of tokens.
 
 8-bit models quantise activations by the rows of a batch, so there every row runs alone. In half precision the

@@ -1,9 +1,8 @@
-"""How can many prompts share one forward pass? As a tree of their common beginnings.
+"""A tree of the common beginnings of many prompts, run in one forward pass.
 
-"3+5=", "3+6=" and "3-1=" share `<s> 3`. A causal model computes the same for the same
-beginning, so the tree's nodes run once each, as one sequence: a node sees only its
-ancestors (the mask) and stands at its depth (the position). A hundred one-digit prompts
-of five tokens are then about 230 nodes rather than 500.
+"3+5=", "3+6=" and "3-1=" share `<s> 3`. A causal model computes the same for the same beginning, so the tree's
+nodes run once each, as one sequence: a node attends only to its ancestors (the mask), and its position is its
+depth. A hundred one-digit prompts of five tokens are then about 230 nodes rather than 500.
 """
 
 from collections.abc import Sequence

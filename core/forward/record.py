@@ -1,7 +1,6 @@
-"""What went on inside the model during one forward pass?
+"""A record of one forward pass: residual stream, head outputs, coefficients and attention patterns.
 
-Records the residual stream, head outputs, coefficients and attention patterns of one
-prompt. Inside an `intervene` block it records the intervened run.
+Inside an `intervene` block it is a record of the intervened run.
 """
 
 from dataclasses import dataclass

@@ -1,12 +1,12 @@
 """A replay of part of a captured run: later layers run again for many rows at once, each from its own layer.
 
-A row of the batch is one variant of the run, such as one with a head ablated. What stands below the layer where
+A row of the batch is one variant of the run, such as one with a head ablated. What lies below the layer where
 the variant begins to differ is the same as in the captured run, so a row joins the batch there, and all rows
 share the passes through the layers above. (The idea is that of penzai's `isolate_submodel`: the inputs of a
 sub-model are captured once, and the sub-model is run again.)
 
 Inside an `intervene` block everything is of the intervened model. Gradients flow through `Replay.run` where they
-are enabled; callers that need none switch them off.
+are enabled; callers that need none disable them.
 
 8-bit models quantise activations by the rows of a batch, so there a row must run alone to be exact
 (`rows_that_fit`). In half precision the size of a batch changes the last bits of a result.

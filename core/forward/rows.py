@@ -1,8 +1,7 @@
-"""How are prompts and answers laid out for training? As rows of tokens, padded on the right.
+"""Training rows: prompts with their answers as tokens, padded on the right.
 
-Nothing after a position reaches it in a causal model, so padding needs no mask. A row is
-the prompt and its answer; every token of the answer, and the token that ends it, is
-predicted from the position before it.
+Nothing after a position affects it in a causal model, so padding needs no mask. A row is the prompt and its answer;
+every token of the answer, and the token that ends it, is predicted from the position before it.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
-"""How likely is a text after another one, and what comes next? For many texts in few passes.
+"""Log-probabilities of texts after other texts, and next-token logits, for many texts in few passes.
 
-Texts with a common beginning share its computation (`core.forward.prefix_tree`). Inside an
-`intervene` block all numbers are of the intervened model.
+Texts with a common beginning share its computation (`core.forward.prefix_tree`). Inside an `intervene` block all
+numbers are of the intervened model.
 """
 
 from collections.abc import Sequence

@@ -60,7 +60,7 @@ def learning(frame: pd.DataFrame, dark: bool) -> alt.HConcatChart:
         y=alt.Y("loss:Q", title="loss (nats a token)", scale=alt.Scale(zero=True)), tooltip=tip
     )
     accuracy = base.mark_line(point=True, color=ATTENTION).encode(
-        y=alt.Y("accuracy:Q", title="accuracy, set aside", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%")),
+        y=alt.Y("accuracy:Q", title="accuracy (validation)", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%")),
         tooltip=tip,
     )
     return loss.properties(width=350, height=190) | accuracy.properties(width=350, height=190)
