@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
@@ -102,8 +103,11 @@ def paths_to(
 
 
 def _through(lm: LoadedModel, run: ActivationCache, j: int, ears: list[OVPath]) -> Path:
-    n_maps = len(ears[0].keys)
-    pulled = OVMap.of(lm, j).pull_back(torch.cat([ear.keys for ear in ears])).unflatten(0, (len(ears), n_maps))
+    pulled = rearrange(
+        OVMap.of(lm, j).pull_back(torch.cat([ear.keys for ear in ears])),
+        "(ear map) head d_model -> ear map head d_model",
+        ear=len(ears),
+    )
     first = frozen_scale(lm, lm.modules.attention_norm(j), run.resid_pre[j])  # (pos)
     second = torch.stack([ear.scale[ear.via] for ear in ears])  # (ear)
     score = torch.einsum("p,e,emhd->mpd", first, second, pulled)

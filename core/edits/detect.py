@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from core.edits.edit_set import EditKind, kind_of, make_edit, name_of
@@ -175,7 +176,7 @@ def _scaled_units(
     """The heads or neurons whose columns of b are a multiple of a's; other changes are added to `others`."""
     if torch.equal(a, b):
         return []
-    x, y = (w.T.unflatten(0, (-1, where.width)).flatten(1).double() for w in (a, b))  # (unit, column * d_model)
+    x, y = (rearrange(w, "d_model (unit column) -> unit (column d_model)", column=where.width).double() for w in (a, b))
     size = x.square().sum(-1)
     factor = torch.where(size > 0, (x * y).sum(-1) / size.clamp(min=1e-300), 1.0)
     residual = (y - factor[:, None] * x).norm(dim=-1)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
@@ -66,7 +67,7 @@ def _watching(lm: LoadedModel, edits: Sequence[Edit], ends: Tensor, total: Tenso
 
     def lengths(some: list[tuple[int, int]]) -> InputHook:
         def note(value: Tensor) -> None:  # (1, node, head * d_head)
-            by_head = value[0, ends].float().unflatten(-1, (lm.n_heads, lm.d_head))
+            by_head = rearrange(value[0, ends].float(), "node (head d_head) -> node head d_head", head=lm.n_heads)
             found = by_head[:, [index for _, index in some]].norm(dim=-1).sum(0).cpu()
             total[[number for number, _ in some]] += found
 

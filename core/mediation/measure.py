@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from core.errors import UserError
@@ -80,8 +81,8 @@ def _chunk(
         patched.append(log_p.gather(-1, result_ids[which[start : start + len(logits)]]).cpu())
         prediction.append(logits.argmax(-1).cpu())
         report(start + len(logits))
-    all_patched = torch.cat(patched).view(len(places), len(pairs), 2)
-    all_predictions = torch.cat(prediction).view(len(places), len(pairs))
+    all_patched = rearrange(torch.cat(patched), "(place pair) answer -> place pair answer", place=len(places))
+    all_predictions = rearrange(torch.cat(prediction), "(place pair) -> place pair", place=len(places))
     return [
         _effects(results[i], best[i], clean[i], all_patched[:, i], all_predictions[:, i]) for i in range(len(pairs))
     ]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
@@ -56,6 +57,13 @@ def value_map(lm: LoadedModel, layer: int) -> Float[Tensor, "kv_head d_head d_mo
     names = lm.architecture.query_key_value
     block = lm.modules.layers[layer]
     if len(names) == 3:
-        return on_device(block.get_submodule(names[2])).view(-1, lm.d_head, lm.d_model)
-    fused = on_device(block.get_submodule(names[0]))  # (head * (query, key, value) * d_head, d_model)
-    return fused.view(lm.n_heads, 3, lm.d_head, -1)[:, 2]
+        return rearrange(
+            on_device(block.get_submodule(names[2])),
+            "(kv_head d_head) d_model -> kv_head d_head d_model",
+            d_head=lm.d_head,
+        )
+    fused = on_device(block.get_submodule(names[0]))
+    _query, _key, value = rearrange(
+        fused, "(head qkv d_head) d_model -> qkv head d_head d_model", head=lm.n_heads, qkv=3
+    )
+    return value

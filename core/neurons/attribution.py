@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 import torch
+from einops import reduce
 from jaxtyping import Float
 from torch import Tensor
 
@@ -85,5 +86,5 @@ def first_order(lm: LoadedModel, prompt: str, target: int | None = None) -> Firs
         (value.float() * slope.float() / _SCALE)[0].sum(0).cpu()
         for (value, _), slope in zip([*probes["heads"], *probes["neurons"]], slopes, strict=True)
     ]
-    heads = torch.stack(products[: lm.n_layers]).view(lm.n_layers, lm.n_heads, -1).sum(-1)
+    heads = reduce(torch.stack(products[: lm.n_layers]), "layer (head d_head) -> layer head", "sum", head=lm.n_heads)
     return FirstOrder(target, float(logs[target].detach()), heads, torch.stack(products[lm.n_layers :]))

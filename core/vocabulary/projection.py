@@ -8,6 +8,7 @@ the order of tokens. So are biases, attention weights, and whatever the layers b
 from dataclasses import dataclass
 
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
@@ -55,12 +56,12 @@ class OVMap:
     @torch.no_grad()
     def of(cls, lm: LoadedModel, layer: int) -> "OVMap":
         """Reads one layer of a loaded model, in float32 where its weights lie."""
-        output = on_device(lm.modules.head_output(layer))  # (d_model, head * d_head)
+        output = on_device(lm.modules.head_output(layer))
         return cls(
             weight=lm.modules.attention_norm(layer).weight.float(),
             centered=lm.architecture.norm == "layer",
             value=value_map(lm, layer),
-            output=output.view(lm.d_model, lm.n_heads, lm.d_head),
+            output=rearrange(output, "d_model (head d_head) -> d_model head d_head", d_head=lm.d_head),
         )
 
     @torch.no_grad()
@@ -77,11 +78,14 @@ class OVMap:
         To score many vectors against few keys, one inner product per vector is then enough.
         """
         z = torch.einsum("km,mvgd->kvgd", keys.to(self.weight.device), self._output_by_value_head())
-        pulled = torch.einsum("kvgd,vdm->kvgm", z, self.value).flatten(1, 2) * self.weight
-        return self._center(pulled).cpu()  # to centre x, or what x is multiplied with, is the same
+        pulled = torch.einsum("kvgd,vdm->kvgm", z, self.value)
+        by_head = rearrange(pulled, "key kv_head group d_model -> key (kv_head group) d_model")
+        return self._center(by_head * self.weight).cpu()  # to centre x, or what x is multiplied with, is the same
 
     def _output_by_value_head(self) -> Float[Tensor, "d_model kv_head group d_head"]:
-        return self.output.unflatten(1, (len(self.value), -1))
+        return rearrange(
+            self.output, "d_model (kv_head group) d_head -> d_model kv_head group d_head", kv_head=len(self.value)
+        )
 
     def _center(self, x: Tensor) -> Tensor:
         return x - x.mean(-1, keepdim=True) if self.centered else x
