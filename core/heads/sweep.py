@@ -12,25 +12,31 @@ from dataclasses import dataclass
 
 import pandas as pd
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from core.errors import UserError
 from core.forward.ablate_heads import Read, ablate_each_head
 from core.forward.prefix_tree import trees_for
+from core.metrics import PROBABILITY, Metric, MetricLike, as_metric
 from core.model.load import LoadedModel
 from core.progress import Progress, Stopped, silent
 
 
 @dataclass
 class SweptReads:
-    """Probability of each read's token, and whether it is the top-1; NaN (token -1) where a sweep was stopped first."""
+    """What was read of each token: probability, metric, whether it is the top-1.
+
+    NaN (token -1) where a sweep was stopped first.
+    """
 
     tokens: Tensor  # (read)
     baseline: Tensor  # (read)
     probability: Tensor  # (read, layer, head)
     is_top_baseline: Tensor  # (read), bool
     is_top: Tensor  # (read, layer, head), bool
+    value_baseline: Tensor  # (read)
+    value: Tensor  # (read, layer, head)
 
 
 def sweep_reads(
@@ -38,8 +44,9 @@ def sweep_reads(
     sequences: list[list[int]],
     reads: list[tuple[Read, int | None]],
     progress: Progress,
+    metric: Metric = PROBABILITY,
 ) -> SweptReads:
-    """Reads the probability of a token (None: the most likely one) at each read, with each head ablated."""
+    """Reads probability and metric of a token (None: the most likely one) at each read, with each head ablated."""
     n, shape = len(reads), (len(reads), lm.n_layers, lm.n_heads)
     out = SweptReads(
         torch.full((n,), -1),
@@ -47,6 +54,8 @@ def sweep_reads(
         torch.full(shape, torch.nan),
         torch.zeros(n, dtype=torch.bool),
         torch.zeros(shape, dtype=torch.bool),
+        torch.full((n,), torch.nan),
+        torch.full(shape, torch.nan),
     )
     trees = trees_for(lm, sequences)
     random.Random(0).shuffle(trees)  # so that what is measured before a Stop is a random sample
@@ -60,29 +69,28 @@ def sweep_reads(
             mine = [number for member in tree.members for number in of_sequence[member]]
             for heads, logits in ablate_each_head(lm, tree, [reads[i][0] for i in mine]):
                 if not heads:
-                    _note_baseline(out, mine, [reads[i][1] for i in mine], logits[0])
+                    _note_baseline(out, mine, [reads[i][1] for i in mine], logits[0], metric)
                     continue
                 layer, head = (torch.tensor(x) for x in zip(*heads, strict=True))
                 rows = torch.tensor(mine)
-                tokens = out.tokens[rows].to(logits.device)  # (read)
-                probabilities = torch.softmax(logits, -1)  # (head, read, vocab)
-                picked = probabilities.gather(-1, tokens[None, :, None].expand(len(heads), -1, -1))[..., 0]
-                is_top = logits.argmax(-1) == tokens
-                out.probability[rows[:, None], layer, head] = picked.T.cpu()
-                out.is_top[rows[:, None], layer, head] = is_top.T.cpu()
+                tokens = out.tokens[rows].to(logits.device).expand(len(heads), -1)  # (head, read)
+                where = (rows[:, None], layer, head)
+                out.probability[where] = PROBABILITY(logits, tokens).T.cpu()
+                out.value[where] = out.probability[where] if metric is PROBABILITY else metric(logits, tokens).T.cpu()
+                out.is_top[where] = (logits.argmax(-1) == tokens).T.cpu()
                 done += len(heads)
                 progress(done, total)
     return out
 
 
-def _note_baseline(out: SweptReads, rows: list[int], wanted: list[int | None], logits: Tensor) -> None:
+def _note_baseline(out: SweptReads, rows: list[int], wanted: list[int | None], logits: Tensor, metric: Metric) -> None:
     best = logits.argmax(-1)
     tokens = torch.tensor(
         [int(best[i]) if token is None else token for i, token in enumerate(wanted)], device=logits.device
     )
-    probabilities = torch.softmax(logits, -1).gather(-1, tokens[:, None])[:, 0]
     out.tokens[rows] = tokens.cpu()
-    out.baseline[rows] = probabilities.cpu()
+    out.baseline[rows] = PROBABILITY(logits, tokens).cpu()
+    out.value_baseline[rows] = metric(logits, tokens).cpu()
     out.is_top_baseline[rows] = (best == tokens).cpu()
 
 
@@ -96,22 +104,37 @@ class HeadSweep:
             that a stopped sweep did not measure.
         baseline: probability with no head ablated.
         probability: with each head ablated; NaN for prompts that a stopped sweep did not measure.
+        metric: what else was measured (or the probability again).
+        value_baseline: the metric with no head ablated.
+        value: with each head ablated; NaN like `probability`.
     """
 
     prompts: list[str]
     targets: list[int]
     baseline: Float[Tensor, " prompt"]
     probability: Float[Tensor, "prompt layer head"]
+    metric: Metric
+    value_baseline: Float[Tensor, " prompt"]
+    value: Float[Tensor, "prompt layer head"]
+
+    @property
+    def measured(self) -> Bool[Tensor, " prompt"]:
+        """Which prompts were measured before a Stop."""
+        return ~self.probability.isnan().flatten(1).any(1)
 
     @property
     def decrease(self) -> Float[Tensor, "layer head"]:
         """Relative decrease of the mean probability over the prompts that were measured."""
-        done = ~self.probability.isnan().flatten(1).any(1)
+        done = self.measured
         original = self.baseline[done].mean()
         return (original - self.probability[done].mean(0)) / original
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per prompt and head: prompt, target, layer, head, baseline, probability, decrease (relative)."""
+        """One row per prompt and head.
+
+        Columns: prompt, target, layer, head, baseline, probability, decrease (relative, of the probability), metric,
+        value_baseline, value.
+        """
         n_prompts, n_layers, n_heads = self.probability.shape
         index = pd.MultiIndex.from_product(
             [range(n_prompts), range(n_layers), range(n_heads)], names=["number", "layer", "head"]
@@ -121,27 +144,47 @@ class HeadSweep:
         frame["target"] = [self.targets[i] for i in frame["number"]]
         frame["baseline"] = self.baseline.numpy()[frame["number"]]
         frame["decrease"] = (frame["baseline"] - frame["probability"]) / frame["baseline"]
-        return frame[["prompt", "target", "layer", "head", "baseline", "probability", "decrease"]]
+        frame["metric"] = self.metric.name
+        frame["value_baseline"] = self.value_baseline.numpy()[frame["number"]]
+        frame["value"] = self.value.flatten().numpy()
+        return frame[_COLUMNS]
+
+
+_COLUMNS = [
+    "prompt",
+    "target",
+    "layer",
+    "head",
+    "baseline",
+    "probability",
+    "decrease",
+    "metric",
+    "value_baseline",
+    "value",
+]
 
 
 def sweep_heads(
     lm: LoadedModel,
     prompts: Sequence[str],
     targets: Sequence[int] | None = None,
+    metric: MetricLike = "probability",
     progress: Progress = silent,
 ) -> HeadSweep:
-    """Sets each head to zero, one at a time, and reads each prompt's target probability.
+    """Sets each head to zero, one at a time, and reads each prompt's target probability and a metric.
 
     Args:
         lm: the model.
         prompts: texts.
         targets: a token id for each prompt; None: each prompt's own prediction with no head ablated.
+        metric: one of `core.metrics.METRICS` by name, or a callable of logits (*batch, vocab) and targets (*batch).
         progress: called after every batch of heads; when it raises `Stopped`, what is
             measured so far is returned.
 
     Raises:
-        UserError: for no prompts, a prompt or target that the model cannot take.
+        UserError: for no prompts, a prompt or target that the model cannot take, or another metric.
     """
+    chosen = as_metric(metric)
     if not prompts:
         raise UserError("There is no prompt to sweep. Type one such as 3+5=")
     if targets is not None and len(targets) != len(prompts):
@@ -150,5 +193,13 @@ def sweep_heads(
         raise UserError(f"A target lies outside this model's vocabulary, 0 to {lm.n_vocab - 1}.")
     sequences = [lm.encode(p) for p in prompts]
     reads = [(Read(i, len(s) - 1), targets[i] if targets is not None else None) for i, s in enumerate(sequences)]
-    swept = sweep_reads(lm, sequences, reads, progress)
-    return HeadSweep(list(prompts), swept.tokens.tolist(), swept.baseline, swept.probability)
+    swept = sweep_reads(lm, sequences, reads, progress, chosen)
+    return HeadSweep(
+        list(prompts),
+        swept.tokens.tolist(),
+        swept.baseline,
+        swept.probability,
+        chosen,
+        swept.value_baseline,
+        swept.value,
+    )

@@ -20,6 +20,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+#: The default measured quantity of patching; the others are those of `core.metrics`.
+INDIRECT_EFFECT = "indirect effect"
+
+
 #: How effects of several pairs become one number: the mean IE, or the geometric mean of IE + 1, less 1.
 Average = Literal["mean", "geometric mean"]
 
@@ -47,6 +51,10 @@ class PatchEffects:
         alternative_prediction: most likely token of the alternative run.
         effect: IE.
         log_effect: log(IE + 1), in nats.
+        metric: name of the measured quantity: "indirect effect", or a metric of the base's result r.
+        unit: of its values; empty where it has none.
+        value_clean: the measured quantity in the base and the alternative run (for IE: 0 and the total effect).
+        value_patched: the same in the base run with a value copied.
     """
 
     base_result: int
@@ -58,6 +66,15 @@ class PatchEffects:
     alternative_prediction: int
     effect: Float[Tensor, "*place"]
     log_effect: Float[Tensor, "*place"]
+    metric: str
+    unit: str
+    value_clean: Float[Tensor, " run"]
+    value_patched: Float[Tensor, "*place"]
+
+    @property
+    def change(self) -> Float[Tensor, "*place"]:
+        """Change of the measured quantity, patched minus base run."""
+        return self.value_patched - self.value_clean[0]
 
     @property
     def total_effect(self) -> float:
@@ -75,7 +92,7 @@ class PatchEffects:
         return (self.prediction != self.base_prediction) & (self.prediction != self.alternative_result)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per place: effect, log_effect, probabilities of both results in the three runs, what changed."""
+        """One row per place: IE, probabilities of both results in the three runs, what changed, the metric's change."""
         clean = self.clean.exp()
         return pd.DataFrame(
             {
@@ -92,6 +109,8 @@ class PatchEffects:
                 "prediction": self.prediction.flatten().numpy(),
                 "wanted": self.wanted.flatten().numpy(),
                 "unwanted": self.unwanted.flatten().numpy(),
+                "metric": self.metric,
+                "change": self.change.flatten().numpy(),
             }
         )
 

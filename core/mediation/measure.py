@@ -9,7 +9,8 @@ not belong to, and modules that can stand in for each other show small effects o
 import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import pandas as pd
 import torch
@@ -18,8 +19,9 @@ from torch import Tensor
 
 from core.errors import UserError
 from core.forward.patching import PairRuns, Place, Site, each_patched, pairs_that_fit
-from core.mediation.effect import PatchEffects, effect
+from core.mediation.effect import INDIRECT_EFFECT, PatchEffects, effect
 from core.mediation.pairs import PromptPair, check_differ, typed_pair
+from core.metrics import Metric, MetricLike, as_metric
 from core.model.load import LoadedModel
 from core.progress import Progress, Stopped, silent
 
@@ -30,6 +32,7 @@ def measure(
     pairs: Sequence[PromptPair],
     places_of: Callable[[int], list[Place]],
     progress: Progress = silent,
+    metric: MetricLike = INDIRECT_EFFECT,
 ) -> list[PatchEffects | None]:
     """Effects [place] of each pair; None for pairs that a stopped measurement left out.
 
@@ -38,7 +41,9 @@ def measure(
         pairs: prompts and results.
         places_of: from the number of tokens to the places, in order of layer.
         progress: called after every batch; after `Stopped`, what is measured so far is returned.
+        metric: "indirect effect", or a metric of the base's result (`core.metrics`).
     """
+    chosen = None if metric == INDIRECT_EFFECT else as_metric(metric)
     lengths: dict[int, list[int]] = {}
     for number, pair in enumerate(pairs):
         lengths.setdefault(len(pair.base_ids), []).append(number)
@@ -53,15 +58,24 @@ def measure(
     out: list[PatchEffects | None] = [None] * len(pairs)
     with suppress(Stopped):
         for length, members in chunks:
-            found = _chunk(lm, [pairs[i] for i in members], places[length], lambda n, d=done: progress(d + n, total))  # type: ignore[misc]
+            tell = partial(_tell, progress, done, total)
+            found = _chunk(lm, [pairs[i] for i in members], places[length], tell, chosen)
             done += len(places[length]) * len(members)
             for number, effects in zip(members, found, strict=True):
                 out[number] = effects
     return out
 
 
+def _tell(progress: Progress, before: int, total: int, done: int) -> None:
+    progress(before + done, total)
+
+
 def _chunk(
-    lm: LoadedModel, pairs: list[PromptPair], places: list[Place], report: Callable[[int], None]
+    lm: LoadedModel,
+    pairs: list[PromptPair],
+    places: list[Place],
+    report: Callable[[int], None],
+    metric: Metric | None,
 ) -> list[PatchEffects]:
     """Effects [place] of pairs with the same number of tokens."""
     n_tokens = len(pairs[0].base_ids)
@@ -75,21 +89,37 @@ def _chunk(
     clean = clean.gather(-1, result_ids[:, None].expand(-1, 2, -1)).cpu()  # (pair, run, result)
     rows = [(pair, place) for place in places for pair in range(len(pairs))]
     which = torch.tensor([pair for pair, _ in rows], device=result_ids.device)
-    patched, prediction = [], []
+    patched, prediction, values = [], [], []
     for start, logits in each_patched(lm, runs, rows, n_tokens):
         log_p = torch.log_softmax(logits.double(), -1)
-        patched.append(log_p.gather(-1, result_ids[which[start : start + len(logits)]]).cpu())
+        wanted = result_ids[which[start : start + len(logits)]]
+        patched.append(log_p.gather(-1, wanted).cpu())
+        if metric is not None:
+            values.append(metric(logits.double(), wanted[:, 0], wanted[:, 1]).float().cpu())
         prediction.append(logits.argmax(-1).cpu())
         report(start + len(logits))
     all_patched = rearrange(torch.cat(patched), "(place pair) answer -> place pair answer", place=len(places))
     all_predictions = rearrange(torch.cat(prediction), "(place pair) -> place pair", place=len(places))
-    return [
+    found = [
         _effects(results[i], best[i], clean[i], all_patched[:, i], all_predictions[:, i]) for i in range(len(pairs))
+    ]
+    if metric is None:
+        return found
+    both = result_ids[:, None].expand(-1, 2, -1)
+    value_clean = metric(runs.logits.double(), both[..., 0], both[..., 1]).float().cpu()  # (pair, run)
+    value_patched = rearrange(torch.cat(values), "(place pair) -> place pair", place=len(places))
+    return [
+        replace(
+            effects, metric=metric.name, unit=metric.unit, value_clean=value_clean[i], value_patched=value_patched[:, i]
+        )
+        for i, effects in enumerate(found)
     ]
 
 
 def _effects(results: list[int], best: list[int], clean: Tensor, patched: Tensor, prediction: Tensor) -> PatchEffects:
-    ratio, log_ratio = effect(clean, patched, results[0] == results[1])
+    one_result = results[0] == results[1]
+    ratio, log_ratio = effect(clean, patched, one_result)
+    total = effect(clean, clean[1], one_result)[0]
     return PatchEffects(
         base_result=results[0],
         alternative_result=results[1],
@@ -100,6 +130,10 @@ def _effects(results: list[int], best: list[int], clean: Tensor, patched: Tensor
         alternative_prediction=best[1],
         effect=ratio.float(),
         log_effect=log_ratio.float(),
+        metric=INDIRECT_EFFECT,
+        unit="",
+        value_clean=torch.stack([torch.zeros_like(total), total]).float(),
+        value_patched=ratio.float(),
     )
 
 
@@ -149,6 +183,7 @@ def mediate(
     pairs: Sequence[PromptPair],
     sites: Sequence[Site] = ("ffn", "attention"),
     progress: Progress = silent,
+    metric: MetricLike = INDIRECT_EFFECT,
 ) -> Mediation:
     """Copies the value of every layer and position, one at a time, for every pair.
 
@@ -157,9 +192,10 @@ def mediate(
         pairs: from `draw_pairs` or `typed_pair`.
         sites: of ffn, attention and residual.
         progress: called after every batch; after `Stopped`, the pairs measured so far are returned.
+        metric: "indirect effect", or a metric of the base's result (`core.metrics`).
 
     Raises:
-        UserError: for no pairs, two prompts that are the same, or another site.
+        UserError: for no pairs, two prompts that are the same, another site or another metric.
         Stopped: when no pair was measured yet.
     """
     if not pairs:
@@ -172,7 +208,7 @@ def mediate(
     def places(n_tokens: int) -> list[Place]:
         return [Place(s, layer, pos) for layer in range(lm.n_layers) for s in sites for pos in range(n_tokens)]
 
-    found = measure(lm, pairs, places, progress)
+    found = measure(lm, pairs, places, progress, metric)
     done = [(pair, effects) for pair, effects in zip(pairs, found, strict=True) if effects is not None]
     if not done:
         raise Stopped
@@ -199,7 +235,7 @@ def _of_site(
 
 
 def _reshaped(found: PatchEffects, part: Callable[[Tensor], Tensor]) -> dict:
-    by_place = ("patched", "prediction", "effect", "log_effect")
+    by_place = ("patched", "prediction", "effect", "log_effect", "value_patched")
     return {name: part(value) if name in by_place else value for name, value in vars(found).items()}
 
 
@@ -211,6 +247,7 @@ def indirect_effects(
     base_result: int | str | None = None,
     alternative_result: int | str | None = None,
     progress: Progress = silent,
+    metric: MetricLike = INDIRECT_EFFECT,
 ) -> IndirectEffects:
     """Indirect effect of each layer and position of one pair of prompts.
 
@@ -223,10 +260,11 @@ def indirect_effects(
         base_result: r, a token id or the text of one token; None: the base run's own prediction.
         alternative_result: r', likewise for the alternative run.
         progress: called after every batch.
+        metric: "indirect effect", or a metric of the base's result: then `change` is its change. `effect` is always IE.
 
     Raises:
         UserError: for prompts or results that the model cannot take, prompts that are the same or have
-            different numbers of tokens, or another site.
+            different numbers of tokens, another site or another metric.
     """
     pair = typed_pair(lm, base, alternative, base_result, alternative_result)
-    return mediate(lm, [pair], [site], progress).effects[site][0]
+    return mediate(lm, [pair], [site], progress, metric).effects[site][0]

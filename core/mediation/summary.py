@@ -46,7 +46,8 @@ def cells(found: Mediation) -> pd.DataFrame:
     """One row per site, layer and position group, in the order in which groups are shown.
 
     Columns: site, layer, group, mean (IE over pairs and positions), geometric mean, wanted and
-    unwanted (shares of prediction changes), values (how many were averaged).
+    unwanted (shares of prediction changes), change (mean of the metric's change), metric, values
+    (how many were averaged).
     """
     parts = []
     for site in found.effects:
@@ -56,15 +57,14 @@ def cells(found: Mediation) -> pd.DataFrame:
             mean=np.expm1(log), log=log, wanted=frame["wanted"] * 1.0, unwanted=frame["unwanted"] * 1.0
         )
         grouped = frame.groupby(["layer", "group"], sort=False)
-        part = grouped[["mean", "wanted", "unwanted"]].mean()
+        part = grouped[["mean", "wanted", "unwanted", "change"]].mean()
         part["geometric mean"], part["values"] = np.expm1(grouped["log"].mean()), grouped.size()
-        parts.append(part.reset_index().assign(site=site))
+        parts.append(part.reset_index().assign(site=site, metric=found.effects[site][0].metric))
     out = pd.concat(parts, ignore_index=True)
     order = {group: number for number, group in enumerate(ordered(out["group"].unique().tolist()))}
     out = out.sort_values(["site", "layer", "group"], key=lambda c: c.map(order) if c.name == "group" else c)
-    return out[["site", "layer", "group", "mean", "geometric mean", "wanted", "unwanted", "values"]].reset_index(
-        drop=True
-    )
+    columns = ["site", "layer", "group", "mean", "geometric mean", "wanted", "unwanted", "metric", "change", "values"]
+    return out[columns].reset_index(drop=True)
 
 
 def ordered(groups: Sequence[str]) -> list[str]:

@@ -21,9 +21,10 @@ from core.errors import UserError
 from core.forward.patching import Place, Site
 from core.forward.record import record
 from core.hooks import check_neuron
-from core.mediation.effect import AVERAGES, Average, PatchEffects, averaged
+from core.mediation.effect import AVERAGES, INDIRECT_EFFECT, Average, PatchEffects, averaged
 from core.mediation.measure import measure
 from core.mediation.pairs import PromptPair, check_differ
+from core.metrics import MetricLike
 from core.model.load import LoadedModel
 from core.neurons.compare import compare_runs
 from core.progress import Progress, Stopped, silent
@@ -76,7 +77,7 @@ class UnitEffects:
         return averaged(torch.stack([e.log_effect for e in self.effects]), average)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per place: layer, head or neuron, mean and geometric mean of IE, shares of wanted, unwanted changes.
+        """One row per place: layer, head or neuron, mean and geometric mean of IE, wanted, unwanted, metric, change.
 
         The columns have the names of those of `core.mediation.summary.cells`.
         """
@@ -84,48 +85,71 @@ class UnitEffects:
         effects = {average: self.averaged(average).numpy() for average in AVERAGES}
         changed = {
             name: torch.stack([getattr(e, name) for e in self.effects]).double().mean(0).numpy()
-            for name in ("wanted", "unwanted")
+            for name in ("wanted", "unwanted", "change")
         }
-        return where.assign(**effects, **changed)
+        return where.assign(**effects, **changed, metric=self.effects[0].metric)
 
 
-def head_effects(lm: LoadedModel, pairs: Sequence[PromptPair], progress: Progress = silent) -> UnitEffects:
-    """Indirect effect of every head's output (the input slice of the output map) at the last position.
+def head_effects(
+    lm: LoadedModel,
+    pairs: Sequence[PromptPair],
+    progress: Progress = silent,
+    metric: MetricLike = INDIRECT_EFFECT,
+) -> UnitEffects:
+    """Effect of every head's output (the input slice of the output map) at the last position.
+
+    Args:
+        lm: the model.
+        pairs: prompts and results.
+        progress: called after every batch.
+        metric: "indirect effect", or a metric of the base's result (`core.metrics`).
 
     Raises:
-        UserError: for no pairs, or two prompts that are the same.
+        UserError: for no pairs, two prompts that are the same, or another metric.
         Stopped: when no pair was measured yet.
     """
-    return _units(lm, pairs, "head", [(n, head) for n in range(lm.n_layers) for head in range(lm.n_heads)], progress)
+    places = [(layer, head) for layer in range(lm.n_layers) for head in range(lm.n_heads)]
+    return _units(lm, pairs, "head", places, progress, metric)
 
 
 def neuron_effects(
-    lm: LoadedModel, pairs: Sequence[PromptPair], neurons: Sequence[tuple[int, int]], progress: Progress = silent
+    lm: LoadedModel,
+    pairs: Sequence[PromptPair],
+    neurons: Sequence[tuple[int, int]],
+    progress: Progress = silent,
+    metric: MetricLike = INDIRECT_EFFECT,
 ) -> UnitEffects:
-    """Indirect effect of single neurons' coefficients at the last position.
+    """Effect of single neurons' coefficients at the last position.
 
     Args:
         lm: the model.
         pairs: prompts and results.
         neurons: (layer, neuron), in any order; kept in order of layer.
         progress: called after every batch.
+        metric: "indirect effect", or a metric of the base's result (`core.metrics`).
 
     Raises:
-        UserError: for no pairs or neurons, a neuron that does not exist, or two prompts that are the same.
+        UserError: for no pairs or neurons, a neuron that does not exist, two prompts that are the same, or another
+            metric.
         Stopped: when no pair was measured yet.
     """
     for neuron in neurons:
         check_neuron(lm, *neuron)
-    return _units(lm, pairs, "neuron", sorted(set(neurons)), progress)
+    return _units(lm, pairs, "neuron", sorted(set(neurons)), progress, metric)
 
 
 def _units(
-    lm: LoadedModel, pairs: Sequence[PromptPair], site: Site, where: list[tuple[int, int]], progress: Progress
+    lm: LoadedModel,
+    pairs: Sequence[PromptPair],
+    site: Site,
+    where: list[tuple[int, int]],
+    progress: Progress,
+    metric: MetricLike,
 ) -> UnitEffects:
     if not pairs or not where:
         raise UserError(f"Give at least one pair of prompts and one {site}.")
     check_differ(pairs)
-    found = measure(lm, pairs, lambda n: [Place(site, layer, n - 1, i) for layer, i in where], progress)
+    found = measure(lm, pairs, lambda n: [Place(site, layer, n - 1, i) for layer, i in where], progress, metric)
     done = [(pair, e) for pair, e in zip(pairs, found, strict=True) if e is not None]
     if not done:
         raise Stopped

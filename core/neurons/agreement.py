@@ -68,7 +68,7 @@ def score_agreement(
         UserError: for a prompt, neuron or target that the model cannot take.
     """
     scores = first_order(lm, prompt, target)
-    swept = sweep_heads(lm, [prompt], [target], part(progress, 0, 2))
+    swept = sweep_heads(lm, [prompt], [target], progress=part(progress, 0, 2))
     heads = swept.baseline[0].double().log() - swept.probability[0].double().log()
     effects = single_effects(lm, prompt, pairs, target, part(progress, 1, 2))
     return Agreement(scores, heads, list(pairs), effects)

@@ -8,7 +8,7 @@ from core.forward.answers import are_right, question
 from core.heads.accuracy import sweep_accuracy
 from core.heads.sweep import sweep_heads
 from core.hooks import ScaleHead, intervene
-from core.metrics import relative
+from core.metrics import METRICS, as_metric, relative
 from core.model.load import load_model
 from core.progress import Stopped
 from core.prompts.arithmetic import FORMS, make_prompts
@@ -115,3 +115,37 @@ def test_relative_decrease_is_the_papers():
     """Table 2 follows from table 24: 1D+ falls from 88.9 to 47.6, which is 46.5%."""
     assert relative(88.9, 47.6) == pytest.approx(0.465, abs=5e-4)
     assert relative(0.0, 0.0) != relative(0.0, 0.0)  # not a number: nothing to decrease
+
+
+def margin(logits, target):
+    """A callable metric: the target's logit minus the mean logit."""
+    return logits.gather(-1, target[..., None])[..., 0] - logits.mean(-1)
+
+
+@pytest.mark.parametrize("metric", [*METRICS, margin])
+def test_metrics_equal_one_run_a_head(any_model, metric):
+    swept = sweep_heads(any_model, PROMPTS[:3], metric=metric)
+    compute = as_metric(metric)
+    for i, prompt in enumerate(PROMPTS[:3]):
+        ids, target = any_model.encode(prompt), torch.tensor(swept.targets[i])
+        assert swept.value_baseline[i].item() == pytest.approx(
+            compute(any_model.logits(ids)[-1], target).item(), abs=1e-4
+        )
+        for layer in range(any_model.n_layers):
+            for head in range(any_model.n_heads):
+                with intervene(any_model, ScaleHead(layer, head, 0.0)):
+                    alone = compute(any_model.logits(ids)[-1], target)
+                assert swept.value[i, layer, head].item() == pytest.approx(alone.item(), abs=1e-4)
+    frame = swept.to_frame()
+    assert set(frame["metric"]) == {compute.name}
+    assert torch.equal(torch.tensor(frame["value"].to_numpy()), swept.value.flatten())
+    assert frame["value_baseline"].nunique() == swept.value_baseline.unique().numel()
+
+
+def test_the_default_metric_is_the_probability(bundled):
+    swept = sweep_heads(bundled, ["3+5=", "7-2="])
+    assert swept.metric.name == "probability"
+    assert torch.equal(swept.value, swept.probability)
+    assert torch.equal(swept.value_baseline, swept.baseline)
+    with pytest.raises(UserError, match="does not exist"):
+        sweep_heads(bundled, ["3+5="], metric="perplexity")

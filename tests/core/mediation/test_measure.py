@@ -182,7 +182,8 @@ def test_heads_and_neurons_equal_one_run_each(any_model):
             handle.remove()
             assert torch.allclose(found.patched[place], alone, atol=1e-3)
     frame = heads.to_frame()
-    assert list(frame.columns) == ["layer", "head", "mean", "geometric mean", "wanted", "unwanted"]
+    names = ["layer", "head", "mean", "geometric mean", "wanted", "unwanted", "change", "metric"]
+    assert list(frame.columns) == names
     assert frame["mean"].to_numpy() == pytest.approx(heads.effects[0].effect.numpy(), rel=1e-3, abs=1e-5)
     assert frame["geometric mean"].to_numpy() == pytest.approx(frame["mean"].to_numpy())  # of one pair
 
