@@ -1,10 +1,10 @@
-"""How does a prompt become its answer? The internal logic chain of one prompt as a graph (CNA figure 1).
+"""The internal logic chain of one prompt as a graph: how the prompt becomes its answer (CNA figure 1).
 
 Input tokens -> shallow neurons that enhance features -> attention layers that transfer them -> the arithmetic
 heads -> deep neurons that enhance each other -> the prediction. Numbers on nodes and edges are the
 inner products of `core.chain.features`, `core.chain.head_paths` and `core.chain.pe_dag` and the changes of CNA; each
-kind of edge has its own unit, so compare weights within a kind. The graph shows the ways that were measured,
-not all ways there are.
+kind of edge has its own unit, so compare weights within a kind. The graph shows the paths that were measured,
+not all paths there are.
 """
 
 from collections.abc import Sequence
@@ -39,8 +39,8 @@ def build_chain(
     Node attributes (everywhere, so that files have one table): kind (token, shallow, attention, head, deep,
     prediction), stage (0 to 5 in this order), layer, index, position (-1 where there is none), label,
     weight, weight_up, weight_gate, change, importance, coefficient, tokens (the top tokens, as text).
-    Weight is: of tokens and shallow neurons the score (or flow), of attention layers and heads what they bring
-    the root, of deep neurons the change, of the prediction its probability.
+    Weight is: of tokens and shallow neurons the score (or attention-weighted score), of attention layers and heads
+    what they bring to the root, of deep neurons the change, of the prediction its probability.
 
     Edge attributes: kind, weight, weight_up, weight_gate:
     - `reads`, token to shallow neuron: the embedding along the neuron's keys;
@@ -52,12 +52,12 @@ def build_chain(
 
     Args:
         lm: the model.
-        run: the prompt's recording, heads on.
+        run: the prompt's run, heads on.
         deep: the deep neurons: a comparison of heads on and off.
         heads: (layer, head) of the arithmetic heads.
-        features: what the root hears; None: found here.
+        features: what reaches the root; None: found here.
         n_shallow: how many shallow neurons, where features is None.
-        by: whether scores are the paper's or what flowed in the run.
+        by: whether scores are the paper's or attention-weighted.
 
     Returns:
         A directed graph without cycles, the same for the same input.
@@ -75,8 +75,8 @@ def build_chain(
             features = find_features(lm, run, heads, root, n=n_shallow, by=by, direct=True)
     if root not in deep.pairs or not set(features.heads) <= set(heads):
         raise UserError("These features belong to other neurons or heads. Find them for the same ones.")
-    listening = keys_of(lm, run, [root]).signed[:, 0]
-    ears = {head: ov_path_of(lm, run, head, listening) for head in features.heads}
+    root_keys = keys_of(lm, run, [root]).signed[:, 0]
+    ov_paths = {head: ov_path_of(lm, run, head, root_keys) for head in features.heads}
     graph = nx.DiGraph(
         prompt=parts.printable(lm.decode(run.ids)),
         target=deep.target,
@@ -86,9 +86,9 @@ def build_chain(
     )
     parts.add_words(graph, lm, run, features, by)
     parts.add_shallow(graph, lm, run, features, by)
-    parts.add_attention(graph, run, features, ears, by)
-    parts.add_heads(graph, run, heads, ears)
+    parts.add_attention(graph, run, features, ov_paths, by)
+    parts.add_heads(graph, run, heads, ov_paths)
     parts.add_deep(graph, lm, run, deep, enhancing)
-    parts.add_feature_edges(graph, lm, run, features, ears, by)
+    parts.add_feature_edges(graph, lm, run, features, ov_paths, by)
     parts.add_predicting_edges(graph, lm, run, deep.pairs, heads)
     return graph

@@ -1,8 +1,8 @@
-"""One prompt looked into, from input to prediction, with and without some heads.
+"""Everything that happens inside on one prompt, from input to prediction, with and without some heads.
 
 Brings together what the page on the logic chain shows of one prompt: both runs, the
 neurons whose importance changes (CNA), what they mean, the shallow neurons and words
-that reach them, and the graph of it all. Each part says itself when it misleads.
+that reach them, and the graph of it all. Each part's own module says when it misleads.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class LogicCase:
 
     Attributes:
         prompt: the text.
-        heads: (layer, head) of the heads that are off in the second run.
+        heads: (layer, head) of the heads that are ablated in the second run.
         from_sweep: whether the heads are the sweep's top one, and not chosen.
         run: with all heads on.
         off: with the heads off.
@@ -68,7 +68,7 @@ def logic_case(
     Args:
         lm: the model.
         prompt: text.
-        heads: (layer, head) that go off; none: the one whose absence lowers the prediction's probability most.
+        heads: (layer, head) to ablate; none: the one whose absence lowers the prediction's probability most.
         k: how many neurons.
         target: token id w; None: the prediction.
         n_shallow: how many shallow neurons.
@@ -111,8 +111,10 @@ def attention_weighted(lm: LoadedModel, case: LogicCase, progress: Progress = si
     """
     if case.features is None:
         raise UserError("No neuron of the list reads what these heads write, so there is no chain.")
-    features = find_features(lm, case.run, case.heads, case.features.root, by="flow", direct=True, progress=progress)
-    return build_chain(lm, case.run, case.neurons, case.heads, features, by="flow")
+    features = find_features(
+        lm, case.run, case.heads, case.features.root, by="weighted", direct=True, progress=progress
+    )
+    return build_chain(lm, case.run, case.neurons, case.heads, features, by="weighted")
 
 
 def top_head(lm: LoadedModel, prompt: str, progress: Progress = silent) -> Head:

@@ -1,18 +1,14 @@
-"""Which shallow neurons and words does the arithmetic head bring to the deep neurons? CNA §4.4, table 7.
+"""The shallow neurons and words that the arithmetic heads bring to a deep neuron (CNA §4.4, table 7).
 
 A shallow neuron writes `m v` at position p; an attention layer j above it carries that on as
-`T_j`, the arithmetic head carries it to the last position, and there the root of the PE-DAG (`core.chain.pe_dag`)
+`T_j`, the arithmetic head carries it to the last position, and there the root neuron (`core.neurons.root`)
 reads it. The score is the inner product of what arrives with the root's keys. Norm scales are
 frozen to the run's: layer j's at p, and the head's layer's at the position from which the head brings the
 root most (the notebook's choice). Each j is scored separately; the best one is kept (*choice*).
 
-The paper's score has no attention weights: it says what *would* arrive, also from where nobody looks.
-`flow` is the same with the run's attention weights of both hops, over all positions between: what did
+The paper's score has no attention weights: it says what *would* arrive, also from where nothing attends.
+`weighted` is the same with the run's attention weights of both hops, over all positions between: what did
 arrive. Both leave biases, and paths with more hops, aside.
-
-What is known of a shallow neuron or a word that reaches a deep neuron? The rows of table 7 (CNA §4.4).
-
-`core.chain.features` finds them and says how scores are computed.
 """
 
 from collections.abc import Iterable, Sequence
@@ -38,7 +34,7 @@ from core.vocabulary.projection import OVMap, project
 
 @dataclass(frozen=True)
 class Feature:
-    """A shallow neuron or word embedding at one position, by its best route to the root.
+    """A shallow neuron or word embedding at one position, by its best path to the root.
 
     Attributes:
         kind: neuron or embedding.
@@ -50,8 +46,8 @@ class Feature:
         through: the attention layer that carries it first; None: straight into the head.
         score_up: inner product with the root's up key, times the sign of the root's own score.
         score_gate: the same by the gate key; 0 in models without a gate.
-        flow_up: score_up with the attention weights of the run.
-        flow_gate: score_gate with the attention weights of the run.
+        weighted_up: score_up with the attention weights of the run.
+        weighted_gate: score_gate with the attention weights of the run.
         attention: the arithmetic head's weight from the last position to this one (of several: the largest).
         tokens_before: top tokens of what is written.
         tokens_after: top tokens of what attention layer `through` makes of it; empty where there is none.
@@ -66,8 +62,8 @@ class Feature:
     through: int | None
     score_up: float
     score_gate: float
-    flow_up: float
-    flow_gate: float
+    weighted_up: float
+    weighted_gate: float
     attention: float
     tokens_before: list[str]
     tokens_after: list[str]
@@ -78,9 +74,9 @@ class Feature:
         return self.score_up + self.score_gate
 
     @property
-    def flow(self) -> float:
+    def weighted(self) -> float:
         """Up and gate together, with the attention weights of the run."""
-        return self.flow_up + self.flow_gate
+        return self.weighted_up + self.weighted_gate
 
     @property
     def name(self) -> str:
@@ -103,7 +99,7 @@ class Features:
     rows: list[Feature]
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a neuron or embedding; through is missing where there is no first hop."""
+        """One row per neuron or embedding; through is missing where there is no first hop."""
         names = [
             "kind",
             "name",
@@ -116,9 +112,9 @@ class Features:
             "score_up",
             "score_gate",
             "score",
-            "flow_up",
-            "flow_gate",
-            "flow",
+            "weighted_up",
+            "weighted_gate",
+            "weighted",
             "attention",
             "tokens_before",
             "tokens_after",
@@ -147,7 +143,7 @@ def find_features(
 
     Args:
         lm: the model.
-        run: the prompt's recording.
+        run: the prompt's run.
         heads: (layer, head) of the arithmetic heads.
         root: (layer, neuron) that reads.
         layers: shallow layers; None: all below the highest head's.
@@ -171,28 +167,28 @@ def find_features(
         raise UserError(f"Shallow layers must lie below the head's, between 0 and {top - 1}.")
     if n < 0 or not 1 <= k_tokens <= lm.n_vocab:
         raise UserError(f"Choose 0 or more neurons, and 1 to {lm.n_vocab} tokens.")
-    routes = paths_to(lm, run, heads, keys_of(lm, run, [root]).signed[:, 0], direct)
+    paths = paths_to(lm, run, heads, keys_of(lm, run, [root]).signed[:, 0], direct)
     found: list[tuple[float, Spot]] = []
     for number, layer in enumerate(shallow):
-        found += _best_of_layer(lm, run, layer, [r for r in routes if layer in r.layers], n, by)
+        found += _best_of_layer(lm, run, layer, [r for r in paths if layer in r.layers], n, by)
         progress(number + 1, len(shallow))
     neurons = [spot for _, spot in sorted(found, key=lambda pair: (-pair[0], pair[1]))[:n]]
-    words = [(-1, -1, position) for position in range(len(run.ids))] if routes else []
-    found_routes = _with_routes(lm, run, neurons + words, routes, by)
+    words = [(-1, -1, position) for position in range(len(run.ids))] if paths else []
+    scored = _with_paths(lm, run, neurons + words, paths, by)
     attention = torch.stack([run.pattern[layer, head, -1] for layer, head in heads]).amax(0)
-    rows = _rows(lm, run, found_routes, attention, k_tokens)
+    rows = _rows(lm, run, scored, attention, k_tokens)
     rows.sort(key=lambda row: (-getattr(row, by), row.layer, row.neuron, row.position))
     return Features(heads, root, rows)
 
 
 def _best_of_layer(
-    lm: LoadedModel, run: ActivationCache, layer: int, routes: list[Path], n: int, by: By
+    lm: LoadedModel, run: ActivationCache, layer: int, paths: list[Path], n: int, by: By
 ) -> list[tuple[float, Spot]]:
-    """The n best neurons and positions of a layer, each by its best route."""
-    if not routes or not n:
+    """The n best neurons and positions of a layer, each by its best path."""
+    if not paths or not n:
         return []
     values = on_device(lm.modules.neuron_output(layer))  # (d_model, neuron)
-    vectors = torch.stack([route.vectors(by).sum(0) for route in routes]).to(values.device)  # (route, pos, d_model)
+    vectors = torch.stack([path.vectors(by).sum(0) for path in paths]).to(values.device)  # (path, pos, d_model)
     best = ((vectors @ values).cpu() * run.coefficient[layer]).amax(0)  # (pos, neuron)
     score, order = best.flatten().sort(descending=True, stable=True)
     return [
@@ -200,17 +196,17 @@ def _best_of_layer(
     ]
 
 
-def _with_routes(
-    lm: LoadedModel, run: ActivationCache, spots: list[Spot], routes: list[Path], by: By
+def _with_paths(
+    lm: LoadedModel, run: ActivationCache, spots: list[Spot], paths: list[Path], by: By
 ) -> list[tuple[Spot, Path, Tensor]]:
-    """Each neuron or word with its best route and what it writes."""
+    """Each neuron or word with its best path and what it writes."""
     neurons = [spot for spot in spots if spot[0] >= 0]
     subvalue = subvalues(lm, run, [(layer, neuron) for layer, neuron, _ in neurons], [p for *_, p in neurons])
     written = dict(zip(neurons, subvalue, strict=True))
     found = []
     for spot in spots:
         x = written[spot] if spot in written else run.resid_pre[0, spot[2]]
-        open_to_it = [route for route in routes if spot[0] in route.layers]
+        open_to_it = [path for path in paths if spot[0] in path.layers]
         if open_to_it:
             found.append((spot, max(open_to_it, key=lambda r: float((r.vectors(by)[:, spot[2]] @ x).sum())), x))
     return found
@@ -219,11 +215,11 @@ def _with_routes(
 def _rows(
     lm: LoadedModel, run: ActivationCache, found: list[tuple[Spot, Path, Tensor]], attention: Tensor, k: int
 ) -> list[Feature]:
-    tokens = _tokens(lm, [x for *_, x in found], [route.through for _, route, _ in found], k)
+    tokens = _tokens(lm, [x for *_, x in found], [path.through for _, path, _ in found], k)
     rows = []
-    for ((layer, neuron, position), route, x), (before, after) in zip(found, tokens, strict=True):
-        up, gate, flow_up, flow_gate = (
-            value for by in (route.score, route.flow) for value in up_and_gate(by[:, position] @ x)
+    for ((layer, neuron, position), path, x), (before, after) in zip(found, tokens, strict=True):
+        up, gate, weighted_up, weighted_gate = (
+            value for by in (path.score, path.weighted) for value in up_and_gate(by[:, position] @ x)
         )
         rows.append(
             Feature(
@@ -233,11 +229,11 @@ def _rows(
                 position=position,
                 token=lm.token(run.ids[position]),
                 coefficient=1.0 if layer < 0 else float(run.coefficient[layer, position, neuron]),
-                through=route.through,
+                through=path.through,
                 score_up=up,
                 score_gate=gate,
-                flow_up=flow_up,
-                flow_gate=flow_gate,
+                weighted_up=weighted_up,
+                weighted_gate=weighted_gate,
                 attention=float(attention[position]),
                 tokens_before=before,
                 tokens_after=after,

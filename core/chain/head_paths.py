@@ -1,10 +1,10 @@
-"""By which route does a head reach a deep neuron: from which position, and what was written there?
+"""What one head brings to one deep neuron: from which positions, and what was written there.
 
 The CNA notebook's steps: what each head of a layer brings from each position to the last one, along the
 neuron's up and gate keys; then what each earlier output (embedding, attention, FFN) at a position would bring
 through this head. Weights are inner products as in `core.chain.pe_dag`: signed so that positive enhances,
 without biases and without the scale of the neuron's own norm. The second kind has no attention in it
-(times `attention` it is what flowed), so it also scores what the head did not look at.
+(times `attention` it is attention-weighted), so it also scores what the head did not attend to.
 """
 
 from dataclasses import dataclass
@@ -51,20 +51,20 @@ class HeadPaths:
         return int(self.by_head[:, :, self.head[1]].sum(0).argmax())
 
     def positions_frame(self) -> pd.DataFrame:
-        """One row a position: position, token, attention, weights of this head and of its whole layer."""
+        """One row per position: position, token, attention, weights of this head and of its whole layer."""
         frame = pd.DataFrame({"position": range(len(self.tokens)), "token": self.tokens, "attention": self.attention})
         frame = _with_weights(frame, self.by_head[:, :, self.head[1]])
         frame["weight_layer"] = self.by_head.sum(-1).sum(0).numpy()
         return frame
 
     def heads_frame(self, position: int | None = None) -> pd.DataFrame:
-        """One row a head of the layer, heaviest first, from one position; None: from all."""
+        """One row per head of the layer, heaviest first, from one position; None: from all."""
         weights = self.by_head.sum(1) if position is None else self.by_head[:, position]
         frame = pd.DataFrame({"layer": self.head[0], "head": range(weights.shape[-1])})
         return _sorted(_with_weights(frame, weights))
 
     def sources_frame(self, position: int | None = None) -> pd.DataFrame:
-        """One row an earlier output, heaviest first, at one position; None: at `via`."""
+        """One row per earlier output, heaviest first, at one position; None: at `via`."""
         at = self.via if position is None else position
         return _sorted(_with_weights(pd.DataFrame({"source": self.sources}), self.by_source[:, :, at]))
 
@@ -93,8 +93,8 @@ def head_paths(lm: LoadedModel, run: ActivationCache, head: tuple[int, int], neu
     pulled = OVMap.of(lm, layer).pull_back(keys_of(lm, run, [neuron]).signed[:, 0])  # (map, head, d_model)
     x = run.resid_pre[layer]
     scale = frozen_scale(lm, lm.modules.attention_norm(layer), x)  # (pos)
-    flowing = run.pattern[layer, :, -1].T * scale[:, None]  # (pos, head)
-    by_head = torch.einsum("pd,mhd->mph", x, pulled) * flowing
+    weighted = run.pattern[layer, :, -1].T * scale[:, None]  # (pos, head)
+    by_head = torch.einsum("pd,mhd->mph", x, pulled) * weighted
     written = torch.cat([run.resid_pre[:1], *_earlier(run, layer)])  # (source, pos, d_model)
     by_source = torch.einsum("spd,md->msp", written, pulled[:, head[1]]) * scale
     names = ["embedding", *(f"{kind} {at}" for at in range(layer) for kind in ("attention", "FFN"))]

@@ -1,7 +1,7 @@
-"""What does a neuron listen to? Its keys as vectors on the residual stream, and its own scores in a run.
+"""The keys of neurons as vectors on the residual stream, and the neurons' own scores in a run.
 
 A neuron's coefficient is `silu(gate . n) (up . n)` or, with one map, `act(key . n)`, n the normed
-residual stream. The inner product of what somebody writes with `n_b * up` (or gate), n_b the
+residual stream. The inner product of a written vector with `n_b * up` (or gate), n_b the
 norm's weight, says how it moves that score, up to the norm's scale (CNA §4.3).
 
 Misleads about the coefficient itself where a gate is negative: silu is nearly flat there.
@@ -49,7 +49,7 @@ def keys_of(
 
     Args:
         lm: the model.
-        run: a recording, intervened or not.
+        run: a run, intervened or not.
         neurons: (layer, neuron) of each.
         positions: where each one's score is read; None: all at the last position.
 

@@ -1,4 +1,4 @@
-"""Of what nodes and edges is a chain made? One function a stage; each adds its nodes and the edges into them.
+"""The nodes and edges of a chain: one function per stage, each of which adds its nodes and the edges into them.
 
 `core.chain.build` says what the attributes mean.
 """
@@ -92,7 +92,7 @@ def connect(graph: nx.DiGraph, start: str, end: str, kind: str, up: float, gate:
 
 
 def add_words(graph: nx.DiGraph, lm: LoadedModel, run: ActivationCache, features: Features, by: By) -> None:
-    """One node an input token, weighted by its embedding's score."""
+    """One node per input token, weighted by its embedding's score."""
     found = {row.position: row for row in features.rows if row.kind == "embedding"}
     for position, token in enumerate(run.ids):
         scores = _scores(found[position], by) if position in found else {}
@@ -100,7 +100,7 @@ def add_words(graph: nx.DiGraph, lm: LoadedModel, run: ActivationCache, features
 
 
 def add_shallow(graph: nx.DiGraph, lm: LoadedModel, run: ActivationCache, features: Features, by: By) -> None:
-    """One node a shallow neuron and position, and how its keys read the word there."""
+    """One node per shallow neuron and position, and how its keys read the word there."""
     rows = sorted((r for r in features.rows if r.kind == "neuron"), key=lambda r: (r.layer, r.neuron, r.position))
     keys = keys_of(lm, run, [(row.layer, row.neuron) for row in rows], [row.position for row in rows]).signed
     for number, row in enumerate(rows):
@@ -120,19 +120,19 @@ def add_shallow(graph: nx.DiGraph, lm: LoadedModel, run: ActivationCache, featur
         connect(graph, token_id(row.position), name, "reads", *reads)
 
 
-def add_attention(graph: nx.DiGraph, run: ActivationCache, features: Features, ears: OVPaths, by: By) -> None:
+def add_attention(graph: nx.DiGraph, run: ActivationCache, features: Features, ov_paths: OVPaths, by: By) -> None:
     """The attention layers that carry features; their weight is what they bring the root through all heads."""
     for j in sorted({row.through for row in features.rows if row.through is not None}):
-        brought = torch.stack([ear.from_layer(run.attention_out[j], by) for ear in ears.values() if ear.layer > j])
+        brought = torch.stack([o.from_layer(run.attention_out[j], by) for o in ov_paths.values() if o.layer > j])
         weights = _weights(*up_and_gate(brought.sum(0)))
         add_node(graph, attention_id(j), "attention", f"attention {j}", layer=j, **weights)
 
 
-def add_heads(graph: nx.DiGraph, run: ActivationCache, heads: list[tuple[int, int]], ears: OVPaths) -> None:
+def add_heads(graph: nx.DiGraph, run: ActivationCache, heads: list[tuple[int, int]], ov_paths: OVPaths) -> None:
     """The arithmetic heads; their weight is what they bring the root from all positions."""
     for head in heads:
-        ear = ears.get(head)  # none where the root does not read the head
-        both = up_and_gate(ear.hears(run.resid_pre[head[0]], "flow").sum(-1)) if ear else (0.0, 0.0)
+        ov_path = ov_paths.get(head)  # none where the root does not read the head
+        both = up_and_gate(ov_path.reads(run.resid_pre[head[0]], "weighted").sum(-1)) if ov_path else (0.0, 0.0)
         label = f"{head[0]}_{head[1]}"
         add_node(graph, head_id(*head), "head", label, layer=head[0], index=head[1], **_weights(*both))
 
@@ -180,7 +180,7 @@ def add_deep(graph: nx.DiGraph, lm: LoadedModel, run: ActivationCache, deep: Com
 
 
 def add_feature_edges(
-    graph: nx.DiGraph, lm: LoadedModel, run: ActivationCache, features: Features, ears: OVPaths, by: By
+    graph: nx.DiGraph, lm: LoadedModel, run: ActivationCache, features: Features, ov_paths: OVPaths, by: By
 ) -> None:
     """Words and shallow neurons into attention layers, or straight into heads; attention layers into heads."""
     for row in features.rows:
@@ -192,13 +192,13 @@ def add_feature_edges(
         x = run.resid_pre[0, row.position]
         if not word:
             x = subvalues(lm, run, [(row.layer, row.neuron)], [row.position])[0]
-        for head, ear in ears.items():
-            if ear.layer > row.layer:
-                connect(graph, start, head_id(*head), "feature", *up_and_gate(ear.hears_at(x, row.position, by)))
+        for head, ov_path in ov_paths.items():
+            if ov_path.layer > row.layer:
+                connect(graph, start, head_id(*head), "feature", *up_and_gate(ov_path.read_at(x, row.position, by)))
     for j in sorted({row.through for row in features.rows if row.through is not None}):
-        for head, ear in ears.items():
-            if ear.layer > j:
-                weights = up_and_gate(ear.from_layer(run.attention_out[j], by))
+        for head, ov_path in ov_paths.items():
+            if ov_path.layer > j:
+                weights = up_and_gate(ov_path.from_layer(run.attention_out[j], by))
                 connect(graph, attention_id(j), head_id(*head), "transfer", *weights)
 
 
@@ -226,7 +226,7 @@ def joined(tokens: list[str]) -> str:
 
 
 def _both(row: Feature, by: By) -> tuple[float, float]:
-    return (row.score_up, row.score_gate) if by == "score" else (row.flow_up, row.flow_gate)
+    return (row.score_up, row.score_gate) if by == "score" else (row.weighted_up, row.weighted_gate)
 
 
 def _weights(up: float, gate: float) -> dict[str, float]:

@@ -1,6 +1,6 @@
-"""Along which ways does a vector at some position reach a deep neuron's keys through the arithmetic heads?
+"""The paths by which a vector at some position reaches a deep neuron's keys through the arithmetic heads.
 
-Each way is pulled back from the keys to one vector a position, so that any number of
+Each path is pulled back from the keys to one vector per position, so that any number of
 writers are scored by inner products: first through the head's value and output slices and its layer's norm,
 then through a whole attention layer j and its norm (CNA §4.4). Sums over the heads.
 """
@@ -18,7 +18,7 @@ from core.model.load import LoadedModel
 from core.model.norms import frozen_scale
 from core.vocabulary.projection import OVMap
 
-By = Literal["score", "flow"]
+By = Literal["score", "weighted"]
 
 
 @dataclass(frozen=True)
@@ -29,17 +29,17 @@ class Path:
         through: the attention layer of the first hop; None: straight into the heads.
         layers: from which layers' FFN this way can be taken; -1 is the embedding.
         score: vectors whose inner product with what is written at a position is the paper's score.
-        flow: the same with the run's attention weights.
+        weighted: the same with the run's attention weights.
     """
 
     through: int | None
     layers: range
     score: Float[Tensor, "map pos d_model"]
-    flow: Float[Tensor, "map pos d_model"]
+    weighted: Float[Tensor, "map pos d_model"]
 
     def vectors(self, by: By) -> Float[Tensor, "map pos d_model"]:
         """One of the two kinds."""
-        return self.score if by == "score" else self.flow
+        return self.score if by == "score" else self.weighted
 
 
 @dataclass(frozen=True)
@@ -60,20 +60,20 @@ class OVPath:
     attention: Float[Tensor, " pos"]
     via: int
 
-    def hears(self, written: Float[Tensor, "pos d_model"], by: By) -> Float[Tensor, "map pos"]:
-        """What the neuron would get from each position were all attention on it, or (flow) what it gets."""
+    def reads(self, written: Float[Tensor, "pos d_model"], by: By) -> Float[Tensor, "map pos"]:
+        """What arrives at the neuron from each position: with all attention on it, or (weighted) with the run's."""
         weight = self.scale if by == "score" else self.attention * self.scale
         return self.keys @ written.T * weight
 
-    def hears_at(self, written: Float[Tensor, " d_model"], position: int, by: By) -> Float[Tensor, " map"]:
+    def read_at(self, written: Float[Tensor, " d_model"], position: int, by: By) -> Float[Tensor, " map"]:
         """The same for one vector at one position."""
         weight = self.scale if by == "score" else self.attention * self.scale
         return self.keys @ written * weight[position]
 
     def from_layer(self, written: Float[Tensor, "pos d_model"], by: By) -> Float[Tensor, " map"]:
-        """The same for what a whole layer wrote: at `via` alone, or (flow) at all positions together."""
-        heard = self.hears(written, by)
-        return heard[:, self.via] if by == "score" else heard.sum(-1)
+        """The same for what a whole layer wrote: at `via` alone, or (weighted) at all positions together."""
+        arriving = self.reads(written, by)
+        return arriving[:, self.via] if by == "score" else arriving.sum(-1)
 
 
 def ov_path_of(
@@ -97,35 +97,35 @@ def paths_to(
     direct: bool = False,
 ) -> list[Path]:
     """All ways through one attention layer and the heads, in order of that layer; with `direct` also without it."""
-    ears = [ov_path_of(lm, run, head, keys) for head in heads]
-    routes = [_through(lm, run, j, [ear for ear in ears if ear.layer > j]) for j in range(max(e.layer for e in ears))]
-    return routes + _direct(ears) if direct else routes
+    ov_paths = [ov_path_of(lm, run, head, keys) for head in heads]
+    paths = [_through(lm, run, j, [o for o in ov_paths if o.layer > j]) for j in range(max(o.layer for o in ov_paths))]
+    return paths + _direct(ov_paths) if direct else paths
 
 
-def _through(lm: LoadedModel, run: ActivationCache, j: int, ears: list[OVPath]) -> Path:
+def _through(lm: LoadedModel, run: ActivationCache, j: int, ov_paths: list[OVPath]) -> Path:
     pulled = rearrange(
-        OVMap.of(lm, j).pull_back(torch.cat([ear.keys for ear in ears])),
-        "(ear map) head d_model -> ear map head d_model",
-        ear=len(ears),
+        OVMap.of(lm, j).pull_back(torch.cat([o.keys for o in ov_paths])),
+        "(path map) head d_model -> path map head d_model",
+        path=len(ov_paths),
     )
     first = frozen_scale(lm, lm.modules.attention_norm(j), run.resid_pre[j])  # (pos)
-    second = torch.stack([ear.scale[ear.via] for ear in ears])  # (ear)
+    second = torch.stack([ov_path.scale[ov_path.via] for ov_path in ov_paths])  # (ov_path)
     score = torch.einsum("p,e,emhd->mpd", first, second, pulled)
-    heard = torch.stack([ear.attention * ear.scale for ear in ears])  # (ear, between)
-    weight = torch.einsum("eq,hqp,p->ehp", heard, run.pattern[j], first)
-    flow = torch.einsum("ehp,emhd->mpd", weight, pulled)
-    return Path(j, range(-1, j), score, flow)
+    attended = torch.stack([ov_path.attention * ov_path.scale for ov_path in ov_paths])  # (ov_path, between)
+    weight = torch.einsum("eq,hqp,p->ehp", attended, run.pattern[j], first)
+    weighted = torch.einsum("ehp,emhd->mpd", weight, pulled)
+    return Path(j, range(-1, j), score, weighted)
 
 
-def _direct(ears: list[OVPath]) -> list[Path]:
-    """One route for each stretch of layers below which the same heads lie above."""
-    routes, low = [], -1
-    for layer in sorted({ear.layer for ear in ears}):
-        above = [ear for ear in ears if ear.layer >= layer]
-        score = sum(ear.scale[None, :, None] * ear.keys[:, None] for ear in above)
-        flow = sum((ear.attention * ear.scale)[None, :, None] * ear.keys[:, None] for ear in above)
+def _direct(ov_paths: list[OVPath]) -> list[Path]:
+    """One path for each stretch of layers below which the same heads lie above."""
+    paths, low = [], -1
+    for layer in sorted({ov_path.layer for ov_path in ov_paths}):
+        above = [ov_path for ov_path in ov_paths if ov_path.layer >= layer]
+        score = sum(o.scale[None, :, None] * o.keys[:, None] for o in above)
+        weighted = sum((o.attention * o.scale)[None, :, None] * o.keys[:, None] for o in above)
         assert isinstance(score, Tensor)
-        assert isinstance(flow, Tensor)
-        routes.append(Path(None, range(low, layer), score, flow))
+        assert isinstance(weighted, Tensor)
+        paths.append(Path(None, range(low, layer), score, weighted))
         low = layer
-    return routes
+    return paths

@@ -1,4 +1,4 @@
-"""How do the important deep neurons switch each other on? The prediction-enhancing graph (PE-DAG), CNA §4.3.
+"""The prediction-enhancing graph (PE-DAG): how the important deep neurons enhance each other (CNA §4.3).
 
 An edge a -> b from a lower to a higher layer is the inner product of what a writes, `m_a v_a`,
 with b's keys (with the norm's weight on them), times the sign of b's own up (gate) score: a positive weight
@@ -51,7 +51,7 @@ class Enhancing:
         return self.weight_up + self.weight_gate
 
     def to_frame(self) -> pd.DataFrame:
-        """One row an edge, heaviest first; layer, neuron: a; into_layer, into_neuron: b."""
+        """One row per edge, heaviest first; layer, neuron: a; into_layer, into_neuron: b."""
         layer = torch.tensor([layer for layer, _ in self.neurons])
         edges = (layer[:, None] < layer[None]).nonzero().tolist()
         rows = [

@@ -1,4 +1,4 @@
-"""Which part of a chain can be read at a glance? The heaviest nodes of each stage, with a whole way to the answer."""
+"""The part of a chain that can be read at a glance: each stage's heaviest nodes, each with a path to the answer."""
 
 import networkx as nx
 

@@ -182,7 +182,7 @@ __all__ = [
 
 
 def compare_heads(
-    lm: "LoadedModel",
+    lm: LoadedModel,
     prompt: str,
     heads: Sequence[tuple[int, int]],
     k: int | None = None,
@@ -214,7 +214,7 @@ def compare_heads(
 
 
 def compare_prompts(
-    lm: "LoadedModel",
+    lm: LoadedModel,
     first: str,
     second: str,
     target: int | None = None,

@@ -27,7 +27,7 @@ def sign_of(coefficient: float) -> float:
 
 
 def both_sides(
-    lm: "LoadedModel", layer: int, neuron: int, k: int = 10, through: int | None = None
+    lm: LoadedModel, layer: int, neuron: int, k: int = 10, through: int | None = None
 ) -> tuple[list[str], list[str]]:
     """The k tokens that a neuron promotes and the k that it suppresses when its coefficient is positive.
 
@@ -47,7 +47,7 @@ def both_sides(
 
 
 def top_tokens(
-    lm: "LoadedModel", layer: int, neuron: int, coefficient: float = 1.0, k: int = 10, through: int | None = None
+    lm: LoadedModel, layer: int, neuron: int, coefficient: float = 1.0, k: int = 10, through: int | None = None
 ) -> list[str]:
     """The k tokens that a neuron promotes most.
 
@@ -78,7 +78,7 @@ def top_tokens(
 
 @torch.no_grad()
 def tokens_of(
-    lm: "LoadedModel", neurons: Sequence[tuple[int, int]], coefficients: Sequence[float], k: int = 10
+    lm: LoadedModel, neurons: Sequence[tuple[int, int]], coefficients: Sequence[float], k: int = 10
 ) -> list[list[str]]:
     """The k tokens that each neuron promotes most, as `top_tokens`, for many at once.
 
@@ -102,7 +102,7 @@ def tokens_of(
 
 
 def find_shallow_neurons(
-    lm: "LoadedModel",
+    lm: LoadedModel,
     more_than: int = 2,
     layers: Iterable[int] = range(0, 4),
     top: int = 50,

@@ -92,7 +92,7 @@ def shallow_bars(frame: pd.DataFrame, dark: bool) -> alt.Chart:
 
 
 def feature_bars(frame: pd.DataFrame, dark: bool) -> alt.Chart:
-    """What reaches the root, by input position. Columns: place, kind, name, score, flow, tokens."""
+    """What reaches the root, by input position. Columns: place, kind, name, score, weighted, tokens."""
     kinds = ["neuron", "embedding"]
     return (
         alt.Chart(frame)
@@ -116,7 +116,7 @@ def feature_bars(frame: pd.DataFrame, dark: bool) -> alt.Chart:
                 alt.Tooltip("name:N"),
                 alt.Tooltip("place:N", title="position"),
                 alt.Tooltip("score:Q", format=".3~r"),
-                alt.Tooltip("flow:Q", format=".3~r"),
+                alt.Tooltip("weighted:Q", format=".3~r"),
                 alt.Tooltip("tokens:N", title="after attention"),
             ],
         )

@@ -21,7 +21,7 @@ from pages.shared.present import as_png, as_svg
 from pages.shared.theme import is_dark
 from pages.shared.words import code, percent
 
-WAYS = {"score": "the paper's score (as if attended fully)", "flow": "attention-weighted (attention of this run)"}
+WAYS = {"score": "the paper's score (as if attended fully)", "weighted": "attention-weighted (attention of this run)"}
 
 
 def _chain(lm: LoadedModel, case: LogicCase, by: str, settings: ChainSettings) -> nx.DiGraph | None:

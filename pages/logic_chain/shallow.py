@@ -19,7 +19,7 @@ COLUMNS = [
     "position",
     "token",
     "score",
-    "flow",
+    "weighted",
     "attention",
     "coefficient",
     "through",
@@ -45,7 +45,7 @@ def shallow_neurons(lm: LoadedModel, case: LogicCase, settings: ChainSettings) -
         selection_mode="single-row",
         column_config={
             **{name: short_number(name) for name in ("score", "attention", "coefficient")},
-            "flow": short_number("attention-weighted"),
+            "weighted": short_number("attention-weighted"),
         },
     )
     st.session_state["shallow table names"] = [

@@ -187,7 +187,7 @@ def test_graph_controls(app):
     app.slider(key="nodes").set_value(15).run()
     assert "15 nodes" in texts(app)
     shown = table(app, "label")
-    app.selectbox(key="by").set_value("flow").run()
+    app.selectbox(key="by").set_value("weighted").run()
     wait(app)
     assert "15 nodes" in texts(app)
     assert not table(app, "label")["weight"].equals(shown["weight"])
@@ -195,7 +195,7 @@ def test_graph_controls(app):
     assert not app.error
 
 
-@pytest.mark.parametrize("by", ["score", "flow"])
+@pytest.mark.parametrize("by", ["score", "weighted"])
 def test_exports_are_what_is_drawn(bundled, arithmetic_head, by):
     case = logic_case(bundled, "3+5=", [arithmetic_head])
     graph = prune(case.chain if by == "score" else attention_weighted(bundled, case), 40, 0.1)

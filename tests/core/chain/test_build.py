@@ -104,7 +104,7 @@ def test_a_chain_runs_one_way(bundled, case):
 def test_every_architecture_has_a_chain(any_model):
     heads = [(1, 2)]
     run, deep = compare(any_model, heads, 12)
-    for by in ("score", "flow"):
+    for by in ("score", "weighted"):
         graph = build_chain(any_model, run, deep, heads, n_shallow=4, by=by)
         kinds = [kind for _, kind in graph.nodes(data="kind")]
         assert (kinds.count("shallow"), kinds.count("deep"), kinds.count("token")) == (4, 12, len(run.ids))
@@ -115,7 +115,7 @@ def test_every_architecture_has_a_chain(any_model):
         assert root >= 1 + any_model.modules.parallel
 
 
-def test_flow_has_its_own_numbers(bundled, case):
+def test_the_weighted_score_has_its_own_numbers(bundled, case):
     run, deep, heads, _ = case
     features = find_features(
         bundled,
@@ -123,15 +123,15 @@ def test_flow_has_its_own_numbers(bundled, case):
         heads,
         enhancing_of(bundled, run, deep.pairs, deep.importance_first).root,
         n=5,
-        by="flow",
+        by="weighted",
         direct=True,
     )
-    graph = build_chain(bundled, run, deep, heads, features=features, by="flow")
+    graph = build_chain(bundled, run, deep, heads, features=features, by="weighted")
     for row in some(features.rows):
         name = shallow_id(row.layer, row.neuron, row.position) if row.kind == "neuron" else token_id(row.position)
         out = [d["weight"] for _, _, d in graph.out_edges(name, data=True) if d["kind"] == "feature"]
-        assert graph.nodes[name]["weight"] == pytest.approx(row.flow)
-        assert sum(out) == pytest.approx(row.flow, rel=1e-3, abs=1e-6)  # straight into heads: one edge a head
+        assert graph.nodes[name]["weight"] == pytest.approx(row.weighted)
+        assert sum(out) == pytest.approx(row.weighted, rel=1e-3, abs=1e-6)  # straight into heads: one edge a head
 
 
 @pytest.mark.parametrize("layer", [0, 1])

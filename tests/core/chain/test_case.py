@@ -86,7 +86,7 @@ def test_tokens_of_many(bundled):
 def test_the_attention_weighted_chain_has_the_same_deep_part(bundled):
     case = logic_case(bundled, "3+5=", [(5, 2)])
     weighted = attention_weighted(bundled, case)
-    assert weighted.graph["by"] == "flow"
+    assert weighted.graph["by"] == "weighted"
 
     def deep(graph):
         return {

@@ -54,7 +54,7 @@ def norm_eps(lm):
     return getattr(norm, "variance_epsilon", None) or norm.eps
 
 
-def score_by_hand(lm, run, x, position, through, head, root, via, flow=False):
+def score_by_hand(lm, run, x, position, through, head, root, via, weighted=False):
     """(map) what the root hears of x, by applying the maps one after the other."""
     layer, h = head
     signs = torch.sign(keys_of(lm, run, [root]).scores[:, 0])
@@ -64,9 +64,9 @@ def score_by_hand(lm, run, x, position, through, head, root, via, flow=False):
 
     to_last = run.pattern[layer, h, -1]
     if through is None:
-        return arrive(x, position) * (to_last[position] if flow else 1)
+        return arrive(x, position) * (to_last[position] if weighted else 1)
     parts = attend(lm, through, x, scale_at(lm, run, through, position))  # (head, d_model)
-    if not flow:
+    if not weighted:
         return arrive(parts.sum(0), via)
     total = torch.zeros(len(signs))
     for q in range(position, len(run.ids)):
@@ -75,7 +75,7 @@ def score_by_hand(lm, run, x, position, through, head, root, via, flow=False):
     return total
 
 
-@pytest.mark.parametrize("by", ["score", "flow"])
+@pytest.mark.parametrize("by", ["score", "weighted"])
 @pytest.mark.parametrize("direct", [False, True])
 def test_scores_are_the_maps_applied_forwards(any_model, by, direct):
     lm = any_model
@@ -92,8 +92,8 @@ def test_scores_are_the_maps_applied_forwards(any_model, by, direct):
             assert row.coefficient == m
             x = m * lm.modules.neuron_output(row.layer).weight[:, row.neuron]
         at = (lm, run, x, row.position, row.through, head, root, via)
-        wanted = torch.cat([score_by_hand(*at), score_by_hand(*at, flow=True)])
-        got = [row.score_up, row.score_gate, row.flow_up, row.flow_gate]
+        wanted = torch.cat([score_by_hand(*at), score_by_hand(*at, weighted=True)])
+        got = [row.score_up, row.score_gate, row.weighted_up, row.weighted_gate]
         got = torch.tensor(got if len(wanted) == 4 else got[::2])
         assert torch.allclose(got, wanted, rtol=1e-3, atol=1e-3 * max(1.0, wanted.abs().max().item()))
         assert row.attention == run.pattern[head[0], head[1], -1, row.position]
@@ -138,7 +138,7 @@ def test_one_token_has_nowhere_else_to_look(any_model):
     run = record(any_model, [5])
     head, root, _ = setting(any_model)
     for row in some(find_features(any_model, run, [head], root, n=5, direct=True).rows):
-        assert row.score == pytest.approx(row.flow, rel=1e-4, abs=1e-5)
+        assert row.score == pytest.approx(row.weighted, rel=1e-4, abs=1e-5)
         assert row.attention == 1.0
 
 
@@ -148,7 +148,7 @@ def test_heads_add_up(bundled):
     keys = keys_of(bundled, run, [root]).signed[:, 0]
     together = paths_to(bundled, run, heads, keys, direct=True)
     alone = [route for head in heads for route in paths_to(bundled, run, [head], keys, direct=True)]
-    for by in ("score", "flow"):
+    for by in ("score", "weighted"):
         for layer in range(-1, 4):
             for through in [None, *range(layer + 1, 4)]:
                 both, single = (
