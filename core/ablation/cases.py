@@ -1,4 +1,4 @@
-"""Which prompts of a set does the model answer right, and where is the answer decided?
+"""The cases of a set of prompts: those that the model answers right, and where each answer is decided.
 
 Tables 5, 6, 15 and 16 of the CNA paper look at right cases only: a neuron cannot be missed
 where the answer was wrong. Neurons are ranked at the position before the answer's first

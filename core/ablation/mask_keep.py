@@ -1,10 +1,10 @@
-"""Do the top neurons carry the answer? Zero them, or zero all others (CNA §4.2, tables 5, 15, 19).
+"""Mask and keep: whether the answer stays right with the top neurons at zero, or with all others (CNA §4.2).
 
-*Mask* sets a case's top k neurons to zero; *keep* all other FFN neurons from the heads'
-layer to the last; *coefficient* is how much the top k fall when the heads are off. Only
+Tables 5, 15 and 19. *Mask* sets a case's top k neurons to zero; *keep* all other FFN neurons from the heads'
+layer to the last; *coefficient* is how much the top k fall when the heads are ablated. Only
 cases that the model answers right count, so a decrease is the share of them that turn
 wrong. Neurons found on a case are tested on the same case: the figures say that they are
-enough and needed there, not that they hold elsewhere.
+sufficient and necessary there, not that they are in general.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ class MaskKeep:
         measured: right cases that were measured (before a Stop); the rest below is about these.
         mask: whether the answer stays right with the top k at zero.
         keep: whether it stays right with all others at zero.
-        coefficient: decrease of the top k's coefficients with the heads off, a share of 1.
+        coefficient: decrease of the top k's coefficients with the heads ablated, a share of 1.
     """
 
     prompts: list[Prompt]
@@ -48,7 +48,7 @@ class MaskKeep:
     coefficient: Float[Tensor, "prompt k"]
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a measure and k: measure, k, decrease (share of 1, mean over cases), cases."""
+        """One row per measure and k: measure, k, decrease (share of 1, mean over cases), cases."""
         n = int(self.measured.sum())
         decreases = {
             "mask": 1 - self.mask[self.measured].float().mean(0),
@@ -63,7 +63,7 @@ class MaskKeep:
         return pd.DataFrame(rows, columns=["measure", "k", "decrease", "cases"])
 
     def cases_frame(self) -> pd.DataFrame:
-        """One row a measured case and k: number, prompt, answer, k, mask, keep (right?), coefficient (decrease)."""
+        """One row per measured case and k: number, prompt, answer, k, mask, keep (right?), coefficient (decrease)."""
         rows = [
             (
                 i,

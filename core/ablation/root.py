@@ -35,8 +35,8 @@ class RootAblation:
         ks: among how many of the ranked neurons.
         measured: right cases that were measured (before a Stop); the rest below is about these.
         root: (layer, neuron) that was set to zero.
-        decrease: decrease of the other top neurons' coefficients, a share of 1; not a
-            number where there are no others.
+        decrease: decrease of the other top neurons' coefficients, a share of 1; NaN where
+            there are no others.
     """
 
     prompts: list[Prompt]
@@ -46,13 +46,13 @@ class RootAblation:
     decrease: Float[Tensor, "prompt k"]
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a k: k, decrease (share of 1, mean over cases), cases."""
+        """One row per k: k, decrease (share of 1, mean over cases), cases."""
         means = self.decrease[self.measured].nanmean(0).tolist()
         rows = [(k, mean, int(self.measured.sum())) for k, mean in zip(self.ks, means, strict=True)]
         return pd.DataFrame(rows, columns=["k", "decrease", "cases"])
 
     def cases_frame(self) -> pd.DataFrame:
-        """One row a measured case and k: number, prompt, k, layer, neuron (the root), decrease."""
+        """One row per measured case and k: number, prompt, k, layer, neuron (the root), decrease."""
         rows = [
             (i, self.prompts[i].text, k, *self.root[i, at].tolist(), float(self.decrease[i, at]))
             for i in self.measured.nonzero()[:, 0].tolist()

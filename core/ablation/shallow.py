@@ -1,6 +1,6 @@
-"""Does arithmetic need the shallow neurons that the zero-shot filter keeps? CNA §4.4, tables 8 and 17.
+"""The ablation of the shallow neurons that the zero-shot filter keeps: does arithmetic need them?
 
-The kept neurons are set to zero for all prompts at once, at every position. So are as many
+CNA §4.4, tables 8 and 17. The kept neurons are set to zero for all prompts at once, at every position. So are as many
 random neurons of the same layers: a decrease means something only where it is larger than
 theirs. A low M keeps so many neurons that any such set breaks the model.
 """
@@ -35,9 +35,9 @@ class ShallowAblation:
         more_than: M of the filter.
         neurons: how many neurons it keeps, for each M.
         prompts: how many prompts were asked.
-        original: share of right answers with nothing off; not a number before it is measured.
-        accuracy: with the kept neurons off; not a number where a Stop came first.
-        control: with random neurons off, as many in each layer.
+        original: share of right answers with nothing ablated; NaN before it is measured.
+        accuracy: with the kept neurons ablated; NaN where a Stop came first.
+        control: with random neurons ablated, as many in each layer.
     """
 
     more_than: list[int]
@@ -48,11 +48,11 @@ class ShallowAblation:
     control: Float[Tensor, "more_than draw"]
 
     def to_frame(self) -> pd.DataFrame:
-        """One row an M, accuracies and relative decreases as shares of 1.
+        """One row per M, accuracies and relative decreases as shares of 1.
 
         Columns: more_than, neurons, original, accuracy, decrease, draws, control_accuracy,
         control_decrease (means over draws), control_spread (standard deviation of the
-        decrease over draws; not a number for fewer than two).
+        decrease over draws; NaN for fewer than two).
         """
         rows = []
         for at, (m, n) in enumerate(zip(self.more_than, self.neurons, strict=True)):

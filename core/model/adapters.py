@@ -1,4 +1,4 @@
-"""What is the model with an adapter on it? A model of its own over the same weights.
+"""Models with an adapter: each a model of its own over the same weights.
 
 `attach(lm, folder)` loads a PEFT adapter folder and gives a model that every analysis
 takes like any other. The base weights are in memory once, and the base model is not
@@ -77,7 +77,7 @@ def attach(lm: LoadedModel, folder: str | Path) -> AdaptedModel:
         folder: holds adapter_config.json and adapter_model.safetensors.
 
     Raises:
-        UserError: for a folder that is no adapter, one of another model, or a kind that is not supported.
+        UserError: for a folder that is not an adapter, one of another model, or a kind that is not supported.
     """
     from peft import PeftModel
 

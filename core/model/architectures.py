@@ -1,4 +1,4 @@
-"""Where are heads and neurons in a model? One table, a row an architecture.
+"""The names of the modules that hold heads and neurons: one table, one row per architecture.
 
 Nowhere else is a module spelled by name. A new architecture is a new row, if its
 attention ends in one linear map over concatenated heads and its FFN in one linear map

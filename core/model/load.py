@@ -158,7 +158,7 @@ def choose_precision(precision: str, device: torch.device) -> str:
     """Resolves `auto`: fp16 on a GPU, fp32 on a CPU.
 
     Raises:
-        UserError: for a name that is no precision.
+        UserError: for an unknown precision.
     """
     if precision not in PRECISIONS:
         raise UserError(f"Precision {precision!r} does not exist: use one of {', '.join(PRECISIONS)}.")
@@ -178,7 +178,7 @@ def load_model(source: str | Path = "bundled", precision: str = "auto") -> Loade
             (bitsandbytes; also runs on a CPU, slowly).
 
     Raises:
-        UserError: for a folder that is no model, weights that are no safetensors, an
+        UserError: for a folder that is not a model, weights that are not safetensors, an
             unsupported architecture, a missing tokenizer, or too little memory.
     """
     device = choose_device()

@@ -1,4 +1,4 @@
-"""What does a norm make of one part of its input? The norm's scale is frozen to that of the whole.
+"""Norms with a frozen scale: what a norm makes of one part of its input.
 
 `norm(x) = g * x * rsqrt(s + eps) + bias` is linear in x once s, the mean square (LayerNorm:
 variance) of the run's own input, is held fixed; then every writer's part can be looked at alone.

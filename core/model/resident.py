@@ -1,4 +1,4 @@
-"""Which model is loaded now? One at a time, shared by every session of a server."""
+"""The resident model: the one that is loaded now, shared by every session of a server."""
 
 import gc
 import threading
@@ -89,7 +89,7 @@ def memory_needed(source: str, precision: str) -> int:
     """Bytes that a model's weights will take; nothing is loaded.
 
     Raises:
-        UserError: for a source that is no model.
+        UserError: for a source that is not a model.
     """
     return locate(source).memory(choose_precision(precision, choose_device()))
 

@@ -1,7 +1,7 @@
-"""How can a model have adapters while others use it as it is? By a second tree of modules over the same tensors.
+"""A weight-sharing copy of a model: a second tree of modules over the same tensors.
 
-The twin of a model has modules of its own, so replacing one there leaves the model alone;
-every weight is the same tensor in memory. Nothing may write into a twin's weights: that
+The copy has modules of its own, so replacing one there (by an adapter) leaves the model alone;
+every weight is the same tensor in memory. Nothing may write into the copy's weights: that
 would be the model's weights too.
 """
 

@@ -1,4 +1,4 @@
-"""What is in a model's files? One tensor at a time, without loading a model."""
+"""The tensors in a model's files, read one at a time, without loading a model."""
 
 from contextlib import ExitStack
 from types import TracebackType
@@ -45,13 +45,13 @@ class StoredTensors:
         """Opens the files.
 
         Raises:
-            UserError: for a file that is no safetensors.
+            UserError: for a file that is not safetensors.
         """
         assert self._source.folder is not None
         try:
             for path in weight_files(self._source.folder):
                 file = self._files.enter_context(safe_open(str(path), framework="pt"))
-                for name in file.keys():  # noqa: SIM118 - it is no dictionary
+                for name in file.keys():  # noqa: SIM118 - it is not a dictionary
                     if not name.endswith(_BUFFERS):
                         self._where[self.plain(name, self._row)] = (file, name)
         except (OSError, SafetensorError) as error:

@@ -1,4 +1,4 @@
-"""What is written in the weights? Values and keys of neurons and the value-output map of attention, in float32.
+"""Weights in float32: values and keys of neurons, and the value map of attention.
 
 8-bit weights are read through bitsandbytes' own scale.
 """

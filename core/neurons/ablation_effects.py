@@ -1,4 +1,4 @@
-"""What is lost when one neuron is off, by itself? Exact, many neurons in few passes.
+"""The effect of single neurons, each ablated by itself: exact, many neurons in few passes.
 
 `log p(w) - log p(w) with the neuron at zero`, at every position: the total effect, through
 every later layer. Importance (CNA §4.1) counts only what a neuron adds at the last position.

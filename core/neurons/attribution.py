@@ -1,9 +1,8 @@
-"""Roughly how much does each head and neuron matter? One forward and one backward pass for all.
+"""First-order scores of every head and neuron: roughly how much each matters, from one forward and one backward pass.
 
-The gradient of the answer's log-probability times the activation (METHODS: first-order
-scores; attribution patching): how much the log-probability would fall if the head or
-neuron went to zero, were the model linear there. Approximate: saturation, normalisation
-and softmax make it wrong where much changes at once. Use it to order work and for a
+The gradient of the answer's log-probability times the activation (attribution patching): how much the
+log-probability would fall if the head or neuron went to zero, were the model linear there. Approximate:
+saturation, normalisation and softmax make it wrong where much changes at once. Use it to order work and for a
 first look, and follow it with the exact value.
 """
 
@@ -39,7 +38,7 @@ class FirstOrder:
     neurons: Float[Tensor, "layer neuron"]
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a head or neuron: kind, layer, index, score (nats), largest first."""
+        """One row per head or neuron: kind, layer, index, score (nats), largest first."""
         parts = []
         for kind, scores in (("head", self.heads), ("neuron", self.neurons)):
             layer, index = torch.meshgrid(*(torch.arange(n) for n in scores.shape), indexing="ij")

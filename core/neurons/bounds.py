@@ -1,17 +1,13 @@
-"""Between which bounds does a neuron's importance lie? Without the vocabulary.
+"""Bounds on the importance of neurons, found without most of the vocabulary.
 
-Importance is `d_w - log E_p[e^d]`. The tokens with the largest p are summed as they are;
+Importance is `d_w - log E_p[e^d]`. The tokens with the largest p are summed exactly;
 for the rest, Jensen's inequality bounds the mean of `e^d` from below by the mean of d,
-and the chord of `e^d` between the value's extremes (`core.neurons.bounds`) from above. That
-takes one product of the values with about a hundred vectors a layer. Every bound is
+and the secant of `e^d` between the least and the largest logit change bounds it from above. That
+takes one product of the values with about a hundred vectors per layer. Every bound is
 widened by what float32 may have rounded, here and in the exact importance.
 
-How far can a neuron move any token's logit? The extremes of its value over the vocabulary.
-
-Depends on weights only: the least and the largest entry of `W_U (g * v)` for every
-neuron. They bound what a neuron can do to the softmax's normaliser, so that `core.neurons.top_k`
-need not look at the vocabulary for most neurons. Costs one product of all values with
-the output matrix, once a model; kept on disk, a file a layer.
+The least and the largest entry of `W_U (g * v)` of every neuron depend on the weights only. They cost one
+product of all values with the output matrix per model, and are kept on disk, one file per layer.
 """
 
 from collections.abc import Iterable, Sequence
@@ -55,16 +51,16 @@ def bounds(
         longest: length of each value times that of the longest row of `g * W_U`, for the rounding [neuron].
         target: the token w.
         sides: the runs, with factors of just these neurons.
-        tokens: how many of the likeliest tokens are summed as they are; more are tighter and dearer.
+        tokens: how many of the most likely tokens are summed as they are; more make the bounds tighter and cost more.
     """
     matrix = unembedding.matrix
     p = torch.stack([one.log_p.exp() for one in sides])  # (run, vocab)
     top = p.sum(0).topk(min(tokens, p.shape[1])).indices  # of both runs together
     asked = [matrix[target][None], p.float() @ matrix, matrix[top]]
-    said = (_pulled_back(unembedding, torch.cat(asked)) @ columns).double()  # (vector, neuron)
-    length = longest.to(said.device).double()
-    extremes = extremes.to(said.device).double()
-    wanted, means, words = said[0], said[1 : 1 + len(sides)], said[1 + len(sides) :]
+    logits = (_pulled_back(unembedding, torch.cat(asked)) @ columns).double()  # (vector, neuron)
+    length = longest.to(logits.device).double()
+    extremes = extremes.to(logits.device).double()
+    wanted, means, words = logits[0], logits[1 : 1 + len(sides)], logits[1 + len(sides) :]
     return [
         _bound(one, top, wanted, mean, words, extremes, _ROUNDING * length)
         for one, mean in zip(sides, means, strict=True)
@@ -80,7 +76,7 @@ def _bound(
     p = one.log_p[top].exp()
     left = torch.ones_like(one.log_p).index_fill(0, top, 0.0)
     rest = (one.log_p.exp() * left).sum()
-    known = torch.logsumexp(words * factor + one.log_p[top, None], 0)  # of the likeliest tokens
+    known = torch.logsumexp(words * factor + one.log_p[top, None], 0)  # of the most likely tokens
     if not bool(rest > 0):
         return factor * wanted - known - 2 * error, factor * wanted - known + 2 * error
     mean_of_rest = factor * (mean - p @ words) / rest
@@ -88,9 +84,9 @@ def _bound(
     below = torch.maximum(torch.minimum(mean_of_rest - slack, high), low)
     above = torch.maximum(torch.minimum(mean_of_rest + slack, high), low)
     share = ((above - low) / (high - low).clamp_min(1e-300)).clamp(0, 1)
-    chord = torch.logaddexp(torch.log1p(-share) + low, torch.log(share) + high)
+    secant = torch.logaddexp(torch.log1p(-share) + low, torch.log(share) + high)
     smallest = torch.logaddexp(known - error, rest.log() + below)
-    largest = torch.logaddexp(known + error, rest.log() + torch.maximum(chord, above))
+    largest = torch.logaddexp(known + error, rest.log() + torch.maximum(secant, above))
     return factor * wanted - error - largest, factor * wanted + error - smallest
 
 

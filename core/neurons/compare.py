@@ -1,22 +1,13 @@
-"""Which neurons carry the answer? Neurons and layers of one run, or compared between two runs.
+"""Comparative Neuron Analysis (CNA): which neurons carry the answer in one run and not in another (§4.2).
 
-Comparative Neuron Analysis (CNA §4.2): `change = importance in the first run - in the
-second`, ranked, largest first. A neuron that only prepares what later layers read has no
-importance of its own (§4.1), so it is not found here; see the logic chain.
+`change = importance in the first run - in the second`, ranked, largest first. The first run freezes the final
+norm's scale and gives the default target. The two runs may differ in ablated heads, in the prompt, or in the
+model. A neuron that only prepares what later layers read has no importance of its own (§4.1), so it is not
+found here; see the logic chain.
 
-What does a comparison of two recordings give? CNA between any two runs (§4.2).
-
-`change = importance in the first run - in the second`, ranked, largest first; the first
-run freezes the final norm's scale and gives the default target.
-
-Which neurons carry the answer in one model and not in the other? Base and fine-tuned, one prompt or many.
-
-CNA §4.2 and §5 with two models: `change = importance in the first model - in the second`,
-ranked, largest first. With the base first, the top neurons are those that matter less
-after fine-tuning; with the fine-tuned model first, those that matter more. The target
-and the final norm's scale are the first model's, unless a target is given. An adapter
-that leaves neurons' values and the output matrix as they are shares the base's, so no
-value is read twice, and layers below the adapter are not compared.
+With two models (CNA §5) and the base first, the top neurons are those that matter less after fine-tuning; with
+the fine-tuned model first, those that matter more. An adapter that leaves neurons' values and the output matrix
+as they are shares the base's, so no value is read twice, and layers below the adapter are not compared.
 """
 
 from collections.abc import Sequence
@@ -31,7 +22,6 @@ from core.model.adapters import AdaptedModel
 from core.model.load import LoadedModel
 from core.model.unembed import Unembedding
 from core.neurons.comparison import Comparison
-from core.neurons.layers import LayerIncrease, layer_increase
 from core.neurons.top_k import RunPair, rank_all, rank_top
 from core.progress import Progress, silent
 
@@ -44,11 +34,11 @@ def compare_runs(
     first_layer: int = 0,
     progress: Progress = silent,
 ) -> Comparison:
-    """The same, from recordings that are already there.
+    """Every neuron of two runs that are already there.
 
     Args:
         models: of the first and second run; the same object where it is one model.
-        runs: the recordings; the first freezes the scale and gives the default target.
+        runs: the first freezes the scale and gives the default target.
         target: token id w.
         k: how many; None: all.
         first_layer: the lowest intervened layer: below it both runs are the same.
@@ -170,17 +160,6 @@ def base_of(lm: LoadedModel) -> LoadedModel:
     return lm.base if isinstance(lm, AdaptedModel) else lm
 
 
-__all__ = [
-    "Comparison",
-    "LayerIncrease",
-    "compare_heads",
-    "compare_models",
-    "compare_prompts",
-    "compare_runs",
-    "layer_increase",
-]
-
-
 def compare_heads(
     lm: LoadedModel,
     prompt: str,
@@ -203,7 +182,7 @@ def compare_heads(
         UserError: for a prompt, head, target or k that the model cannot take.
     """
     if not heads:
-        raise UserError("Choose at least one head to turn off, such as (5, 2).")
+        raise UserError("Choose at least one head to ablate, such as (5, 2).")
     for layer, head in heads:
         check_head(lm, layer, head)
     ids = lm.encode(prompt)

@@ -1,4 +1,4 @@
-"""What does a comparison of every neuron between two runs give? Neurons in order of their change (CNA §4.2)."""
+"""The comparison of every neuron between two runs: neurons in order of their change (CNA §4.2)."""
 
 from dataclasses import dataclass
 
@@ -51,7 +51,7 @@ class Comparison:
         return self.pairs[:k]
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a neuron, sorted by change."""
+        """One row per neuron, sorted by change."""
         columns = (
             "layer",
             "neuron",

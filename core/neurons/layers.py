@@ -1,4 +1,4 @@
-"""Which layer's attention or FFN raises the probability of the answer?
+"""The increase by layers: how much each layer's attention and FFN raises the log-probability of the answer.
 
 The increase of a module is `log p(w | before + what it adds) - log p(w | before)` at the
 last position, with the final norm's scale frozen to the original run's final output.
@@ -35,7 +35,7 @@ class LayerIncrease:
     ffn: Float[Tensor, " layer"]
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a layer and module: layer, module, increase (nats)."""
+        """One row per layer and module: layer, module, increase (nats)."""
         rows = []
         for module, values in (("attention", self.attention), ("FFN", self.ffn)):
             rows += [(layer, module, value) for layer, value in enumerate(values.tolist())]
@@ -61,7 +61,7 @@ def layer_increase(lm: LoadedModel, prompt: str, target: int | None = None) -> L
 def increase_of(
     lm: LoadedModel, run: ActivationCache, target: int | None = None, original: ActivationCache | None = None
 ) -> LayerIncrease:
-    """The same, from a recording that is already there.
+    """The same, from a run that is already there.
 
     For an intervened run give the original one: the target and the norm's scale are then
     the original's, so that the increases of both runs compare.
@@ -88,7 +88,7 @@ class Lens:
     """What each layer would predict if it were the last (logit lens).
 
     Attributes:
-        token: the likeliest token after each layer, from the embedding (0) to the output (n_layers).
+        token: the most likely token after each layer, from the embedding (0) to the output (n_layers).
         probability: its probability.
     """
 
@@ -97,7 +97,7 @@ class Lens:
 
 
 def lens_of(lm: LoadedModel, run: ActivationCache, position: int = -1) -> Lens:
-    """The logit lens at one position of a recording."""
+    """The logit lens at one position of a run."""
     stream = torch.cat([run.resid_pre[:, position], run.resid_post[None, position]])
     best = Unembedding.of(lm).lens(stream).exp().max(-1)
     return Lens(best.indices.tolist(), best.values)

@@ -1,4 +1,4 @@
-"""Prompts of a set on which a neuron's coefficient is largest.
+"""Maximally activating prompts: those of a set on which a neuron's coefficient is largest.
 
 The coefficient of one neuron, at the last position and where it is largest in the prompt.
 Large says that the keys match there; what the neuron then does to the answer is its

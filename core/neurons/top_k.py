@@ -1,4 +1,4 @@
-"""Which neurons' importance differs most between two runs? Exactly, and mostly without the vocabulary.
+"""The neurons whose importance differs most between two runs: exactly, and mostly without the vocabulary.
 
 Bounds on every neuron's importance in both runs (`core.neurons.bounds`) bound its
 change. Neurons whose highest possible change reaches the k-th best are bounded again,
@@ -34,7 +34,7 @@ class RunPair:
 
     Attributes:
         models: of the first and the second run; often the same.
-        runs: their recordings.
+        runs: the two runs.
         target: the token w.
         scale: the final norm's frozen scale.
         first_layer: the first layer in which the runs differ.

@@ -1,4 +1,4 @@
-"""Which tokens stand for numbers and operators? Read off the tokenizer's own vocabulary.
+"""Concept tokens: the tokens that stand for numbers and operators, read off the tokenizer's own vocabulary.
 
 Numbers: digits, English words, ordinals, Roman numerals, and words of other languages;
 operators: signs and their words. Matching ignores case and a leading space. Tokens that
@@ -68,7 +68,7 @@ def concept_ids(lm: LoadedModel, chosen: Sequence[str]) -> list[int]:
         chosen: for example "eight", "+", "VIII".
 
     Raises:
-        UserError: for no words, or naming those that are no single token of this model.
+        UserError: for no words, or naming those that are not a single token of this model.
     """
     asked = list(dict.fromkeys(word.strip() for word in chosen if word.strip()))
     if not asked:

@@ -1,4 +1,4 @@
-"""Which tokens does a neuron look for? Its keys, read against the directions of tokens.
+"""The tokens that a neuron's keys match: what the neuron looks for.
 
 `direction . (n * key)` for every token, n the FFN norm's weight and direction scaled to a
 root mean square of 1 (mean taken off first, where the norm does), as the norm would hand

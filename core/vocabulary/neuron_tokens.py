@@ -1,4 +1,4 @@
-"""What do neurons mean, read in the vocabulary, before and after an attention layer?
+"""The tokens that neurons promote: their values read in the vocabulary, before and after an attention layer.
 
 CNA §4.4. A neuron's value is projected by the final norm's weight and the output matrix. A shallow
 neuron may say nothing there, and yet its value, once an attention layer has carried it

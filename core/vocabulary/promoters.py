@@ -68,7 +68,7 @@ class Promoters:
     layers: list[int]
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a neuron and sign: layer, neuron, sign, token, score, rank, top_tokens (joined by spaces)."""
+        """One row per neuron and sign: layer, neuron, sign, token, score, rank, top_tokens (joined by spaces)."""
         rows = [
             (p.layer, p.neuron, p.sign, p.token, p.score, p.rank, " ".join(t.strip() for t in p.top_tokens))
             for p in self.found
@@ -96,7 +96,7 @@ def promoters(
         progress: told after every layer; when it raises `Stopped`, the best of the layers so far are returned.
 
     Raises:
-        UserError: for a word that is no single token, layers that do not exist, or a k below 1.
+        UserError: for a word that is not a single token, layers that do not exist, or a k below 1.
     """
     searched = sorted(set(range(lm.n_layers) if layers is None else layers))
     if not searched or searched[0] < 0 or searched[-1] >= lm.n_layers:

@@ -1,8 +1,8 @@
-"""How many concept tokens does a shallow neuron's value name, once an attention layer has carried it on?
+"""The zero-shot filter of shallow neurons: how many concept tokens a value names after an attention layer (CNA §4.4).
 
-CNA §4.4, the zero-shot filter. The counts depend on the weights only: count once, then
+The counts depend on the weights only: count once, then
 keep those greater than any M. A count says what attention *would* pass on if a head
-looked there with all its weight; whether one does depends on the prompt.
+attended there with all its weight; whether one does depends on the prompt.
 """
 
 from collections.abc import Iterable, Sequence
