@@ -6,6 +6,7 @@ from core.errors import UserError
 from core.forward.answers import question
 from core.heads.accuracy import AccuracySweep, sweep_accuracy
 from core.heads.sweep import HeadSweep, sweep_heads
+from core.metrics import METRICS
 from core.model.load import LoadedModel
 from core.progress import Progress
 from core.prompts.arithmetic import FORMS, OPERATIONS, TEMPLATES, Prompt
@@ -75,8 +76,14 @@ def _own_controls() -> OwnSettings:
     st.text_area(
         "One prompt per line",
         "\n".join(OwnSettings.prompts),
-        help="For each prompt, the probability of the token that the model predicts is measured.",
         **OwnSettings.bound("prompts"),
+    )
+    st.selectbox(
+        "Measured quantity",
+        list(METRICS),
+        help="Of the token that the model predicts after each prompt. A logit difference is to the strongest other "
+        "token; an exact match says whether the prediction stays the same.",
+        **OwnSettings.bound("metric"),
     )
     return OwnSettings.read()
 
@@ -95,7 +102,7 @@ def _check(lm: LoadedModel, settings: SetSettings | OwnSettings) -> None:
 def _work(lm: LoadedModel, settings: SetSettings | OwnSettings, progress: Progress) -> AccuracySweep | HeadSweep:
     if isinstance(settings, SetSettings):
         return sweep_accuracy(lm, settings.make(), progress)
-    return sweep_heads(lm, settings.prompts, progress=progress)
+    return sweep_heads(lm, settings.prompts, metric=settings.metric, progress=progress)
 
 
 def _title(settings: SetSettings | OwnSettings) -> str:
@@ -121,7 +128,7 @@ def _sweep(lm: LoadedModel, pressed: bool, settings: SetSettings | OwnSettings) 
     if isinstance(found.result, AccuracySweep):
         results.of_accuracy(lm, found.result, found.key)
     else:
-        results.of_probability(lm, found.result, found.key)
+        results.of_own_prompts(lm, found.result, found.key)
 
 
 def page() -> None:
@@ -140,6 +147,7 @@ def page() -> None:
         one_head(lm)
     with st.expander("How this is computed"):
         st.latex(r"\text{decrease} = (\text{original} - \text{ablated})\,/\,\text{original}")
+        st.markdown("Log-probabilities and logit differences are not shares: there the decrease is original - ablated.")
         st.markdown(EXPLANATION)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import altair as alt
 import pandas as pd
 import streamlit as st
 import torch
@@ -10,14 +11,14 @@ import torch
 from core import paper
 from core.heads.accuracy import AccuracySweep
 from core.heads.sweep import HeadSweep
-from core.metrics import relative
+from core.metrics import PROBABILITY, Metric, relative
 from core.model.load import LoadedModel
 from pages.shared.charts import PICK, head_map
 from pages.shared.picked_heads import HEADS, picked_heads
 from pages.shared.present import downloads
 from pages.shared.settings import Settings
 from pages.shared.theme import is_dark
-from pages.shared.words import from_to, head_name, head_of, of_n, percent
+from pages.shared.words import from_to, head_name, head_of, of_n, percent, three_digits
 
 ALL = "all"
 TOP = 12
@@ -57,25 +58,52 @@ def of_accuracy(lm: LoadedModel, swept: AccuracySweep, settings: Settings) -> No
     _paper_tables()
 
 
-def of_probability(lm: LoadedModel, swept: HeadSweep, settings: Settings) -> None:
+def of_own_prompts(lm: LoadedModel, swept: HeadSweep, settings: Settings) -> None:
     """Shows a sweep over a person's own prompts."""
-    done = ~swept.probability.isnan().flatten(1).any(1)
-    if not bool(done.any()):
+    done, metric = swept.measured, swept.metric
+    n = int(done.sum())
+    if not n:
         st.info("Stopped before the first prompt was measured.")
         return
-    original, values = float(swept.baseline[done].mean()), swept.probability[done].mean(0)
-    frame = _map_frame(values, original, int(done.sum()), None)
-    _show_map(frame, "probability")
-    followed = [f"`{p}` → `{lm.token(t)}`" for p, t in zip(swept.prompts, swept.targets, strict=True) if t >= 0]
-    st.markdown("Predictions: " + ", ".join(followed[:6]) + (" ..." if len(followed) > 6 else ""))
-    _sentence(frame, "probability of the prediction", "your prompts", int(done.sum()))
+    original, values = float(swept.value_baseline[done].mean()), swept.value[done].mean(0)
+    frame = _map_frame(values, original, n, None, metric)
+    _show_map(frame, metric.name, metric.unit)
+    predicted = [f"`{p}` → `{lm.token(t)}`" for p, t in zip(swept.prompts, swept.targets, strict=True) if t >= 0]
+    st.markdown("Predictions: " + ", ".join(predicted[:6]) + (" ..." if len(predicted) > 6 else ""))
+    quantity = f"{metric.name} of the prediction"
+    if metric.is_share:
+        _sentence(frame, quantity, "your prompts", n)
+    else:
+        _difference_sentence(frame, quantity, metric.unit, n)
     top = frame.nlargest(TOP, "decrease")[["name", "original", "intervened", "decrease"]]
-    shares = [c for c in top.columns if c != "name"]
-    st.dataframe(top.style.format(percent, subset=shares), hide_index=True)
-    downloads("heads-own-prompts", lm, settings, swept.to_frame(), lambda dark: head_map(frame, dark, "decrease"))
+    numbers = [c for c in top.columns if c != "name"]
+    st.dataframe(top.style.format(percent if metric.is_share else three_digits, subset=numbers), hide_index=True)
+    title = _decrease_of(metric.name, metric.unit)
+    downloads("heads-own-prompts", lm, settings, swept.to_frame(), lambda dark: _map(frame, dark, title, metric.unit))
 
 
-def _map_frame(values: torch.Tensor, original: float, n: int, operation: str | None) -> pd.DataFrame:
+def _map(frame: pd.DataFrame, dark: bool, title: str, unit: str) -> alt.Chart:
+    return head_map(frame, dark, title, share=not unit)
+
+
+def _decrease_of(measure: str, unit: str) -> str:
+    return f"decrease of {measure}" + (f" ({unit})" if unit else "")
+
+
+def _difference_sentence(frame: pd.DataFrame, quantity: str, unit: str, n: int) -> None:
+    """Of a quantity that is no share: the decrease has its unit."""
+    best = frame.loc[frame["decrease"].idxmax()]
+    before, after, lost = (three_digits(best[name]) for name in ("original", "intervened", "decrease"))
+    less = int((frame["decrease"] > 0).sum())
+    st.markdown(
+        f"Without head **{best['name']}**, the {quantity} over your prompts ({n}) changes from {before} "
+        f"to {after} {unit}, a decrease of {lost} {unit}. {less} of {len(frame)} heads decrease it."
+    )
+
+
+def _map_frame(
+    values: torch.Tensor, original: float, n: int, operation: str | None, metric: Metric = PROBABILITY
+) -> pd.DataFrame:
     theirs = _paper_decrease(operation)
     picked = set(picked_heads())
     rows = []
@@ -87,7 +115,7 @@ def _map_frame(values: torch.Tensor, original: float, n: int, operation: str | N
                     layer,
                     head,
                     name,
-                    relative(original, value),
+                    relative(original, value) if metric.is_share else original - value,
                     original,
                     value,
                     n,
@@ -109,16 +137,16 @@ def _paper_decrease(operation: str | None) -> dict[str, str]:
     }
 
 
-def _show_map(frame: pd.DataFrame, measure: str) -> None:
+def _show_map(frame: pd.DataFrame, measure: str, unit: str = "") -> None:
     if "head map" not in st.session_state:  # a new chart has no clicks, whatever an earlier one had
         st.session_state.pop("head map clicks", None)
     st.altair_chart(
-        head_map(frame, is_dark(), f"decrease of {measure}"),
+        _map(frame, is_dark(), _decrease_of(measure, unit), unit),
         width="content",
         key="head map",
         on_select=_toggle,
         selection_mode=PICK,
-        alt=f"Relative decrease of {measure} by layer and head",
+        alt=f"{_decrease_of(measure, unit).capitalize()} by layer and head",
     )
     st.caption("Click a head to pick it, click again to unpick it. By keyboard: *Heads to ablate* in the sidebar.")
 

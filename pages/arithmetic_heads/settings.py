@@ -29,6 +29,7 @@ class OwnSettings(Settings):
     """A sweep over prompts that a person typed."""
 
     prompts: tuple[str, ...] = in_link("own", ("3+5=", "7-2="), read=lines_of)
+    metric: str = in_link("metric", "probability")
 
 
 @dataclass(frozen=True)

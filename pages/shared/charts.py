@@ -30,6 +30,11 @@ def percent_tip(column: str, title: str | None = None) -> alt.Tooltip:
     return alt.Tooltip(f"{column}_text:N", title=title or column)
 
 
+def number_tip(column: str, title: str) -> alt.Tooltip:
+    """A number in a tooltip, with three significant digits."""
+    return alt.Tooltip(f"{column}:Q", format=".3~g", title=title)
+
+
 def ranked_tokens(tokens: list[str]) -> alt.Y:
     """A place for each row from top to bottom, by column `rank` (0, 1, ...), named by its token.
 
@@ -132,14 +137,16 @@ def pattern_map(frame: pd.DataFrame, dark: bool) -> alt.Chart:
     )
 
 
-def head_map(frame: pd.DataFrame, dark: bool, title: str) -> alt.Chart:
-    """Relative decrease by layer and head; a click picks a head.
+def head_map(frame: pd.DataFrame, dark: bool, title: str, share: bool = True) -> alt.Chart:
+    """Decrease by layer and head; a click picks a head.
 
-    Columns: layer, head, name, decrease (a share), original, intervened, prompts (how many), selected, paper.
+    Columns: layer, head, name, decrease (relative where values are shares), original, intervened, prompts (how many),
+    selected, paper.
     """
     limit = float(frame["decrease"].abs().max())
     n_heads, n_layers = frame["head"].nunique(), frame["layer"].nunique()
     pick = alt.selection_point(name=PICK, fields=["name"], on="click", toggle="true")
+    tip = percent_tip if share else number_tip
     base = alt.Chart(with_percent(frame, "decrease", "original", "intervened")).encode(
         x=alt.X("head:O", title="head", axis=alt.Axis(labelAngle=0)),
         y=alt.Y("layer:O", title="layer", sort="descending"),
@@ -148,13 +155,13 @@ def head_map(frame: pd.DataFrame, dark: bool, title: str) -> alt.Chart:
         color=alt.Color(
             "decrease:Q",
             scale=diverging(limit if limit == limit else 1.0, dark),
-            legend=alt.Legend(title=title, format="%", orient="right", gradientLength=180),
+            legend=alt.Legend(title=title, format="%" if share else "~g", orient="right", gradientLength=180),
         ),
         tooltip=[
             alt.Tooltip("name:N", title="head"),
-            percent_tip("decrease", "relative decrease"),
-            percent_tip("original", "all heads"),
-            percent_tip("intervened", "without the head"),
+            tip("decrease", "relative decrease" if share else "decrease"),
+            tip("original", "all heads"),
+            tip("intervened", "without the head"),
             alt.Tooltip("prompts:Q"),
             alt.Tooltip("paper:N", title="this head in Llama-7B (paper)"),
         ],

@@ -80,6 +80,22 @@ def test_own_prompts(app):
     assert "your prompts (2)" in texts(app)
 
 
+@pytest.mark.parametrize(
+    ("metric", "words"),
+    [
+        ("log-probability", "log-probability of the prediction over your prompts (2) changes from"),
+        ("logit difference", "logits, a decrease of"),
+        ("exact match", "exact match of the prediction over your prompts (2) falls from"),
+    ],
+)
+def test_the_measured_quantity_of_own_prompts(app, metric, words):
+    app.button_group(key="source").set_value("Your own prompts").run()
+    app.selectbox(key="metric").set_value(metric)
+    run_and_wait(app)
+    assert not app.exception
+    assert words in texts(app)
+
+
 @pytest.mark.parametrize(("own", "words"), [("", "no prompt"), ("3 + zzyzx =", "zzyzx"), ("3 " * 400, "at most")])
 def test_bad_own_prompts(app, own, words):
     app.button_group(key="source").set_value("Your own prompts").run()
