@@ -20,13 +20,18 @@ from torch import Tensor, nn
 from core.errors import UserError
 from core.forward.generate import continue_greedily
 from core.forward.neuron_sets import NeuronSet, scaled_neurons
+from core.lora.prune import kept_set
+from core.lora.prune_train import Pruned
 from core.model.adapters import AdaptedModel
 from core.model.architectures import Modules
 from core.model.load import LoadedModel, load_model
 from core.model.shared_weights import weight_sharing_copy
 from core.model.source import weight_files
 from core.progress import Progress, silent
+from core.prompts.signed_arithmetic import cases, negative_data
 from core.writing import check_new, new_folder
+
+_TWO_DIGIT, _ONE_DIGIT = 30, 10  # prompts that check an export
 
 
 @dataclass(frozen=True)
@@ -127,6 +132,21 @@ def check_pruned_export(
         largest = max(largest, float((ours - theirs).abs().max()))
         progress(number + 1, len(prompts))
     return PrunedExportCheck(list(prompts), live, exported, largest)
+
+
+def export_and_check(
+    pruned: Pruned, lm: LoadedModel, folder: str | Path, smaller: bool = False, progress: Progress = silent
+) -> tuple[Exported, PrunedExportCheck]:
+    """Exports a pruned model with its adapter merged, and asks it and the live one the same arithmetic.
+
+    Raises:
+        UserError: as `export_pruned` does.
+    """
+    off = kept_set(lm, pruned.kept, pruned.from_layer)
+    written = export_pruned(pruned.model, off, folder, smaller)
+    prompts = [p.text for p in negative_data().test[:_TWO_DIGIT]]
+    prompts += [p.text for p in cases(1)[::33][:_ONE_DIGIT]]
+    return written, check_pruned_export(pruned.model, off, written.folder, prompts, progress)
 
 
 def _answer(lm: LoadedModel, prompt: str) -> str:

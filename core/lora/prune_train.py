@@ -14,7 +14,7 @@ from core.lora.train import train_adapter
 from core.lora.training_data import TrainingData
 from core.model.adapters import AdaptedModel, attach
 from core.model.load import LoadedModel
-from core.progress import Progress, silent
+from core.progress import Progress, part, silent
 from core.types import Neuron
 
 
@@ -86,6 +86,49 @@ def _digest(kept: Sequence[Neuron]) -> str:
 def random_control(lm: LoadedModel, kept: Sequence[Neuron], seed: int) -> list[Neuron]:
     """As many random neurons in each layer as are kept there."""
     return list(random_like(lm, kept, seed).neurons)
+
+
+@dataclass(frozen=True)
+class PrunedPair:
+    """Adapters trained on the kept neurons and on as many random ones; the second only after the first is finished."""
+
+    kept: Pruned
+    random: Pruned | None
+
+
+def train_pair(
+    lm: LoadedModel,
+    kept: Sequence[Neuron],
+    from_layer: int,
+    layer: int,
+    settings: LoraSettings,
+    folders: Sequence[str | Path],
+    progress: Progress = silent,
+) -> PrunedPair:
+    """Trains an adapter on the kept neurons, and one on as many random neurons of the same layers.
+
+    Args:
+        lm: the base model.
+        kept: the deep neurons that stay.
+        from_layer: the first deep layer.
+        layer: the attention layer that gets the adapter.
+        settings: of both trainings; its seed draws the random neurons.
+        folders: of series, in which finished trainings are looked for; new ones go into the last.
+        progress: told after every step; `Stopped` ends the training with the best so far.
+
+    Raises:
+        UserError: for neurons, layers or settings that do not exist.
+    """
+
+    def train(what: str, neurons: Sequence[Neuron], told: Progress) -> Pruned:
+        places = [pruned_folder(folder, neurons, from_layer, layer) for folder in folders]
+        place = next((place for place in places if place.is_dir()), places[-1])
+        return train_pruned(lm, neurons, from_layer, layer, settings, place, what, told)
+
+    first = train("CNA", kept, part(progress, 0, 2))
+    if not first.about.finished:
+        return PrunedPair(first, None)
+    return PrunedPair(first, train("random", random_control(lm, kept, settings.seed), part(progress, 1, 2)))
 
 
 def four_columns(adapter: About, pruned: About, random: About | None) -> pd.DataFrame:

@@ -46,6 +46,10 @@ class Series:
         """Those whose training ran to its end."""
         return [about for about in self.adapters if about.finished]
 
+    def has(self, layers: Sequence[int], settings: LoraSettings) -> bool:
+        """Whether there is a finished adapter with these settings on each of the layers."""
+        return {about.layer for about in self.finished if about.settings == settings} >= set(layers)
+
     def place(self, layer: int) -> Path:
         """The adapter folder of a layer."""
         return place_of(self.folder, layer)

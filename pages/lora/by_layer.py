@@ -1,4 +1,4 @@
-"""Figure 2: what each layer's adapter reaches, with the base as a line, and what it makes the model forget."""
+"""Figure 2: the accuracy with each layer's adapter, with the base as a line, and what the model forgets with it."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -8,17 +8,16 @@ import pandas as pd
 import streamlit as st
 
 from core import paper
-from core.lora.forgetting import ARITHMETIC, TASKS, Forgetting
+from core.lora.beside import attach_each
+from core.lora.forgetting import ARITHMETIC, TASKS, Forgetting, forgetting
 from core.lora.series import Series
 from core.model.load import LoadedModel
 from core.prompts.signed_arithmetic import GROUPS
-from pages.lora.started import job_for
-from pages.shared.lora.charts import by_layer, learning
-from pages.shared.lora.work import digest, what_is_forgotten
+from pages.lora.charts import by_layer, learning
+from pages.shared.job_slot import job_slot
 from pages.shared.present import downloads, told
-from pages.shared.resources import model_key
+from pages.shared.resources import adapter_digest
 from pages.shared.theme import is_dark
-from pages.shared.waiting import outcome, wait_for
 from pages.shared.words import listed, of_n, percent, three_digits
 
 ALL = "all"
@@ -30,7 +29,9 @@ def show(lm: LoadedModel, series: Series) -> None:
     st.header("Accuracy by layer")
     frame = series.to_frame()
     groups = [group for group in (ALL, *GROUPS) if group in set(frame["group"])]
-    group = str(st.segmented_control("Prompts", groups, default=ALL, key="lora group", required=True))
+    group = str(
+        st.segmented_control("Prompts", groups, default=ALL, key="lora_group", bind="query-params", required=True)
+    )
     mine = frame[frame["group"] == group]
     lost = _forgotten(lm, series)
     drawn = _drawn(mine, lost)
@@ -61,11 +62,16 @@ def _forgotten(lm: LoadedModel, series: Series) -> Forgetting | None:
     """What each adapter makes the model forget, as far as it is measured."""
     folders: dict[int, Path] = {about.layer: series.place(about.layer) for about in series.adapters}
     with told():
-        key = ("lora forgetting", *model_key(lm), tuple((n, digest(f)) for n, f in folders.items()))
-        job = job_for(key, "Measuring what the adapters forget", lambda p: what_is_forgotten(lm, folders, p))
-        wait_for(job)
-        found = outcome(job)
-        return found if isinstance(found, Forgetting) else None
+        found = job_slot(
+            lm,
+            "lora forgetting",
+            tuple((layer, adapter_digest(folder)) for layer, folder in folders.items()),
+            "Measuring what the model forgets with each adapter",
+            lambda progress: forgetting(lm, attach_each(lm, folders), progress),
+            "",
+            start="auto",
+        )
+        return None if found is None else found.result
     return None
 
 
@@ -161,7 +167,7 @@ def _table(frame: pd.DataFrame, groups: list[str], lost: Forgetting | None) -> N
 
 def _how_trained(series: Series, settings: dict[str, Any]) -> None:
     with st.expander("How each was trained"):
-        layer = st.selectbox("Layer", [about.layer for about in series.adapters], key="lora curve")
+        layer = st.selectbox("Layer", [about.layer for about in series.adapters], key="lora_curve", bind="query-params")
         about = next(about for about in series.adapters if about.layer == layer)
         if about.curve:
             st.altair_chart(learning(about.curve_frame(), is_dark()), width="content")

@@ -1,4 +1,4 @@
-"""Table 9: one prompt's important neurons without and with adapters, and the neurons that changed most."""
+"""Table 9: one prompt's important neurons without and with adapters, and the neurons that change most."""
 
 from functools import partial
 from pathlib import Path
@@ -8,100 +8,125 @@ import pandas as pd
 import streamlit as st
 
 from core import paper
-from core.forward.answers import BOTH
+from core.lora.beside import BASE, PromptBeside, answers_beside, beside, check_answerable
 from core.model.load import LoadedModel
 from core.neurons.comparison import Comparison
-from pages.lora.started import job_for
-from pages.shared.lora.work import N_ANSWER, OnePrompt, answers, digest, one_prompt
+from pages.lora.settings import AnswersSettings, PromptSettings
+from pages.shared.adapters import OWN
+from pages.shared.job_slot import job_slot
 from pages.shared.neuron_card import card_here, pick
+from pages.shared.neuron_words import Reading, Readings
 from pages.shared.permissions import locked
-from pages.shared.present import told
-from pages.shared.resources import model_key
-from pages.shared.waiting import outcome, wait_for
+from pages.shared.present import short_number, told
+from pages.shared.resources import adapter_digest
 from pages.shared.words import code, mono, moved, percent, plain, three_digits, visible
 
 LESS, MORE = "lora less", "lora more"
 K = 10
-QUESTIONS = "3-5=\n12-49=\n52-18=\n34+28=\n17*5=\n96/8="
 MOST = 40
 
 
 def show(lm: LoadedModel, adapters: dict[str, Path], best: str) -> None:
     """Answers, coefficients and changes of one prompt, under one chosen adapter."""
-    st.header("One prompt, with and without")
+    st.header("One prompt, with and without an adapter")
     first, second = st.columns([3, 2])
-    prompt = first.text_input("Prompt", "3+5=", key="lora prompt", bind="query-params")
+    first.text_input("Prompt", PromptSettings.prompt, **PromptSettings.bound("prompt"))
     names = list(adapters)
-    chosen = second.selectbox("Adapter", names, index=names.index(best) if best in names else 0, key="lora chosen")
+    if st.session_state.get("lora_adapter", best) not in names:
+        st.session_state.pop("lora_adapter")
+    chosen = second.selectbox(
+        "Adapter", names, index=names.index(best) if best in names else 0, **PromptSettings.bound("adapter")
+    )
     with second:
         off = locked()
     second.text_input(
         "Another adapter",
-        key="own adapter",
+        key=OWN,
         placeholder="a PEFT folder on this computer",
         disabled=off,
-        help="Its weights must be safetensors, and made for this model.",
+        help="Its weights must be stored as safetensors and made for this model.",
     )
     with told():
-        _answers(lm, {chosen: adapters[chosen]}, first)
+        _answers(lm, chosen, adapters[chosen], first)
     with told():
-        ids = lm.encode(prompt)
-        key = ("lora prompt", *model_key(lm), tuple(ids), chosen, tuple((n, digest(f)) for n, f in adapters.items()))
-        job = job_for(key, plain(f"Looking into {prompt}"), lambda p: one_prompt(lm, adapters, chosen, prompt, K, p))
-        wait_for(job)
-        found = outcome(job)
-        if isinstance(found, OnePrompt):
-            _coefficients(lm, found, prompt)
-            _changed(lm, found, chosen)
+        _one_prompt(lm, adapters)
 
 
-def _answers(lm: LoadedModel, adapter: dict[str, Path], where: Any) -> None:
-    text = where.text_area("Ask both models, one prompt a line", QUESTIONS, key="lora questions", height=170)
-    prompts = [line.strip() for line in text.splitlines() if line.strip()][:MOST]
-    for prompt in prompts:
-        lm.check_length(len(lm.encode(prompt)) + N_ANSWER, BOTH)
+def _one_prompt(lm: LoadedModel, adapters: dict[str, Path]) -> None:
+    settings = PromptSettings.read(adapters=tuple((name, adapter_digest(folder)) for name, folder in adapters.items()))
+    found = job_slot(
+        lm,
+        "lora prompt",
+        settings,
+        plain(f"Comparing the models on {settings.prompt}"),
+        lambda progress: beside(lm, adapters, settings.adapter, settings.prompt, K, progress),
+        "Change the prompt.",
+        start="auto",
+        check=lambda: _check(lm, settings.prompt),
+    )
+    if found is not None:
+        _coefficients(lm, found.result, found.key)
+        _changed(lm, found.result, found.key)
+
+
+def _check(lm: LoadedModel, prompt: str) -> None:
+    lm.encode(prompt)
+
+
+def _answers(lm: LoadedModel, chosen: str, folder: Path, where: Any) -> None:
+    where.text_area(
+        "Prompts for both models, one per line",
+        "\n".join(AnswersSettings.prompts),
+        height=170,
+        **AnswersSettings.bound("prompts"),
+    )
+    settings = AnswersSettings.read(adapter=chosen, digest=adapter_digest(folder))
+    prompts = settings.prompts[:MOST]
+    if len(prompts) < len(settings.prompts):
+        st.caption(f"Only the first {MOST} of {len(settings.prompts)} prompts are asked.")
     if not prompts:
         return
-    ((name, folder),) = adapter.items()
-    key = ("lora answers", *model_key(lm), name, digest(folder), tuple(prompts))
-    job = job_for(key, "Asking both models", lambda p: answers(lm, adapter, prompts, p))
-    wait_for(job)
-    table = outcome(job)
-    if isinstance(table, pd.DataFrame):
-        table = table.assign(answer=(table[name] == table["without an adapter"]).map({True: "same", False: "changed"}))
-        st.dataframe(table, hide_index=True)
-        st.markdown(
-            f"With the adapter on {name}, {int((table['answer'] == 'changed').sum())} of {len(table)} answers "
-            "are others than without."
-        )
+    found = job_slot(
+        lm,
+        "lora answers",
+        settings,
+        "Asking the model without and with the adapter",
+        lambda progress: answers_beside(lm, {chosen: folder}, prompts, progress),
+        "Change the prompts.",
+        start="auto",
+        check=lambda: check_answerable(lm, prompts),
+    )
+    if found is not None:
+        table = found.result
+        same = table[chosen] == table[BASE]
+        st.dataframe(table.assign(answer=same.map({True: "same", False: "changed"})), hide_index=True)
+        st.markdown(f"The adapter on {mono(chosen)} changes {int((~same).sum())} of {len(table)} answers.")
 
 
-def _said(found: OnePrompt, pair: tuple[int, int]) -> str:
+def _said(found: PromptBeside, pair: tuple[int, int]) -> str:
     return " ".join(visible(token) for token in found.tokens[pair])
 
 
-def _coefficients(lm: LoadedModel, found: OnePrompt, prompt: str) -> None:
+def _coefficients(lm: LoadedModel, found: PromptBeside, settings: PromptSettings) -> None:
     table = found.coefficients
     target = code(lm.token(table.target))
     st.markdown(
-        f"**The {len(table.neurons)} most important neurons of {mono(prompt)} → {target}** "
-        "without an adapter, and their coefficients with one on each layer (like table 9)"
+        f"**The {len(table.neurons)} most important neurons for {mono(table.prompt)} → {target}** "
+        "in the model without an adapter, and their coefficients with each adapter (as in table 9)"
     )
     frame = table.to_frame().drop(columns=["layer", "neuron"])
     frame.insert(0, "neuron", [f"{layer}_{neuron}" for layer, neuron in table.neurons])
     frame["top tokens"] = [_said(found, pair) for pair in table.neurons]
     numbers = [c for c in frame.columns if c not in ("neuron", "top tokens")]
-    st.dataframe(frame, hide_index=True, column_config=three_significant(numbers))
-    rises = [
-        (float((table.base.sign() * row).sum() / table.base.abs().sum()) - 1, name)
-        for name, row in zip(table.models, table.others, strict=True)
-    ]
-    most, name = max(rises)
-    least, other = min(rises)
-    st.markdown(
-        f"Taken together, each by the sign it has without an adapter, their coefficients {moved(most)} with the "
-        f"adapter on {name}, the highest, and {moved(least)} with the one on {other}, the lowest of {len(rises)}."
-    )
+    st.dataframe(frame, hide_index=True, column_config={name: short_number(name) for name in numbers})
+    rises = found.rises
+    highest, lowest = max(rises, key=lambda name: rises[name]), min(rises, key=lambda name: rises[name])
+    of_all = f"the highest of {len(rises)} adapters" if len(rises) > 1 else "the only adapter"
+    told = f"The sum of these coefficients, each by its sign without an adapter, {_rises(rises[highest])} "
+    told += f"with the adapter on {mono(highest)}, {of_all}"
+    if len(rises) > 1:
+        told += f", and {_rises(rises[lowest])} with the one on {mono(lowest)}, the lowest"
+    st.markdown(told + ".")
     left, _ = st.columns([3, 2])
     with left.expander("Table 9 of the paper: Llama-7B"):
         theirs = paper.table(9)
@@ -117,14 +142,15 @@ def _coefficients(lm: LoadedModel, found: OnePrompt, prompt: str) -> None:
     )
 
 
-def _changed(lm: LoadedModel, found: OnePrompt, chosen: str) -> None:
+def _changed(lm: LoadedModel, found: PromptBeside, settings: PromptSettings) -> None:
     target = code(lm.token(found.less.target))
     st.markdown(
-        f"**Neurons that the adapter on {chosen} changed most** (importance for {target}; click a row for its card)"
+        f"**Neurons that the adapter on {mono(settings.adapter)} changes most** (importance for {target}; select a row "
+        "to see the neuron's card)"
     )
     for title, key, change in (
-        ("Matter more with the adapter", MORE, found.more),
-        ("Matter less with the adapter", LESS, found.less),
+        ("More important with the adapter", MORE, found.more),
+        ("Less important with the adapter", LESS, found.less),
     ):
         st.markdown(title)
         frame = _change_frame(found, change, key == MORE)
@@ -135,24 +161,41 @@ def _changed(lm: LoadedModel, found: OnePrompt, chosen: str) -> None:
             selection_mode="single-row",
             height=250,
             on_select=partial(_open, key, frame["neuron"].tolist()),
-            column_config=three_significant(list(frame.columns[1:-1])),
+            column_config={name: short_number(name) for name in frame.columns[1:-1]},
         )
     top, of = found.more.pairs[0], found.more
-    how = "rises most, from" if float(of.change[0]) > 0 else "falls least (none rises), from"
+    how = "rises most, from" if float(of.change[0]) > 0 else "falls least, as none rises: from"
     st.markdown(
         f"The importance of **{top[0]}_{top[1]}** {how} {three_digits(float(of.importance_second[0]))} to "
         f"{three_digits(float(of.importance_first[0]))} nats, while p({code(lm.token(of.target))}) goes from "
         f"{percent(of.probability_second)} to {percent(of.probability_first)}."
     )
-    card_here(lm, "lora changed", first=True)
+    card_here(lm, "lora changed", _readings(found), first=True)
 
 
-def three_significant(columns: list[str]) -> Any:
-    """Number columns with three significant digits."""
-    return {name: st.column_config.NumberColumn(name, format="%.3g") for name in columns}
+def _readings(found: PromptBeside) -> Readings:
+    """Coefficients as they are in the runs that the tables compare."""
+    base = set(found.coefficients.neurons)
+
+    def read(layer: int, neuron: int) -> Reading | None:
+        sign = found.signs.get((layer, neuron))
+        if sign is None:
+            return None
+        run = "without an adapter" if (layer, neuron) in base else "in the run where it is larger"
+        return Reading(sign, f"after {code(found.coefficients.prompt)}, {run}")
+
+    return read
 
 
-def _change_frame(found: OnePrompt, of: Comparison, more: bool) -> pd.DataFrame:
+def _rises(share: float) -> str:
+    """A relative change of a sum in words: rises by 12%, falls by 4%, does not change."""
+    words = {"rise": "rises", "fall": "falls", "do not": "does not", "cannot": "cannot"}
+    said = moved(share)
+    plural = next(word for word in words if said.startswith(word))
+    return said.replace(plural, words[plural], 1)
+
+
+def _change_frame(found: PromptBeside, of: Comparison, more: bool) -> pd.DataFrame:
     """Columns: neuron, change (with - without), importance and coefficient without / with, top tokens."""
     order = ("second", "first") if more else ("first", "second")
     change = of.change.numpy() if more else -of.change.numpy()

@@ -1,26 +1,27 @@
-"""Page: what does fine-tuning do inside?"""
+"""The page LoRA comparison: what does fine-tuning do inside?"""
 
 import streamlit as st
 
 from pages.lora import bands, by_layer, one_prompt
 from pages.lora.training import train_here
-from pages.shared.lora.adapters import adapters_of, choose_series
+from pages.shared.adapters import OWN, adapters_of, choose_series
 from pages.shared.permissions import locked
 from pages.shared.present import heading
 from pages.shared.resources import current_model
 
 EXPLANATION = """
-An adapter (LoRA) of low rank is trained on the query, key, value and output maps of one attention layer, on every
-two-digit case of + - * /, where half of the differences are negative: those the base model does not know. Training
-draws half of its prompts from them (our choice), the test prompts are drawn from all cases alike and never trained on.
+An adapter (LoRA) of low rank is trained on the query, key, value and output projections of one attention layer, with
+two-digit cases of + - * /. Half of all differences are negative, and these are the cases that the base model does not
+know. Half of the training prompts are drawn from them (our choice). The test prompts are drawn from all cases alike and
+are never used for training.
 
-Neurons of base and adapter are compared as in comparative neuron analysis, with two models in place of two runs: the
-target is the base's prediction, and the final norm's scale that of the first model's run. The base weights are in
-memory once; an adapter runs beside them and changes nothing for anyone else.
+Neurons of the base model and of the model with an adapter are compared as in comparative neuron analysis, with two
+models in place of two runs. The target is the base model's prediction, and the scale of the final norm is that of the
+first model's run. The base weights are in memory once; adapters run beside them and do not affect other people's work.
 
-The coefficient increase is taken over the base's own most important neurons, each by the sign of its coefficient
-there, so the choice does not favour what an adapter raises. Coefficients are those at the last position only, and a
-neuron that an adapter gives a new meaning to is not seen by them.
+The coefficient increase is measured on the base model's own most important neurons, each by the sign of its coefficient
+there, so that the choice does not favour neurons that an adapter strengthens. Coefficients are those at the last
+position. A neuron whose value an adapter makes important in some other way is not counted.
 """
 
 
@@ -28,7 +29,7 @@ def page() -> None:
     """Draws the page."""
     heading(
         "LoRA comparison",
-        "What does fine-tuning do inside? A base model is compared, neuron by neuron, with versions that carry "
+        "What does fine-tuning do inside? A base model is compared, neuron by neuron, with versions of it that have "
         "an adapter on one attention layer.",
     )
     lm = current_model()
@@ -41,7 +42,10 @@ def page() -> None:
         one_prompt.show(lm, adapters, f"layer {series.best().layer}" if series else next(iter(adapters)))
     else:
         st.text_input(
-            "Or look at an adapter of your own", key="own adapter", placeholder="a PEFT folder here", disabled=locked()
+            "Or compare an adapter of your own",
+            key=OWN,
+            placeholder="a PEFT folder on this computer",
+            disabled=locked(),
         )
     if series is not None:
         bands.show(lm, series)

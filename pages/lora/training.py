@@ -12,98 +12,92 @@ from core.lora.series import SHIPPED, own_folder, read_series, train_series
 from core.lora.settings import LoraSettings
 from core.model.load import LoadedModel
 from core.prompts.signed_arithmetic import N_TEST, cases
-from pages.shared.lora.adapters import NEXT
-from pages.shared.lora.charts import learning
+from pages.lora.charts import learning
+from pages.lora.settings import TrainSettings
+from pages.shared.adapters import NEXT
+from pages.shared.job_slot import is_held, job_slot
 from pages.shared.permissions import check_allowed, locked
-from pages.shared.present import told
-from pages.shared.resources import board, model_key, session_id
 from pages.shared.theme import is_dark
-from pages.shared.waiting import outcome, wait_for
 from pages.shared.words import mono, of_n
 
-JOB = "lora series job"
+SLOT = "lora training"
 
 
 def train_here(lm: LoadedModel, open_it: bool) -> None:
     """The form that trains adapters, and what it is doing."""
-    with st.expander("Train adapters", expanded=open_it or _job(lm) is not None, icon=":material/model_training:"):
+    with st.expander("Train adapters", expanded=open_it or is_held(lm, SLOT), icon=":material/model_training:"):
         if open_it:
             st.markdown(
                 "There is no adapter for this model yet. Choose layers and press **Train**. For a model as small "
-                "as the bundled one that takes a minute or two a layer on a CPU; Stop keeps what is there."
+                "as the bundled one this takes a minute or two per layer on a CPU; Stop keeps what is trained so far."
             )
-        pressed, layers, settings = _form(lm)
+        pressed, settings = _form(lm)
+        training = settings.training
+        if pressed and read_series(lm, SHIPPED).has(settings.layers, training):
+            st.info("The shipped adapters, shown below, have these settings. Change one to train others.")
+            pressed = False
+        folder = own_folder(lm, training)
         if pressed:
-            with told():
-                _start(lm, layers, settings)
-        if (job := _job(lm)) is not None:
-            folder = st.session_state[JOB][1]
-            wait_for(job)
-            if not job.ended:
-                _curves(folder, job, st.session_state[JOB][3])
-            elif outcome(job) is not None:
-                kept = mono(str(folder))
-                st.caption(f"Kept in {kept}. Train again with the same settings to go on where it stopped.")
+            st.session_state[NEXT] = folder.name  # shown as soon as it has an adapter
+        n = len(settings.layers)
+        found = job_slot(
+            lm,
+            SLOT,
+            settings,
+            f"Training adapters on {n} layers" if n != 1 else "Training an adapter",
+            lambda progress: train_series(lm, folder, training, settings.layers, progress),
+            "Press **Train** to train one adapter for each chosen layer.",
+            start=pressed,
+            fresh=True,
+            check=lambda: _check(training),
+            while_running=lambda job: _curves(folder, job, training.n_validation),
+        )
+        if found is not None:
+            kept = mono(str(found.result.folder))
+            st.caption(f"Saved in {kept}. If it was stopped, train again with the same settings to continue.")
 
 
-def _form(lm: LoadedModel) -> tuple[bool, list[int], LoraSettings]:
-    everything, defaults = len(cases(2)), LoraSettings()
+def _check(training: LoraSettings) -> None:
+    check_allowed()
+    training.check()
+
+
+def _form(lm: LoadedModel) -> tuple[bool, TrainSettings]:
+    everything = len(cases(2))
     off = locked()
     with st.form("train adapters"):
-        layers = st.multiselect(
+        st.multiselect(
             "Layers",
             range(lm.n_layers),
             default=list(range(lm.n_layers)),
-            key="lora layers",
-            help="One adapter each, on the attention's q, k, v and o.",
+            help="One adapter per layer, on the q, k, v and o projections of its attention.",
+            **TrainSettings.bound("layers"),
         )
         first, second, third, fourth, fifth = st.columns(5)
-        rank = first.number_input("Rank", 1, 256, defaults.rank, key="lora rank", help="32 in the paper.")
-        rate = second.number_input(
-            "Learning rate", 1e-5, 1e-1, defaults.learning_rate, format="%.4f", step=1e-3, key="lora rate"
+        first.number_input("Rank", 1, 256, TrainSettings.rank, help="32 in the paper.", **TrainSettings.bound("rank"))
+        second.number_input(
+            "Learning rate",
+            1e-5,
+            1e-1,
+            TrainSettings.learning_rate,
+            format="%.4f",
+            step=1e-3,
+            **TrainSettings.bound("learning_rate"),
         )
-        epochs = third.number_input("Epochs", 1, 20, defaults.epochs, key="lora epochs", help="At most 4 in the paper.")
-        prompts = fourth.number_input(
+        third.number_input(
+            "Epochs", 1, 20, TrainSettings.epochs, help="At most 4 in the paper.", **TrainSettings.bound("epochs")
+        )
+        fourth.number_input(
             "Training prompts",
             8,
             everything - N_TEST,
-            defaults.n_train,
-            key="lora prompts",
-            help="Of the 2-digit cases; 18,000 in the paper.",
+            TrainSettings.n_train,
+            help="Drawn from the two-digit cases; 18,000 in the paper.",
+            **TrainSettings.bound("n_train"),
         )
-        seed = fifth.number_input("Seed", 0, 10**6, 0, key="lora seed")
+        fifth.number_input("Seed", 0, 10**6, TrainSettings.seed, **TrainSettings.bound("seed"))
         pressed = st.form_submit_button("Train", type="primary", icon=":material/play_arrow:", disabled=off)
-    settings = LoraSettings(
-        rank=int(rank),
-        alpha=2 * int(rank),
-        learning_rate=float(rate),
-        epochs=int(epochs),
-        n_train=int(prompts),
-        seed=int(seed),
-    )
-    return pressed, list(layers), settings
-
-
-def _start(lm: LoadedModel, layers: list[int], settings: LoraSettings) -> None:
-    check_allowed()
-    settings.check()
-    shipped = read_series(lm, SHIPPED)
-    same = shipped.adapters and shipped.adapters[0].settings == settings
-    if same and {about.layer for about in shipped.finished} >= set(layers):
-        st.info("These adapters are the shipped ones, shown below. Change a setting to train others.")
-        return
-    folder = own_folder(lm, settings)
-    key = ("lora series", *model_key(lm), tuple(layers), *asdict(settings).items())
-    title = f"Training adapters on {len(layers)} layers" if len(layers) != 1 else "Training an adapter"
-    job = board().submit(key, title, lambda p: train_series(lm, folder, settings, layers, p), session_id())
-    st.session_state[JOB] = (job, folder, model_key(lm), settings.n_validation)
-    st.session_state[NEXT] = str(folder)  # shown as soon as it has an adapter
-
-
-def _job(lm: LoadedModel) -> Job | None:
-    """The training that this session started on this model."""
-    job, _, key, _ = st.session_state.get(JOB, (None,) * 4)
-    return job if key == model_key(lm) else None
+    return pressed, TrainSettings.read()
 
 
 @st.fragment(run_every=2.0)
@@ -114,10 +108,11 @@ def _curves(folder: Path, job: Job, n_validation: int) -> None:
     kept = sorted(folder.glob(f"layer_*/{CHECKPOINT}"), key=lambda file: file.stat().st_mtime)
     points = curve_so_far(kept[-1].parent) if kept else []
     if not points:
-        st.caption("The curves come with the first measurement.")
+        st.caption("The curves appear after the first measurement.")
         return
     layer = kept[-1].parent.name.removeprefix("layer_")
     st.markdown(
-        f"**Layer {layer}**, step {points[-1].step}: {of_n(points[-1].accuracy, n_validation)} validation prompts right"
+        f"**Layer {layer}**, step {points[-1].step}: {of_n(points[-1].accuracy, n_validation)} validation prompts are "
+        "answered correctly"
     )
     st.altair_chart(learning(pd.DataFrame([asdict(point) for point in points]), is_dark()), width="content")

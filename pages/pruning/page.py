@@ -1,61 +1,102 @@
-"""Page: which deep FFN neurons are enough?"""
+"""The page Pruning: which deep FFN neurons are enough?"""
 
 import streamlit as st
 
-from core.lora.report import SHARE, TOP, TWO_DIGIT, deep_from
+from core.lora.prune_study import PruneStudy, check_top, study_pruning
+from core.lora.report import TWO_DIGIT, deep_from
 from core.lora.series import Series
+from core.lora.settings import About
 from core.model.load import LoadedModel
-from pages.pruning import results as pruned_results
-from pages.pruning.work import Asked, Pruning, start
-from pages.shared.lora.adapters import choose_series
+from pages.pruning import results
+from pages.pruning.settings import FindSettings
+from pages.pruning.training import train_on_kept
+from pages.shared.adapters import choose_series, name_of
+from pages.shared.job_slot import job_slot
 from pages.shared.present import heading, told
-from pages.shared.resources import current_model, model_key
-from pages.shared.waiting import outcome, wait_for
+from pages.shared.resources import adapter_digest, current_model
 
-JOB = "pruning job"
-FINDING = {f"{TWO_DIGIT} two-digit training cases": TWO_DIGIT, "every one-digit case": 0}
+CASES = {TWO_DIGIT: f"{TWO_DIGIT} two-digit training cases", 0: "every one-digit case"}
+SERIES = "prune series"
 
 EXPLANATION = """
 For every case and every token of its answer, all deep FFN neurons are ranked by how much their importance differs
-between the base and the adapter's model, in both directions (our choice). The paper's cases are all one-digit ones,
-negative results included; ours may also be two-digit cases that were trained on, which find more in a small model. The
-union of each case's top n is kept; where that is more than the wanted share, the neurons that are at the top of most
-cases stay. All other deep neurons are at zero, at every position. In a small model a few neurons of every case are
-soon a large share of all, so the share matters more here than in Llama-7B.
+between the base model and the model with the adapter, in both directions (our choice). The paper uses all one-digit
+cases, negative results included. Two-digit cases that the adapter was trained on can be used here as well; in a small
+model they find more of the neurons. The union of the top n of all cases is kept. Where it is larger than the chosen
+share, the neurons that are in the top n of most cases stay. All other deep neurons are set to zero at every position.
+In a small model a few neurons per case soon add up to a large share of all neurons, so that the share matters more here
+than in Llama-7B.
 
-The curve is the adapter's model with neurons taken away, without any training on that. The four columns are the base,
-the adapter, an adapter trained while only the kept neurons work, and one trained with as many random neurons in each
-layer. Importance is the direct effect on the answer, so neurons that only prepare what later layers read are not
-found: the lower the deep layers begin, the more such neurons are lost.
+The curve shows the model with the adapter after neurons are removed, without further training. The four columns are the
+base model, the model with the adapter, an adapter that is trained while only the kept neurons work, and one that is
+trained with as many random neurons in each layer. Importance is the direct effect on the answer. Neurons that only
+prepare what later layers read are not found, and more of them are lost the lower the deep layers begin.
 """
 
 
-def _controls(lm: LoadedModel, series: Series) -> tuple[bool, Asked]:
-    by_layer = {about.layer: about for about in series.adapters}
-    lowest = max(deep_from(lm), min(by_layer))
-    if "prune from" not in st.session_state or st.session_state.get("prune series") != series.folder:
-        st.session_state["prune series"] = series.folder
-        st.session_state["prune adapter"], st.session_state["prune from"] = series.best(lowest).layer, lowest
+def _controls(lm: LoadedModel, series: Series) -> tuple[bool, FindSettings]:
+    layers = [about.layer for about in series.adapters]
+    lowest = max(deep_from(lm), min(layers))
+    if st.session_state.setdefault(SERIES, name_of(series)) != name_of(series):  # the defaults are those of a series
+        st.session_state[SERIES] = name_of(series)
+        for name in ("layer", "from_layer"):
+            st.session_state.pop(FindSettings.bound(name)["key"], None)
     with st.form("pruning"):
         first, second, third, fourth, fifth = st.columns([3, 2, 2, 4, 1], vertical_alignment="bottom")
-        layer = first.selectbox("Adapter on layer", list(by_layer), key="prune adapter")
-        deep = second.number_input(
-            "Deep layers from", 0, lm.n_layers - 1, key="prune from", help="17 of 32 in the paper."
+        layer = first.selectbox(
+            "Adapter on layer", layers, layers.index(series.best(lowest).layer), **FindSettings.bound("layer")
         )
-        n = third.number_input("Top n of each case", 1, lm.n_neurons, TOP, key="prune top", help="500 in the paper.")
-        which = fourth.selectbox(
-            "Cases that find them", list(FINDING), key="prune cases", help="The paper takes every one-digit case."
+        second.number_input(
+            "Deep layers from",
+            0,
+            lm.n_layers - 1,
+            lowest,
+            help="17 of 32 in the paper.",
+            **FindSettings.bound("from_layer"),
+        )
+        third.number_input(
+            "Top n of each case", 1, lm.n_neurons, FindSettings.n, help="500 in the paper.", **FindSettings.bound("n")
+        )
+        fourth.selectbox(
+            "Cases that find them",
+            list(CASES),
+            format_func=CASES.__getitem__,
+            help="The paper takes every one-digit case.",
+            **FindSettings.bound("n_two_digit"),
         )
         pressed = fifth.form_submit_button("Find", type="primary")
-    return pressed, Asked(by_layer[layer], int(deep), int(n), FINDING[which])
+    return pressed, FindSettings.read(digest=adapter_digest(series.place(layer)))
+
+
+def _study(lm: LoadedModel, series: Series, about: About, asked: FindSettings, pressed: bool) -> PruneStudy | None:
+    found = job_slot(
+        lm,
+        "pruning",
+        asked,
+        "Comparing the base model and the adapter",
+        lambda progress: study_pruning(
+            lm,
+            series.place(about.layer),
+            about.settings,
+            asked.from_layer,
+            asked.n,
+            asked.n_two_digit,
+            progress=progress,
+        ),
+        "Press **Find** to compare the base model and the adapter case by case.",
+        start=pressed,
+        main=True,
+        check=lambda: check_top(lm, asked.from_layer, asked.n),
+    )
+    return found.result if found is not None and len(found.result.curve.points) else None
 
 
 def page() -> None:
     """Draws the page."""
     heading(
         "Pruning",
-        "Which deep FFN neurons are enough? Only those that differ between a base model and its adapter are kept, "
-        "all others are at zero, and the adapter is trained again.",
+        "Which deep FFN neurons are enough? Only neurons that differ between a base model and its adapter are kept, "
+        "all others are set to zero, and the adapter is trained again.",
     )
     lm = current_model()
     series = choose_series(lm)
@@ -65,26 +106,15 @@ def page() -> None:
             icon=":material/model_training:",
         )
     else:
-        pressed, asked = _controls(lm, series)
         with told():
-            if pressed:
-                job = start(lm, series.place(asked.about.layer), asked)
-                st.session_state[JOB] = (job, asked, model_key(lm), str(series.folder))
-            _results(lm, series)
+            pressed, asked = _controls(lm, series)
+            about = next(about for about in series.adapters if about.layer == asked.layer)
+            found = _study(lm, series, about, asked, pressed)
+            if found is not None:
+                results.curve(lm, found, asked)
+                train_on_kept(lm, series, about, found.found, asked)
     with st.expander("How this is computed"):
         st.markdown(EXPLANATION + "\nCNA, section 6.1.")
-
-
-def _results(lm: LoadedModel, series: Series) -> None:
-    job, asked, key, folder = st.session_state.get(JOB, (None, None, None, None))
-    if job is None or key != model_key(lm) or folder != str(series.folder):
-        st.info("Press **Find** to compare base and adapter case by case.", icon=":material/play_arrow:")
-        return
-    wait_for(job)
-    found = outcome(job)
-    if isinstance(found, Pruning) and len(found.curve.points):
-        pruned_results.curve(lm, found.curve.points, found.most, found.n_test, found.found, asked.n)
-        pruned_results.chosen(lm, series, asked.about, found.found, asked.n, SHARE)
 
 
 page()

@@ -120,6 +120,17 @@ def job_slot(
     return None if result is None else Found(cast(T, result), cast(K, held.key), held.job)
 
 
+def is_held(lm: LoadedModel, name: str) -> bool:
+    """Whether a slot holds work on this model, as far as it was drawn before."""
+    held: Held | None = st.session_state.get(_place(name))
+    return held is not None and held.model == model_key(lm)
+
+
+def _place(name: str) -> str:
+    """A slot's name in the session's state."""
+    return f"slot {name}"
+
+
 @dataclass(frozen=True)
 class _Slot:
     """A slot as a page asks for it in one run."""
@@ -135,7 +146,7 @@ class _Slot:
     @property
     def place(self) -> str:
         """Its name in the session's state."""
-        return f"slot {self.name}"
+        return _place(self.name)
 
     @property
     def held(self) -> Held | None:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core.jobs.board import JobBoard
+from core.model.adapter_files import CONFIG, WEIGHTS, AdapterFolder
 from core.model.load import LoadedModel, threads_for, use_threads
 from core.model.resident import ResidentModel
 
@@ -93,3 +95,35 @@ def kept(lm: LoadedModel, function: Callable[Concatenate[LoadedModel, P], T], *a
 @st.cache_resource(show_spinner=False, max_entries=128)
 def _kept(model: tuple[str, ...], name: str, args: tuple, kwargs: tuple, _compute: Callable[[], Any]) -> Any:
     return _compute()
+
+
+def adapter_digest(folder: Path) -> str:
+    """What names an adapter in the key of a result: a hash of its files, computed again only when they change.
+
+    Raises:
+        UserError: for a folder that is not an adapter.
+    """
+    return _adapter_digest(str(folder), _stamps(folder))
+
+
+def check_adapter_fits(lm: LoadedModel, folder: Path) -> None:
+    """Raises `UserError` for an adapter that was made for another model; asked again only when its files change."""
+    _adapter_fits(lm, model_key(lm), str(folder), _stamps(folder))
+
+
+def _stamps(folder: Path) -> tuple[tuple[int, int], ...]:
+    """Times and sizes of an adapter's files: what changes when they are written anew."""
+    found = [file.stat() for file in (folder / CONFIG, folder / WEIGHTS) if file.is_file()]
+    return tuple((stat.st_mtime_ns, stat.st_size) for stat in found)
+
+
+@st.cache_data(show_spinner=False, max_entries=500)
+def _adapter_digest(folder: str, stamps: tuple[tuple[int, int], ...]) -> str:
+    return AdapterFolder.read(folder).digest()
+
+
+@st.cache_data(show_spinner=False, max_entries=100)
+def _adapter_fits(
+    _lm: LoadedModel, model: tuple[str, str, str], folder: str, stamps: tuple[tuple[int, int], ...]
+) -> None:
+    AdapterFolder.read(folder).check_made_for(_lm)

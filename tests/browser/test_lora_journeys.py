@@ -66,7 +66,7 @@ def test_from_training_to_a_pruned_model_at_home(own_server, new_tab, tmp_path):
     fill(page, "Epochs", 1)
     fill(page, "Training prompts", 32)
     page.get_by_role("button", name="Train", exact=True).click()
-    expect(page.get_by_text("Kept in", exact=False)).to_be_visible()
+    expect(page.get_by_text("Saved in", exact=False)).to_be_visible()
     done(page)
 
     page.goto(f"{own_server}/pruning")

@@ -6,9 +6,10 @@ import pandas as pd
 import pytest
 
 from pages.logic_chain.charts import decrease_lines, shallow_bars
+from pages.lora.charts import increase_by_band
 from pages.mediation.charts import effect_map
+from pages.pruning.charts import columns_beside
 from pages.shared.charts import head_map, lens_strip, pattern_map, token_bars
-from pages.shared.lora.charts import columns_beside, increase_by_band
 from pages.what_if.charts import effect_bars, tokens_after, tokens_before
 from tests.some import some
 

@@ -15,8 +15,8 @@ from core.lora.settings import About, LoraSettings
 from core.model.adapters import attach
 from core.model.load import load_model
 from pages.lora import bands, by_layer
+from pages.lora.charts import by_layer as by_layer_chart
 from pages.pruning import results as pruned_results
-from pages.shared.lora.charts import by_layer as by_layer_chart
 from pages.shared.words import percent
 from tests.some import some
 
@@ -31,7 +31,7 @@ def data(bundled, tmp_path_factory):
     home = tmp_path_factory.mktemp("data")
     patch.setenv("ABACUS_DATA", str(home))
     patch.setattr("core.lora.series.SHIPPED", home / "shipped")
-    patch.setattr("pages.shared.lora.adapters.SHIPPED", home / "shipped")
+    patch.setattr("pages.shared.adapters.SHIPPED", home / "shipped")
     train_series(bundled, own_folder(bundled, SETTINGS), SETTINGS, [6, 7])
     yield home
     patch.undo()
@@ -54,8 +54,8 @@ def wait(app):
 
 def with_series(app, lm):
     """Shows the series of two layers, whatever else was trained before."""
-    if any(s.key == "lora series" for s in app.selectbox):
-        app.selectbox(key="lora series").set_value(str(own_folder(lm, SETTINGS))).run()
+    if any(s.key == "lora_series" for s in app.selectbox):
+        app.selectbox(key="lora_series").set_value(own_folder(lm, SETTINGS).name).run()
     return wait(app)
 
 
@@ -82,7 +82,7 @@ def test_accuracy_by_layer(data, bundled):
         assert table.loc[f"layer {about.layer}", "all"] == about.accuracy["all"]
     assert table.loc["none", "all"] == series.adapters[0].base["all"]
     assert f"An adapter on layer **{series.best().layer}**" in texts(app)
-    app.button_group(key="lora group").set_value("- negative").run()
+    app.button_group(key="lora_group").set_value("- negative").run()
     n = series.adapters[0].n_test["- negative"]
     assert f"of {n} - negative prompts right" in texts(app)
     assert not app.exception
@@ -139,7 +139,7 @@ def test_one_prompt_and_answers(data, bundled):
     assert (less["change"] < 0).all()
     theirs = next(f for f in frames(app) if "28_3696" in f.index)
     assert theirs.loc["28_3696", "ori"] == 6.2
-    app.text_input(key="lora prompt").set_value("9-2=").run()
+    app.text_input(key="lora_prompt").set_value("9-2=").run()
     wait(app)
     assert "`9-2=`" in texts(app)
     assert not app.exception
@@ -147,7 +147,7 @@ def test_one_prompt_and_answers(data, bundled):
 
 def test_a_bad_prompt_leaves_the_rest(data):
     app = opened(COMPARE)
-    app.text_input(key="lora prompt").set_value("3 + zzyzx =").run()
+    app.text_input(key="lora_prompt").set_value("3 + zzyzx =").run()
     wait(app)
     assert not app.exception
     assert "zzyzx" in app.error[0].value
@@ -156,7 +156,7 @@ def test_a_bad_prompt_leaves_the_rest(data):
 
 def test_increase_by_band(data, bundled):
     app = with_series(opened(COMPARE), bundled)
-    app.slider(key="lora count").set_value(2).run()
+    app.slider(key="lora_count").set_value(2).run()
     press(app, "Measure")
     assert not app.exception
     assert not app.error
@@ -167,22 +167,22 @@ def test_increase_by_band(data, bundled):
 
 def test_an_adapter_of_ones_own(data, bundled, tmp_path):
     app = opened(COMPARE)
-    app.text_input(key="own adapter").set_value(str(tmp_path / "nothing")).run()
+    app.text_input(key="own_adapter").set_value(str(tmp_path / "nothing")).run()
     assert any("not a PEFT adapter" in e.value for e in app.error)
     assert not app.exception
-    app.text_input(key="own adapter").set_value(str(place_of(own_folder(bundled, SETTINGS), 7))).run()
+    app.text_input(key="own_adapter").set_value(str(place_of(own_folder(bundled, SETTINGS), 7))).run()
     wait(app)
-    assert "layer_7" in app.selectbox(key="lora chosen").options
+    assert "layer_7" in app.selectbox(key="lora_adapter").options
     assert not app.exception
 
 
 def test_training_from_the_page(data, bundled):
     app = opened(COMPARE)
-    app.multiselect(key="lora layers").set_value([7])
-    app.number_input(key="lora rank").set_value(1)
-    app.number_input(key="lora epochs").set_value(1)
-    app.number_input(key="lora prompts").set_value(40)
-    app.number_input(key="lora seed").set_value(3)
+    app.multiselect(key="lora_layers").set_value([7])
+    app.number_input(key="lora_rank").set_value(1)
+    app.number_input(key="lora_epochs").set_value(1)
+    app.number_input(key="lora_prompts").set_value(40)
+    app.number_input(key="lora_seed").set_value(3)
     press(app, "Train")
     app.run()
     wait(app)
@@ -195,7 +195,7 @@ def test_training_from_the_page(data, bundled):
 
 def test_nothing_trained_yet(bundled, monkeypatch, tmp_path):
     monkeypatch.setenv("ABACUS_DATA", str(tmp_path))
-    monkeypatch.setattr("pages.shared.lora.adapters.SHIPPED", tmp_path / "shipped")
+    monkeypatch.setattr("pages.shared.adapters.SHIPPED", tmp_path / "shipped")
     app = opened(COMPARE)
     assert not app.exception
     assert "There is no adapter for this model yet" in texts(app)
@@ -207,9 +207,9 @@ def test_nothing_trained_yet(bundled, monkeypatch, tmp_path):
 def test_pruning(data, bundled, tmp_path):
     app = with_series(opened(PRUNE), bundled)
     assert "Press **Find**" in app.info[0].value
-    app.selectbox(key="prune adapter").set_value(6)
-    app.number_input(key="prune from").set_value(7)
-    app.number_input(key="prune top").set_value(5)
+    app.selectbox(key="prune_adapter").set_value(6)
+    app.number_input(key="prune_from").set_value(7)
+    app.number_input(key="prune_top").set_value(5)
     press(app, "Find")
     assert not app.exception
     assert not app.error
@@ -222,15 +222,15 @@ def test_pruning(data, bundled, tmp_path):
     assert "on as many random neurons it reaches" in texts(app)
     theirs = next(f for f in frames(app) if "LoRA9-p" in f.columns)
     assert theirs.loc["acc", "LoRA9-p"] == "82.3%"
-    app.text_input(key="export folder").set_value(str(tmp_path / "pruned"))
+    app.text_input(key="export_folder").set_value(str(tmp_path / "pruned"))
     press(app, "Export")
     assert not app.exception
     assert not app.error
     assert "to **40 of 40** prompts" in texts(app)
     assert json.loads((tmp_path / "pruned" / "config.json").read_text())["model_type"] == "llama"
     assert load_model(tmp_path / "pruned").n_neurons == bundled.n_neurons
-    app.text_input(key="export folder").set_value(str(tmp_path / "smaller"))
-    app.selectbox(key="export how").set_value("smaller")
+    app.text_input(key="export_folder").set_value(str(tmp_path / "smaller"))
+    app.selectbox(key="export_how").set_value("smaller")
     press(app, "Export")
     assert not app.exception
     assert any("not be smaller" in e.value for e in app.error)
@@ -238,8 +238,8 @@ def test_pruning(data, bundled, tmp_path):
 
 def test_deep_layers_below_the_adapter_are_refused(data, bundled):
     app = with_series(opened(PRUNE), bundled)
-    app.selectbox(key="prune adapter").set_value(7)
-    app.number_input(key="prune from").set_value(5)
+    app.selectbox(key="prune_adapter").set_value(7)
+    app.number_input(key="prune_from").set_value(5)
     press(app, "Find")
     assert not app.exception
     assert any("compute the same below layer 7" in e.value for e in app.error)

@@ -161,7 +161,7 @@ def test_clearing_the_cache_is_refused(sent_by_hand, monkeypatch):
 def test_training_and_typed_adapters_are_off(classroom, data):  # noqa: F811
     app = opened_lora("pages/lora/page.py")
     assert button(app, "Train").disabled
-    assert app.text_input(key="own adapter").disabled
+    assert app.text_input(key="own_adapter").disabled
 
 
 def test_training_and_typed_adapters_are_refused(sent_by_hand, data):  # noqa: F811
@@ -169,8 +169,8 @@ def test_training_and_typed_adapters_are_refused(sent_by_hand, data):  # noqa: F
     before = sorted(data.rglob("*"))
     wait(button(app, "Train").click().run())
     assert WHY in errors(app)
-    assert "lora series job" not in app.session_state
-    app.text_input(key="own adapter").set_value("/etc").run()
+    assert "slot lora training" not in app.session_state
+    app.text_input(key="own_adapter").set_value("/etc").run()
     wait(app)
     assert errors(app) == [WHY]
     assert sorted(data.rglob("*")) == before
@@ -180,7 +180,7 @@ def test_training_and_typed_adapters_are_refused(sent_by_hand, data):  # noqa: F
 @pytest.fixture
 def pruned(listen, data):  # noqa: F811
     app = opened_lora("pages/pruning/page.py")
-    app.number_input(key="prune top").set_value(5)
+    app.number_input(key="prune_top").set_value(5)
     wait(button(app, "Find").click().run())
     return wait(button(app, "Train twice").click().run())
 
@@ -190,20 +190,20 @@ def test_training_and_exporting_a_pruned_model_are_off(pruned, listen):
     app = pruned.run()
     assert button(app, "Train twice").disabled
     assert button(app, "Export").disabled
-    assert app.text_input(key="export folder").disabled
+    assert app.text_input(key="export_folder").disabled
     assert not button(app, "Find").disabled  # only measures
 
 
 def test_training_and_exporting_a_pruned_model_are_refused(pruned, sent_by_hand, tmp_path):
     app = pruned
-    app.text_input(key="export folder").set_value(str(tmp_path / "home"))
+    app.text_input(key="export_folder").set_value(str(tmp_path / "home"))
     wait(button(app, "Export").click().run())
     assert WHY in errors(app)
     assert not (tmp_path / "home").exists()
-    job = app.session_state["pruned training job"]
+    job = app.session_state["slot pruned training"]
     wait(button(app, "Train twice").click().run())
     assert WHY in errors(app)
-    assert app.session_state["pruned training job"] is job
+    assert app.session_state["slot pruned training"] is job
     assert not app.exception
 
 

@@ -1,4 +1,4 @@
-"""Adapters for the loaded model: shipped ones, own ones, and a folder that a person names."""
+"""The adapters of the loaded model: shipped ones, own ones, and a folder that a person names."""
 
 from pathlib import Path
 
@@ -9,8 +9,10 @@ from core.model.adapter_files import AdapterFolder
 from core.model.load import LoadedModel
 from pages.shared.permissions import check_allowed
 from pages.shared.present import told
+from pages.shared.resources import check_adapter_fits
 
-CHOSEN, NEXT = "lora series", "lora series next"
+CHOSEN, NEXT = "lora_series", "lora series next"
+OWN = "own_adapter"
 
 
 def series_here(lm: LoadedModel) -> list[Series]:
@@ -24,15 +26,22 @@ def choose_series(lm: LoadedModel) -> Series | None:
     there = series_here(lm)
     if not there:
         return None
-    names = {str(series.folder): series for series in there}
+    names = {name_of(series): series for series in there}
     if st.session_state.get(NEXT) in names:  # one that was just trained
         st.session_state[CHOSEN] = st.session_state.pop(NEXT)
-    if st.session_state.get(CHOSEN) not in names:
-        st.session_state.pop(CHOSEN, None)
+    if st.session_state.get(CHOSEN, next(iter(names))) not in names:
+        st.session_state.pop(CHOSEN)
     if len(there) == 1:
         return there[0]
-    picked = st.selectbox("Adapters", list(names), key=CHOSEN, format_func=lambda name: said(names[name]))
+    picked = st.selectbox(
+        "Adapters", list(names), key=CHOSEN, format_func=lambda name: said(names[name]), bind="query-params"
+    )
     return names[picked]
+
+
+def name_of(series: Series) -> str:
+    """A series' name in the link: "shipped", or that of its folder."""
+    return "shipped" if series.folder == SHIPPED else series.folder.name
 
 
 def said(series: Series) -> str:
@@ -49,11 +58,11 @@ def said(series: Series) -> str:
 def adapters_of(lm: LoadedModel, series: Series | None) -> dict[str, Path]:
     """Folders by name: those of a series, and the one that the person named."""
     found = {f"layer {about.layer}": series.place(about.layer) for about in series.adapters} if series else {}
-    own = st.session_state.get("own adapter", "").strip()
+    own = st.session_state.get(OWN, "").strip()
     if own:
         with told():
             check_allowed()
             folder = AdapterFolder.read(own)
-            folder.check_made_for(lm)
+            check_adapter_fits(lm, folder.folder)
             found[folder.folder.resolve().name] = folder.folder
     return found

@@ -1,1 +1,0 @@
-"""What the pages LoRA comparison and Pruning share: the choice of adapters, charts, work."""
