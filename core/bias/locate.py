@@ -24,7 +24,7 @@ from core.model.unembed import Unembedding
 from core.model.weights import on_device
 from core.neurons.importance import exact_importance, sides_of
 from core.progress import Progress, silent
-from core.vocabulary.neuron_tokens import top_tokens
+from core.vocabulary.neuron_tokens import tokens_of
 
 _NEURONS = 512  # between two looks at whether to stop
 
@@ -71,10 +71,10 @@ class Located:
         """
         first, second = self.words.groups
         rows = []
-        for i in range(min(k, len(self.layer))):
-            layer, neuron = int(self.layer[i]), int(self.neuron[i])
-            group = self.favours(i)
-            tokens = top_tokens(lm, layer, neuron, float(self.coefficient[group, i]), n_tokens)
+        favoured = [self.favours(i) for i in range(min(k, len(self.layer)))]
+        signs = [float(self.coefficient[group, i]) for i, group in enumerate(favoured)]
+        promoted = tokens_of(lm, self.top(k), signs, n_tokens)
+        for i, ((layer, neuron), group, tokens) in enumerate(zip(self.top(k), favoured, promoted, strict=True)):
             rows.append(
                 (
                     f"{layer}_{neuron}",

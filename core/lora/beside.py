@@ -18,7 +18,7 @@ from core.neurons.comparison import Comparison
 from core.progress import Progress, silent
 from core.prompts.arithmetic import make_prompts
 from core.types import Neuron
-from core.vocabulary.neuron_tokens import top_tokens
+from core.vocabulary.neuron_tokens import tokens_of
 
 N_TOKENS = 6
 N_ANSWER = 8  # tokens of an answer
@@ -98,7 +98,8 @@ def beside(
         both = zip(found.coefficient_first.tolist(), found.coefficient_second.tolist(), strict=True)
         for pair, (one, two) in zip(found.pairs, both, strict=True):
             signs.setdefault(pair, one if abs(one) > abs(two) else two)
-    tokens = {(layer, n): top_tokens(lm, layer, n, sign or 1.0, N_TOKENS) for (layer, n), sign in signs.items()}
+    promoted = tokens_of(lm, list(signs), [sign or 1.0 for sign in signs.values()], N_TOKENS)
+    tokens = dict(zip(signs, promoted, strict=True))
     progress(total, total)
     return PromptBeside(coefficients, less, more, signs, tokens)
 

@@ -1,67 +1,56 @@
 """The page Gender bias: which neurons make the model's professions gendered, and what happens when they are scaled?"""
 
-from dataclasses import replace
-from typing import Any
-
 import streamlit as st
 
-from core.bias.edit import Curve
 from core.bias.locate import Located
 from core.bias.measure import SLOT, BiasWords
+from core.bias.study import MOST_NEURONS, BiasStudy, curve_over, edit_neurons, study_bias
 from core.hooks import ScaleNeuron
-from core.jobs.job import Job
 from core.model.load import LoadedModel
-from pages.gender import results as gender_results
+from pages.gender import results
+from pages.gender.settings import CurveSettings, EditSettings
 from pages.gender.words import controls, show_left_out
-from pages.gender.work import Choice, Edited, Measured, start, start_curve, start_edit
 from pages.shared import bench
+from pages.shared.job_slot import job_slot
 from pages.shared.neuron_words import Reading, remember
 from pages.shared.present import heading, told
-from pages.shared.resources import current_model, model_key
-from pages.shared.waiting import outcome, wait_for
+from pages.shared.resources import current_model
 from pages.shared.words import code
 
-MOST_NEURONS = 200
-
 EXPLANATION = r"""
-The bias of a profession is its log-probability after its own group minus that after the other, over all its tokens,
-averaged over the prompts (CNA, section 6.2; professions and prompts: tables 22 and 23). The *total* is the mean over
-all professions; where an edit turns one group's bias around, leanings cancel in it, so the mean *size* is given
-too.
+The bias of a profession is its log-probability after its own group minus its log-probability after the other group,
+summed over all its tokens and averaged over the prompts (CNA, section 6.2; professions and prompts: tables 22 and 23).
+The *total* is the mean over all professions. Where an edit reverses the bias of one group, positive and negative biases
+cancel in the total. The *mean size* is therefore shown as well.
 
-Neurons are located with the first prompt: for each profession, the importance of every neuron (section 4.1) in its own
-group's run minus that in the other's, averaged over the professions. So neurons that raise a profession after its own
-group count, and those that lower the other group's professions too. The target is a profession's first token.
+Neurons are located with the first prompt. For each profession, the importance of every neuron (section 4.1) in the run
+of its own group minus that in the run of the other group is averaged over the professions. Both neurons that raise a
+profession after its own group and neurons that lower the other group's professions count. The target is the first token
+of a profession.
 
 An edit multiplies the coefficients of the first *n* neurons at every position. Random neurons come from the same
 layers, without the edited ones. Neurons that act only through later layers have no importance and are not found.
 """
 
 
-def _first(lm: LoadedModel, pressed: bool, words: BiasWords) -> Measured | None:
+def _study(lm: LoadedModel, pressed: bool, words: BiasWords) -> BiasStudy | None:
     """What Run measured."""
-    if pressed or (st.query_params.get("run") == "1" and "bias job" not in st.session_state):
-        with told():
-            st.session_state["bias job"] = (start(lm, words), words, model_key(lm))
-            st.query_params["run"] = "1"
-    if "bias job" not in st.session_state:
-        st.info(
-            "Press **Run** to measure every profession after both groups, and to look for the neurons behind it.",
-            icon=":material/play_arrow:",
-        )
-        return None
-    job, asked, key = st.session_state["bias job"]
-    if key != model_key(lm):
-        st.info("The model was changed. Press **Run** to measure this one.", icon=":material/deployed_code:")
-        return None
-    if asked != words:
-        st.caption(":material/info: The words above have changed since: press **Run** to measure them.")
-    wait_for(job)
-    found = outcome(job)
-    return found if isinstance(found, Measured) else None
+    found = job_slot(
+        lm,
+        "bias",
+        words,
+        "Measuring bias and locating neurons",
+        lambda progress: study_bias(lm, words, progress),
+        "Press **Run** to measure the bias of every profession and to locate the neurons behind it.",
+        start=pressed,
+        main=True,
+        outdated="show",
+        check=words.check,
+    )
+    return None if found is None else found.result
 
 
-def _choice(lm: LoadedModel, measured: Measured) -> Choice:
+def _choice(lm: LoadedModel, study: BiasStudy) -> EditSettings:
     first, second, third, fourth = st.columns(4)
     most = min(MOST_NEURONS, lm.n_layers * lm.n_neurons)
     n = first.number_input(
@@ -73,33 +62,30 @@ def _choice(lm: LoadedModel, measured: Measured) -> Choice:
         bind="query-params",
         help="How many of the first neurons of the ranking are edited. The paper edits 18.",
     )
-    factor = second.slider(
+    second.slider(
         "Factor",
         -3.0,
         3.0,
-        0.0,
+        EditSettings.factor,
         0.1,
-        key="bias_factor",
-        bind="query-params",
         help="0 ablates them, above 1 amplifies them, below 0 flips their sign.",
+        **EditSettings.bound("factor"),
     )
-    count = third.slider(
+    third.slider(
         "Arithmetic prompts",
         5,
         100,
-        25,
+        EditSettings.count,
         5,
-        key="bias_count",
-        bind="query-params",
-        help="For each operation, one and two digits.",
+        help="For each operation with one-digit and with two-digit operands.",
+        **EditSettings.bound("count"),
     )
-    draws = fourth.slider("Random draws", 0, 20, 5, key="bias_draws", bind="query-params")
-    gender_results.neurons(lm, measured.located, int(n))
-    neurons = tuple(measured.located.top(int(n)))
-    return Choice(measured.bias.words, neurons, float(factor), int(count), int(draws))
+    fourth.slider("Random draws", 0, 20, EditSettings.draws, **EditSettings.bound("draws"))
+    results.neurons(study, int(n))
+    return EditSettings.read(words=study.bias.words, neurons=tuple(study.located.top(int(n))))
 
 
-def _edit(lm: LoadedModel, located: Located, choice: Choice) -> None:
+def _edit(lm: LoadedModel, located: Located, choice: EditSettings) -> None:
     with st.container(horizontal=True):
         pressed = st.button("Edit these neurons", type="primary", icon=":material/tune:", key="edit bias")
         st.button(
@@ -110,18 +96,23 @@ def _edit(lm: LoadedModel, located: Located, choice: Choice) -> None:
             args=(lm, located, choice),
             help="They are added to the edits there, with this factor.",
         )
-    if pressed:
-        st.session_state["edit bias job"] = start_edit(lm, choice)
-    found = _waited(
-        "edit bias job", choice.key(lm, "edit bias"), "Press **Edit these neurons** to see the bias before and after."
+    found = job_slot(
+        lm,
+        "bias edit",
+        choice,
+        f"Editing {len(choice.neurons)} neurons",
+        lambda progress: edit_neurons(
+            lm, choice.words, choice.neurons, choice.factor, choice.count, choice.draws, progress
+        ),
+        "Press **Edit these neurons** to see the bias before and after.",
+        start=pressed,
     )
-    if isinstance(found, Edited):
-        settings = {"neurons": [f"{layer}_{neuron}" for layer, neuron in choice.neurons], "factor": choice.factor}
-        gender_results.edited_bias(lm, found.found, settings)
-        gender_results.side_effects(found.found, found.prompts)
+    if found is not None:
+        results.edited_bias(lm, found.result.found, found.key)
+        results.side_effects(found.result)
 
 
-def _to_bench(lm: LoadedModel, located: Located, choice: Choice) -> None:
+def _to_bench(lm: LoadedModel, located: Located, choice: EditSettings) -> None:
     neurons, factor = choice.neurons, choice.factor
     for i, (layer, neuron) in enumerate(located.top(len(neurons))):
         group = located.favours(i)
@@ -132,43 +123,32 @@ def _to_bench(lm: LoadedModel, located: Located, choice: Choice) -> None:
     st.toast(f"{len(neurons)} neurons were added on the page What-if.", icon=":material/tune:")
 
 
-def _waited(name: str, key: Any, hint: str) -> object | None:
-    """The result of the job under this name, if it is of what is chosen now; otherwise says what to press."""
-    job: Job | None = st.session_state.get(name)
-    if job is None:
-        st.caption(hint)
-        return None
-    if job.key != key:
-        st.caption(f":material/info: The choice has changed since. {hint}")
-        return None
-    wait_for(job)
-    return outcome(job)
-
-
-def _curve(lm: LoadedModel, measured: Measured, choice: Choice) -> None:
+def _curve(lm: LoadedModel, study: BiasStudy, choice: EditSettings) -> None:
     st.header("How many neurons?")
     first, second, _ = st.columns([3, 2, 4], vertical_alignment="bottom")
     most = first.slider(
         "Up to", 5, min(MOST_NEURONS, lm.n_layers * lm.n_neurons), 48, key="bias_most", bind="query-params"
     )
     pressed = second.button("Draw the curve", icon=":material/show_chart:", key="bias curve", width="stretch")
-    choice = replace(choice, neurons=tuple(measured.located.top(int(most))), draws=0)
-    if pressed:
-        st.session_state["bias curve job"] = start_curve(lm, choice)
-    found = _waited(
-        "bias curve job",
-        choice.key(lm, "bias curve"),
-        "Press **Draw the curve** to edit the first 1, 2, 3 ... neurons together.",
+    asked = CurveSettings.read(words=choice.words, neurons=tuple(study.located.top(int(most))))
+    found = job_slot(
+        lm,
+        "bias curve",
+        asked,
+        f"Editing up to {len(asked.neurons)} neurons",
+        lambda progress: curve_over(lm, asked.words, asked.neurons, asked.factor, asked.count, progress),
+        "Press **Draw the curve** to edit the first neuron, the first two, the first three and so on.",
+        start=pressed,
     )
-    if isinstance(found, Curve):
-        gender_results.curve(lm, found, choice.words.groups, {"factor": choice.factor})
+    if found is not None:
+        results.curve(lm, found.result, found.key)
 
 
 def page() -> None:
     """Draws the page."""
     heading(
         "Gender bias",
-        "Which neurons make the model's professions gendered, and what else changes when they are scaled?",
+        "Which neurons make professions gendered in the model, and what else changes when they are scaled?",
     )
     st.markdown(
         ":material/warning: The edit that reduces a bias can also amplify it (a factor above 1). The paper names "
@@ -177,16 +157,16 @@ def page() -> None:
     pressed, words = controls()
     lm = current_model()
     with told():
-        measured = _first(lm, pressed, words)
-        if measured is not None:
-            show_left_out(measured.left_out)
+        study = _study(lm, pressed, words)
+        if study is not None:
+            show_left_out(study.left_out)
             st.header("The original model")
-            gender_results.original_bias(lm, measured.bias)
+            results.original_bias(lm, study.bias)
             st.header("Neurons that distinguish the groups")
-            choice = _choice(lm, measured)
+            choice = _choice(lm, study)
             st.header("Edit them")
-            _edit(lm, measured.located, choice)
-            _curve(lm, measured, choice)
+            _edit(lm, study.located, choice)
+            _curve(lm, study, choice)
     with st.expander("How this is computed"):
         st.latex(
             r"\text{bias}(w) = \operatorname{mean}_{\text{prompts}} \big[\log p(w \mid \text{own group}) - "

@@ -1,19 +1,18 @@
 """Bias before and after an edit, as pictures, sentences and tables."""
 
-from typing import Any
+from dataclasses import asdict
 
 import pandas as pd
 import streamlit as st
 
 from core import paper
 from core.bias.edit import Curve, EditedBias
-from core.bias.locate import Located
 from core.bias.measure import Bias
-from core.edits.side_effects import SideEffectPrompts
+from core.bias.study import BiasStudy, NeuronEdit
 from core.model.load import LoadedModel
 from pages.gender.charts import bias_dots, curve_lines
-from pages.shared.accuracies import accuracies
-from pages.shared.present import downloads, table_below
+from pages.gender.settings import CurveSettings, EditSettings
+from pages.shared.present import accuracies, downloads, table_below
 from pages.shared.theme import is_dark
 from pages.shared.words import of_n, percent, three_digits
 
@@ -34,7 +33,7 @@ def original_bias(lm: LoadedModel, bias: Bias) -> None:
         f"*{most['profession']}* ({three_digits(most['before'])})"
         + (f"; {turned} of {len(frame)} have a bias towards the other group." if turned else ".")
     )
-    settings = {"groups": groups, "prompts": bias.words.prompts}
+    settings = asdict(bias.words)
     table_below("bias", lm, settings, frame, lambda dark: bias_dots(frame, dark, groups))
 
 
@@ -47,9 +46,9 @@ def _paper(row: str) -> str:
     return f"total {total}, woman {woman}, man {man}"
 
 
-def neurons(lm: LoadedModel, located: Located, n: int) -> None:
+def neurons(study: BiasStudy, n: int) -> None:
     """Table 12: the neurons that distinguish the groups."""
-    frame = located.to_frame(lm, n)
+    frame, located = study.neurons.head(n), study.located
     shown = frame.assign(top_tokens=[" ".join(t.strip() for t in tokens) for tokens in frame["top_tokens"]])
     st.dataframe(shown, hide_index=True)
     share = float(located.change[0]) / float(located.change[: max(n, 1)].clamp(min=0).sum() or 1.0)
@@ -78,14 +77,16 @@ def neurons(lm: LoadedModel, located: Located, n: int) -> None:
     )
 
 
-def edited_bias(lm: LoadedModel, found: EditedBias, settings: dict[str, Any]) -> None:
+def edited_bias(lm: LoadedModel, found: EditedBias, settings: EditSettings) -> None:
     """Table 13, every profession's shift, and the control."""
     n, random = len(found.edits), found.random_decreases
     left, right = st.columns([3, 2])
     with left:
         table = found.table()
-        table.loc["change"] = [_fall(a, b) for a, b in zip(*table.to_numpy(), strict=True)]
-        st.dataframe(table.map(lambda v: v if isinstance(v, str) else f"{v:.3f}"))
+        change = [_fall(a, b) for a, b in zip(*table.to_numpy(), strict=True)]
+        written = table.map(lambda value: f"{value:.3f}")
+        written.loc["change"] = change
+        st.dataframe(written)
         st.caption(
             f"Nats (table 13). Paper, Llama-7B, 18 neurons at zero: {_paper('origin')} before, "
             f"{_paper('edited')} after (-35.7%)."
@@ -99,7 +100,7 @@ def edited_bias(lm: LoadedModel, found: EditedBias, settings: dict[str, Any]) ->
                 f"{_signed(-worst)}."
             )
         else:
-            st.caption("Stopped before the random neurons were measured.")
+            st.caption("Stopped before random neurons were measured.")
     st.markdown(_sentence(found))
     frame, groups = found.shifts(), found.before.bias.words.groups
     st.altair_chart(bias_dots(frame, is_dark(), groups), alt="Bias of each profession before and after")
@@ -134,8 +135,9 @@ def _signed(share: float) -> str:
     return ("+" if share > 0 else "−" if share < 0 else "") + percent(abs(share))
 
 
-def side_effects(found: EditedBias, prompts: SideEffectPrompts) -> None:
+def side_effects(edit: NeuronEdit) -> None:
     """What else the edit changes."""
+    found, prompts = edit.found, edit.side_effect_prompts
     st.subheader("Side effects")
     before, after = found.before.side_effect_scores, found.after.side_effect_scores
     st.dataframe(accuracies(before.accuracy, after.accuracy, before.asked))
@@ -154,9 +156,9 @@ def side_effects(found: EditedBias, prompts: SideEffectPrompts) -> None:
         )
 
 
-def curve(lm: LoadedModel, found: Curve, groups: tuple[str, str], settings: dict[str, Any]) -> None:
+def curve(lm: LoadedModel, found: Curve, settings: CurveSettings) -> None:
     """Bias and side effects against the number of neurons edited."""
-    frame = found.to_frame()
+    frame, groups = found.to_frame(), settings.words.groups
     names = {"total": "total", "size": "mean size", "first": groups[0], "second": groups[1]}
     long = [frame.assign(panel="bias", line=label, value=frame[column]) for column, label in names.items()]
     long.append(
@@ -171,9 +173,7 @@ def curve(lm: LoadedModel, found: Curve, groups: tuple[str, str], settings: dict
     if best is None:
         st.markdown("Only the original was measured.")
     elif best == 0:
-        st.markdown(
-            "No number of neurons makes the mean size of the bias smaller without costing 2 points of accuracy."
-        )
+        st.markdown("No number of neurons reduces the mean size of the bias at a cost of at most 2 points of accuracy.")
     else:
         row = frame[frame["neurons"] == best].iloc[0]
         st.markdown(

@@ -9,6 +9,7 @@ from core.errors import UserError
 from core.hooks import Edit
 from core.model.load import LoadedModel
 from pages.shared.resources import model_key
+from pages.shared.words import plain
 
 HISTORY, OWNER, VERSION = "edit history", "edit model", "edit version"
 TO_ADD = "edits to add"  # other pages leave edits here
@@ -74,7 +75,7 @@ def tell(text: str) -> None:
 def _show_told() -> None:
     st.session_state[TOLD] = [one for one in st.session_state.get(TOLD, []) if one[0] == version()]
     for _, text in st.session_state[TOLD]:
-        st.error(text, icon=":material/error:")
+        st.error(plain(text), icon=":material/error:")
 
 
 def open_bench(lm: LoadedModel) -> None:
@@ -130,7 +131,7 @@ def _ask_about_another_model(lm: LoadedModel) -> None:
     if WAITING not in st.session_state:
         return
     recipe, reason, fits = st.session_state[WAITING]
-    st.warning(reason, icon=":material/warning:")
+    st.warning(plain(reason), icon=":material/warning:")
     with st.container(horizontal=True):
         if fits:
             st.button("Use it anyway", key="use other recipe", on_click=_override, args=(lm, recipe))

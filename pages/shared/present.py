@@ -14,7 +14,7 @@ from core.errors import UserError
 from core.model.load import LoadedModel
 from pages.shared.settings import Settings
 from pages.shared.theme import PRINTED
-from pages.shared.words import plain
+from pages.shared.words import of_n, plain
 
 ChartMaker = Callable[[bool], alt.TopLevelMixin]
 #: What a download says that it was computed with.
@@ -93,3 +93,20 @@ def downloads(name: str, lm: LoadedModel, settings: Asked, frame: pd.DataFrame, 
                 key=f"download {name} {ending}",
                 width="stretch",
             )
+
+
+def accuracies(original: dict[str, float], edited: dict[str, float], asked: dict[str, int]) -> pd.DataFrame:
+    """Rows original, edited and change (percentage points), one column per group of prompts, as text."""
+    rows = {
+        "original": [of_n(original[name], asked[name]) for name in asked],
+        "edited": [of_n(edited[name], asked[name]) for name in asked],
+        "change": [points(edited[name] - original[name]) for name in asked],
+    }
+    return pd.DataFrame(rows, index=list(asked)).T
+
+
+def points(change: float) -> str:
+    """A change of a share in percentage points, with its sign."""
+    if change != change:
+        return "–"
+    return f"{100 * change:+.1f} points".replace("-", "−") if abs(change) >= 0.0005 else "0 points"

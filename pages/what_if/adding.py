@@ -1,4 +1,4 @@
-"""Controls that add edits: by hand, from picked heads, from a word, from a file."""
+"""Ways to add edits to the bench: by hand, from picked heads, from a word, from a file."""
 
 import streamlit as st
 
@@ -9,11 +9,10 @@ from core.hooks import Edit
 from core.model.load import LoadedModel
 from core.vocabulary.promoters import Promoters, promoters
 from pages.shared import bench
+from pages.shared.job_slot import job_slot
 from pages.shared.neuron_words import readings_found, remember
 from pages.shared.picked_heads import picked_heads
 from pages.shared.present import told
-from pages.shared.resources import board, model_key, session_id
-from pages.shared.waiting import outcome, wait_for
 from pages.shared.words import code, head_name, listed, mono, plain, three_digits
 
 BY_HAND, HEADS, WORD, FILE = "By hand", "Picked heads", "Neurons of a word", "Recipe file"
@@ -42,7 +41,7 @@ def _by_hand(lm: LoadedModel) -> None:
             "layer_index",
             key="add names",
             placeholder="28_3696 or several: 7_232, 7_209",
-            help="Layer and index, both from 0. Neurons and heads are also brought here from their own pages.",
+            help="Layer and index, both from 0. Heads and neurons can also be sent here from other pages.",
         )
         kind: EditKind = second.segmented_control(
             "What", ["neuron", "head"], default="neuron", key="add kind", required=True
@@ -81,21 +80,19 @@ def _word(lm: LoadedModel) -> None:
         first, second, _ = st.columns([5, 2, 5], vertical_alignment="bottom")
         word = first.text_input("Neurons that promote", key="add word", placeholder="a word or sign, such as eight")
         pressed = second.form_submit_button("Search", type="primary", width="stretch")
-    if pressed:
-        key = ("promoters", *model_key(lm), word.strip(), SHOWN)
-        st.session_state["add word job"] = board().submit(
-            key, plain(f"Looking for {word.strip()!r}"), lambda p: promoters(lm, word, SHOWN, progress=p), session_id()
-        )
-    job = st.session_state.get("add word job")
-    if job is None:
-        return
-    if job.key[1:4] != model_key(lm):
-        st.session_state.pop("add word job")
-        return
-    wait_for(job)
-    found = outcome(job)
-    if isinstance(found, Promoters):
-        _found(lm, found)
+    word = word.strip()
+    found = job_slot(
+        lm,
+        "add word",
+        word,
+        plain(f"Searching for neurons that promote {word!r}"),
+        lambda progress: promoters(lm, word, SHOWN, progress=progress),
+        "Press **Search** for the neurons that promote a word.",
+        start=pressed,
+        outdated="show",
+    )
+    if found is not None:
+        _found(lm, found.result)
 
 
 def _found(lm: LoadedModel, found: Promoters) -> None:

@@ -1,135 +1,100 @@
-"""Two columns: the answers of the original and of the edited model, and whether the edit had an effect."""
-
-from dataclasses import dataclass
-from typing import Any
+"""Two columns: what the original and the edited model answer, and whether the edit has an effect."""
 
 import pandas as pd
 import streamlit as st
 
-from core.edits.compare import WhatIf, what_if
+from core.edits.compare import WhatIf
 from core.edits.edit_set import kind_of, name_of
-from core.edits.effects import EditEffects, edit_effects
+from core.edits.effects import EditEffects
+from core.edits.study import DRAWS, EditedAnswers, edited_answers
 from core.hooks import Edit
-from core.jobs.job import Job
 from core.model.load import LoadedModel
-from core.progress import Progress
-from pages.shared.accuracies import accuracies
-from pages.shared.present import downloads
+from pages.shared.job_slot import Found, job_slot
+from pages.shared.present import accuracies, downloads
 from pages.shared.prompts import usable_prompts
-from pages.shared.resources import board, model_key, session_id
 from pages.shared.theme import is_dark
-from pages.shared.waiting import outcome, wait_for
 from pages.shared.words import code, from_to, of_n, percent, three_digits, visible
 from pages.what_if.charts import tokens_after, tokens_before, tokens_beside
+from pages.what_if.settings import AskSettings
 
-DEFAULT = "3+5=\n34+28=\nThe sum of 34 and 28 is\nThe capital of France is\nA woman works as a"
 MOST = 30
-DRAWS = 5
 NOTHING = 1e-6  # nats; what rounding may do
 
 
-@dataclass(frozen=True)
-class Asked:
-    """The prompts and settings that both models are run with."""
-
-    prompts: tuple[str, ...]
-    n_tokens: int
-    temperature: float
-    seed: int
-    count: int
-
-
-@dataclass(frozen=True)
-class Answered:
-    """Both columns, and the effect against random edits (None without edits)."""
-
-    both: WhatIf
-    effects: EditEffects | None
-
-
-def controls(lm: LoadedModel) -> Asked | None:
-    """The prompts and settings; None when no prompt can be used."""
+def controls(lm: LoadedModel, edits: tuple[Edit, ...]) -> AskSettings | None:
+    """What to ask; None when no prompt can be taken."""
     text = st.text_area(
-        "Prompts, one per line", DEFAULT, key="bench_prompts", bind="query-params", height=140, persist_state="session"
+        "Prompts, one per line",
+        "\n".join(AskSettings.prompts),
+        height=140,
+        persist_state="session",
+        **AskSettings.bound("prompts"),
     )
     with st.expander("Settings of the answers"):
         first, second, third, fourth = st.columns(4)
-        n_tokens = first.slider("Tokens to continue", 1, 40, 8, key="bench_tokens", bind="query-params")
-        temperature = second.slider(
+        first.slider("Tokens to continue", 1, 40, AskSettings.n_tokens, **AskSettings.bound("n_tokens"))
+        second.slider(
             "Temperature",
             0.1,
             3.0,
-            1.0,
+            AskSettings.temperature,
             0.1,
-            key="bench_temperature",
-            bind="query-params",
             help="Of the sampled continuation: below 1 favours likely tokens.",
+            **AskSettings.bound("temperature"),
         )
-        seed = third.number_input(
+        third.number_input(
             "Seed",
             0,
             10**6,
-            0,
-            key="bench_seed",
-            bind="query-params",
+            AskSettings.seed,
             help="Both columns are sampled with the same noise: only the edit makes a difference.",
+            **AskSettings.bound("seed"),
         )
-        count = fourth.slider(
+        fourth.slider(
             "Arithmetic prompts",
             0,
             100,
-            25,
+            AskSettings.count,
             5,
-            key="bench_count",
-            bind="query-params",
-            help="For each operation, one and two digits; 0: no arithmetic.",
+            help="For each operation, with one and two digits; 0: no arithmetic.",
+            **AskSettings.bound("count"),
         )
     prompts = usable_prompts(lm, text, MOST)
-    return Asked(tuple(prompts), int(n_tokens), float(temperature), int(seed), int(count)) if prompts else None
+    return AskSettings.read(edits=edits, prompts=tuple(prompts)) if prompts else None
 
 
-def answered(lm: LoadedModel, edits: tuple[Edit, ...], asked: Asked) -> Answered | None:
-    """Runs both models, automatically whenever edits or prompts change; after a Stop, when the button is pressed."""
-    key = ("what if", *model_key(lm), edits, asked)
-    job: Job | None = st.session_state.get("what if job")
-    again = job is not None and job.state in ("stopped", "failed") and job.key == key
-    if job is None or job.key != key or (again and st.button("Ask again", icon=":material/refresh:")):
-        if job is not None and not job.ended:
-            board().stop(job, session_id())  # nobody waits for the former edits any more
-        job = board().submit(
-            key, "Asking the original and the edited model", lambda p: _ask(lm, edits, asked, p), session_id()
-        )
-        st.session_state["what if job"] = job
-    wait_for(job)
-    found = outcome(job)
-    return found if isinstance(found, Answered) else None
-
-
-def _ask(lm: LoadedModel, edits: tuple[Edit, ...], asked: Asked, progress: Progress) -> Answered:
-    effects = edit_effects(lm, asked.prompts, edits, DRAWS, asked.seed, each=False) if edits else None
-    both = what_if(
+def answered(lm: LoadedModel, asked: AskSettings) -> Found[EditedAnswers, AskSettings] | None:
+    """Asks both models, by itself whenever edits or prompts change; a stopped question waits for a press."""
+    return job_slot(
         lm,
-        asked.prompts,
-        edits,
-        asked.n_tokens,
-        asked.temperature,
-        asked.seed,
-        (1, 2) if asked.count else (),
-        max(1, asked.count),
-        progress,
+        "what if",
+        asked,
+        "Asking the original and the edited model",
+        lambda progress: edited_answers(
+            lm,
+            asked.prompts,
+            asked.edits,
+            asked.n_tokens,
+            asked.temperature,
+            asked.seed,
+            asked.count,
+            progress=progress,
+        ),
+        "",
+        start="auto",
+        again="Ask again",
     )
-    return Answered(both, effects)
 
 
-def verdict(found: Answered) -> None:
-    """One sentence: did the edit have an effect?"""
+def verdict(found: EditedAnswers) -> None:
+    """One line: whether the edits have an effect."""
     effects = found.effects
     if effects is None:
         return
     n, together = len(found.both.prompts), effects.together
     size = f"{three_digits(together.kl)} nats"
     changed = round(together.changed * n)
-    random = f"{DRAWS} draws of as many random ones with the same factors: at most {three_digits(effects.random_kl)}"
+    random = f"{DRAWS} random sets of as many edits with the same factors: at most {three_digits(effects.random_kl)}"
     activation = _activation(effects)
     if together.kl < NOTHING:
         silent = bool((effects.activation[0].abs() < 1e-6).all())
@@ -139,8 +104,7 @@ def verdict(found: Answered) -> None:
     told = (
         f"The next token moves by {size} (KL, mean of {n} prompts; {random}). The log-probability of the original's "
         f"most likely token changes by {three_digits(together.log_p)} nats; {changed} of {n} prompts get another most "
-        "likely token. "
-        f"{activation}"
+        f"likely token. {activation}"
     )
     if together.kl > effects.random_kl:
         st.success(f"**The edits have an effect.** {told}", icon=":material/check_circle:")
@@ -164,7 +128,7 @@ def _activation(effects: EditEffects) -> str:
     )
 
 
-def columns(lm: LoadedModel, found: Answered, settings: dict[str, Any]) -> None:
+def columns(lm: LoadedModel, found: EditedAnswers, settings: AskSettings) -> None:
     """Both answers to one prompt side by side, then all prompts and the accuracies."""
     both = found.both
     if st.session_state.get("bench shown") not in both.prompts:
@@ -183,7 +147,13 @@ def columns(lm: LoadedModel, found: Answered, settings: dict[str, Any]) -> None:
                 greedy, sampled = text[name].iloc[number], text[f"{name}, sampled"].iloc[number]
                 st.markdown(f"Greedy (the most likely token each time): {code(greedy)}  \nSampled: {code(sampled)}")
     _sentence(frame)
-    downloads("what-if-next-tokens", lm, {**settings, "prompt": prompt}, frame, lambda dark: tokens_beside(frame, dark))
+    downloads(
+        "what-if-next-tokens",
+        lm,
+        {**settings.to_dict(), "prompt": prompt},
+        frame,
+        lambda dark: tokens_beside(frame, dark),
+    )
     st.subheader("All prompts")
     same = text["original"] == text["edited"]
     st.dataframe(text.assign(greedy=same.map({True: "same", False: "changed"})), hide_index=True)

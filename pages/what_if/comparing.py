@@ -1,19 +1,18 @@
-"""Detection: was the model in a folder edited, compared with the loaded model?"""
+"""Detection of edits: a folder compared with the loaded model."""
 
 import streamlit as st
 
 from core.edits.detect import EditFindings, in_words, was_edited
 from core.model.load import LoadedModel
 from pages.shared import bench
+from pages.shared.job_slot import job_slot
 from pages.shared.permissions import check_allowed, locked
-from pages.shared.resources import board, model_key, session_id
-from pages.shared.waiting import outcome, wait_for
 
 SHOWN = 2000
 
 
 def comparing(lm: LoadedModel) -> None:
-    """Detects edits in a folder, given the loaded model as the original."""
+    """Looks for edits in a folder, given the loaded model as the original."""
     st.header("Was this model edited?")
     st.markdown(
         f"Compares the weights of a folder with those of `{lm.name}`: which heads or neurons were zeroed or "
@@ -26,20 +25,19 @@ def comparing(lm: LoadedModel) -> None:
             "Folder or hub id", key="compare folder", placeholder="exports/less-biased", disabled=off
         )
         pressed = second.form_submit_button("Compare", type="primary", width="stretch", disabled=off)
-    if pressed:
-        check_allowed()
-        key = ("was edited", *model_key(lm), folder.strip(), st.session_state.get("comparisons", 0))
-        st.session_state["comparisons"] = st.session_state.get("comparisons", 0) + 1  # a folder may change in between
-        st.session_state["compare job"] = board().submit(
-            key, "Comparing weights", lambda p: was_edited(lm, folder.strip(), p), session_id()
-        )
-    job = st.session_state.get("compare job")
-    if job is None or job.key[1:4] != model_key(lm):
-        return
-    wait_for(job)
-    found = outcome(job)
-    if isinstance(found, EditFindings):
-        _show(lm, found)
+    found = job_slot(
+        lm,
+        "compare",
+        folder.strip(),
+        "Comparing weights",
+        lambda progress: was_edited(lm, folder.strip(), progress),
+        "Name a folder and press **Compare**.",
+        start=pressed,
+        fresh=True,  # a folder may change in between
+        check=check_allowed,
+    )
+    if found is not None:
+        _show(lm, found.result)
 
 
 def _show(lm: LoadedModel, found: EditFindings) -> None:

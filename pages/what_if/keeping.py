@@ -1,19 +1,17 @@
-"""Ways to keep and share an edit: a recipe, a link, code, a model folder."""
+"""Saving and sharing of edits: as a recipe, a link, code, or a model folder."""
 
 import streamlit as st
 
-from core.edits.export import EditedExportCheck, check_edited_export, export_edited
 from core.edits.recipe_link import to_link
 from core.edits.snippets import core_snippet, plain_snippet
+from core.edits.study import CheckedExport, export_and_check
 from core.errors import UserError
 from core.hooks import Edit
 from core.model.load import LoadedModel
-from core.progress import Progress
 from pages.shared import bench
+from pages.shared.job_slot import job_slot
 from pages.shared.permissions import check_allowed, locked
 from pages.shared.present import told
-from pages.shared.resources import board, model_key, session_id
-from pages.shared.waiting import outcome, wait_for
 from pages.shared.words import mono, plain, three_digits
 
 MOST_IN_CODE = 1000
@@ -28,7 +26,7 @@ def keeping(lm: LoadedModel, prompts: tuple[str, ...]) -> None:
         return
     off = len(bench.edit_set()) - len(edits)
     if off:
-        st.caption(f"Not included: {off} edit{'s' if off > 1 else ''} switched off.")
+        st.caption(f"Not included: {off} edit{'s' * (off > 1)} that {'are' if off > 1 else 'is'} switched off.")
     first, second = st.columns([2, 3])
     first.text_input("Title", key=bench.TITLE, max_chars=200, persist_state="session")
     second.text_input("Note", key=bench.NOTE, max_chars=10_000, persist_state="session")
@@ -83,36 +81,30 @@ def _export(lm: LoadedModel, edits: tuple[Edit, ...], prompts: tuple[str, ...]) 
             disabled=off,
         )
         pressed = second.form_submit_button("Export", type="primary", width="stretch", disabled=off)
-    if pressed:
-        check_allowed()
-        recipe = bench.current_recipe(lm)
-
-        def work(progress: Progress) -> tuple[str, EditedExportCheck | str]:
-            written = export_edited(lm, edits, folder, recipe.title, recipe.note)
-            try:
-                return str(written), check_edited_export(lm, edits, written, prompts or ("3+5=",))
-            except UserError as error:
-                return str(written), str(error)
-
-        key = ("export", *model_key(lm), edits, folder, len(st.session_state.get("exports", [])))
-        st.session_state.setdefault("exports", []).append(folder)  # every press is a new export
-        st.session_state["export job"] = board().submit(key, "Writing the edited model", work, session_id())
-    job = st.session_state.get("export job")
-    if job is None:
-        return
-    wait_for(job)
-    found = outcome(job)
-    if isinstance(found, tuple):
-        _exported(*found)
+    recipe = bench.current_recipe(lm)
+    found = job_slot(
+        lm,
+        "export",
+        (edits, folder),
+        "Writing the edited model",
+        lambda _: export_and_check(lm, edits, folder, recipe.title, recipe.note, prompts or ("3+5=",)),
+        "Name a new folder and press **Export**.",
+        start=pressed,
+        fresh=True,
+        check=check_allowed,
+    )
+    if found is not None:
+        _exported(found.result)
 
 
-def _exported(folder: str, check: EditedExportCheck | str) -> None:
-    if isinstance(check, str):
-        st.warning(f"Written to {mono(folder)}, but not compared: {plain(check)}", icon=":material/warning:")
+def _exported(found: CheckedExport) -> None:
+    folder, check = mono(str(found.folder)), found.check
+    if check is None:
+        st.warning(f"Written to {folder}, but not compared: {plain(found.reason)}", icon=":material/warning:")
         return
     same = f"{check.same_top} of {check.prompts} prompts have the same most likely next token"
     st.success(
-        f"Written to {mono(folder)}. Loaded back as {check.precision}: {same} as the live edit; log-probabilities "
+        f"Written to {folder}. Loaded back as {check.precision}: {same} as with the live edit; log-probabilities "
         f"differ by at most {three_digits(check.largest)} nats.",
         icon=":material/check_circle:",
     )

@@ -1,8 +1,7 @@
-"""The page What-if: what happens when heads and neurons are scaled, ablated, or have their sign flipped?"""
+"""The page What-if: what happens to the answers when heads and neurons are scaled?"""
 
 import streamlit as st
 
-from core.edits.edit_set import kind_of, name_of
 from core.model.load import LoadedModel
 from pages.shared import bench
 from pages.shared.present import heading, told
@@ -15,16 +14,17 @@ from pages.what_if.rows import rows
 from pages.what_if.single_edits import single_edits
 
 EXPLANATION = r"""
-A head's factor multiplies its slice of the *input* of the attention output map, a neuron's factor its coefficient
-(an entry of the input of the FFN output map), at every position (CNA, section 3.2). Edits act in this session's own
-computation only; the loaded weights are never changed.
+A head's factor multiplies its slice of the *input* of the attention output projection, a neuron's factor its
+coefficient (an entry of the input of the FFN's second matrix), at every position (CNA, section 3.2). Edits apply to
+this session's own computations only; the loaded weights are never changed.
 
-The sampled continuation adds the same random noise to the log-probabilities of both models (the Gumbel trick), so they
-part where the edit matters, not by luck. The effect is the mean over prompts of $\mathrm{KL}(p\,\Vert\,p')$ between the
-original's next token and the edited one's. Random sets are drawn from the other heads and neurons of the same layers.
+The sampled continuation adds the same random noise to the log-probabilities of both models (the Gumbel trick), so that
+the two continuations differ only where the edit makes a difference. The effect is the mean over prompts of
+$\mathrm{KL}(p\,\Vert\,p')$ between the original model's next-token distribution and the edited one's. Random sets are
+drawn from the other heads and neurons of the same layers.
 
-An effect on the next token says little about later ones, and a set that does no more than random ones may still matter
-on other prompts.
+An effect on the next token says little about later tokens, and a set whose effect is no larger than that of random sets
+may still matter on other prompts.
 """
 
 
@@ -46,16 +46,14 @@ def page() -> None:
     )
     lm = current_model()
     _bench(lm)
-    edits = bench.edit_set().active
-    settings = {"edits": [{kind_of(e): name_of(e), "factor": e.factor} for e in edits]}
-    asked = controls(lm)
-    with told():
-        found = answered(lm, edits, asked) if asked is not None else None
-        if found is not None:
-            verdict(found)
-            columns(lm, found, settings)
-        if asked is not None:
-            single_edits(lm, edits, asked, settings)
+    asked = controls(lm, bench.edit_set().active)
+    if asked is not None:
+        with told():
+            found = answered(lm, asked)
+            if found is not None:
+                verdict(found.result)
+                columns(lm, found.result, found.key)
+            single_edits(lm, asked)
     keeping(lm, asked.prompts if asked is not None else ())
     with told():
         comparing(lm)

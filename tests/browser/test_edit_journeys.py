@@ -35,7 +35,7 @@ def add(page, names, kind):
 
 def said(page) -> str:
     """What the edited column says to the shown prompt."""
-    return page.get_by_text("Likeliest each time", exact=False).nth(1).inner_text()
+    return page.get_by_text("the most likely token each time", exact=False).nth(1).inner_text()
 
 
 def test_two_sessions_with_their_own_edits(server, new_tab):

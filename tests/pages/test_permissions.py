@@ -135,12 +135,12 @@ def test_export_and_comparing_are_refused(sent_by_hand, what_if, tmp_path):
     app.text_input(key="export folder").set_value(str(tmp_path / "out"))
     wait(button(app, "Export").click().run())
     assert WHY in errors(app)
-    assert "export job" not in app.session_state
+    assert "slot export" not in app.session_state
     assert not (tmp_path / "out").exists()
     app.text_input(key="compare folder").set_value(str(tmp_path))
     wait(button(app, "Compare").click().run())
     assert WHY in errors(app)
-    assert "compare job" not in app.session_state
+    assert "slot compare" not in app.session_state
     assert not app.exception
 
 
