@@ -94,7 +94,7 @@ def verdict(found: EditedAnswers) -> None:
     n, together = len(found.both.prompts), effects.together
     size = f"{three_digits(together.kl)} nats"
     changed = round(together.changed * n)
-    random = f"{DRAWS} random sets of as many edits with the same factors: at most {three_digits(effects.random_kl)}"
+    random = f"{DRAWS} draws of as many random ones with the same factors: at most {three_digits(effects.random_kl)}"
     activation = _activation(effects)
     if together.kl < NOTHING:
         silent = bool((effects.activation[0].abs() < 1e-6).all())

@@ -29,7 +29,7 @@ def test_without_edits_or_arithmetic(bundled):
     assert found.effects is None
     assert found.both.asked == {}
     assert found.both.original.greedy == found.both.edited.greedy
-    with pytest.raises(UserError, match="no prompt"):
+    with pytest.raises(UserError, match="at least one prompt"):
         edited_answers(bundled, (), EDITS)
 
 
