@@ -20,6 +20,7 @@ from pages.shared.theme import is_dark
 from pages.shared.words import code, head_name, listed, three_digits
 
 LABELLED = 6
+LABEL_HEIGHT = 0.06  # of the chart
 COLUMNS = [
     "rank",
     "name",
@@ -108,8 +109,21 @@ def table_of(case: LogicCase, order: Order) -> pd.DataFrame:
     both = list(zip(frame["importance_first"].tolist(), frame["importance_second"].tolist(), strict=True))
     frame["role"], frame["carried"] = [role_of(*pair) for pair in both], [carried(*pair) for pair in both]
     frame = in_order(frame, order)
-    frame["tops"] = frame.index < LABELLED
+    frame["tops"] = _labels_apart(frame)
     return frame
+
+
+def _labels_apart(frame: pd.DataFrame) -> list[bool]:
+    """Whether each neuron's dot is labelled: the first ones, but where the label would cover another."""
+    least = LABEL_HEIGHT * float(frame["change"].max() - frame["change"].min())
+    kept: list[tuple[int, float]] = []
+    shown = []
+    for rank, (layer, change) in enumerate(zip(frame["layer"], frame["change"], strict=True)):
+        free = all(layer != other or abs(change - height) > least for other, height in kept)
+        shown.append(rank < LABELLED and free)
+        if shown[-1]:
+            kept.append((layer, change))
+    return shown
 
 
 def _dot() -> None:

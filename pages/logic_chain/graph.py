@@ -21,12 +21,12 @@ from pages.shared.present import as_png, as_svg
 from pages.shared.theme import is_dark
 from pages.shared.words import code, percent
 
-WAYS = {"score": "the paper's score (as if attended fully)", "weighted": "attention-weighted (attention of this run)"}
+PAPER, WEIGHTED = "paper's score", "attention-weighted"
 
 
 def _chain(lm: LoadedModel, case: LogicCase, by: str, settings: ChainSettings) -> nx.DiGraph | None:
     """The whole chain with the chosen weights of its input side."""
-    if by == "score":
+    if by == PAPER:
         return case.chain
     found = job_slot(
         lm,
@@ -65,7 +65,11 @@ def chain_graph(lm: LoadedModel, case: LogicCase, settings: ChainSettings) -> No
         help="As a share of the heaviest connection of the same kind. Each node keeps its heaviest outgoing one.",
     )
     by = third.selectbox(
-        "Weights of the input side", list(WAYS), key="by", bind="query-params", format_func=lambda w: WAYS[w]
+        "Weights of the input side",
+        [PAPER, WEIGHTED],
+        key="by",
+        bind="query-params",
+        help="The paper's score is as if the heads attended fully; attention-weighted: times the attention of this run.",
     )
     chain = _chain(lm, case, by, settings)
     if chain is None:

@@ -92,7 +92,7 @@ def kept(lm: LoadedModel, function: Callable[Concatenate[LoadedModel, P], T], *a
     return cast(T, _kept(model_key(lm), name, args, named, lambda: function(lm, *args, **kwargs)))
 
 
-@st.cache_resource(show_spinner=False, max_entries=128)
+@st.cache_resource(show_spinner="Running the model ...", max_entries=128)
 def _kept(model: tuple[str, ...], name: str, args: tuple, kwargs: tuple, _compute: Callable[[], Any]) -> Any:
     return _compute()
 

@@ -10,7 +10,7 @@ CALLS: list = []
 MODEL: list = ["m"]
 
 
-def page(main, outdated, fresh, auto):
+def page(main, outdated, fresh, auto, button):
     from types import SimpleNamespace
 
     import streamlit as st
@@ -20,7 +20,8 @@ def page(main, outdated, fresh, auto):
 
     lm = SimpleNamespace(fingerprint=here.MODEL[0], precision="fp32", device="cpu")
     word = st.text_input("word", "one")
-    start = "auto" if auto else st.button("Go")
+    pressed = st.button("Go") if button or not auto else False
+    start = "auto" if auto else pressed
     found = job_slot(
         lm,
         "test slot",
@@ -29,6 +30,7 @@ def page(main, outdated, fresh, auto):
         lambda p: here.work(word, p),
         "Press **Go**.",
         start=start,
+        pressed=pressed,
         main=main,
         outdated=outdated,
         fresh=fresh,
@@ -50,8 +52,8 @@ def check(word):
         raise UserError("a bad word")
 
 
-def opened(main=False, outdated="hide", fresh=False, auto=False, **query):
-    app = AppTest.from_function(page, args=(main, outdated, fresh, auto), default_timeout=60)
+def opened(main=False, outdated="hide", fresh=False, auto=False, button=False, **query):
+    app = AppTest.from_function(page, args=(main, outdated, fresh, auto, button), default_timeout=60)
     app.query_params.update(query)
     return wait(app.run())
 
@@ -174,3 +176,12 @@ def test_automatic_work_that_failed_waits_for_a_press():
     assert CALLS == ["one", "wrong", "wrong"]
     assert shown(say(app, "two")) == "found TWO of two"
     assert not [b for b in app.button if b.label == "Compute again"]
+
+
+def test_the_pages_own_button_repeats_automatic_work_that_failed():
+    app = say(opened(auto=True, button=True), "wrong")
+    assert CALLS == ["one", "wrong"]
+    go(app)
+    assert CALLS == ["one", "wrong", "wrong"]
+    go(say(app, "two"))
+    assert CALLS == ["one", "wrong", "wrong", "two"]  # what is done is not done again

@@ -187,7 +187,7 @@ def test_graph_controls(app):
     app.slider(key="nodes").set_value(15).run()
     assert "15 nodes" in texts(app)
     shown = table(app, "label")
-    app.selectbox(key="by").set_value("weighted").run()
+    app.selectbox(key="by").set_value("attention-weighted").run()
     wait(app)
     assert "15 nodes" in texts(app)
     assert not table(app, "label")["weight"].equals(shown["weight"])

@@ -40,7 +40,7 @@ def test_a_rerun_runs_no_layer(page, passes):
         app.text_input(key="neuron").set_value("7_12").run()
         wait(app)
     if page == "pages/logic_chain/page.py":
-        app.selectbox(key="by").set_value("weighted").run()
+        app.selectbox(key="by").set_value("attention-weighted").run()
         wait(app).run()
     assert len(passes) > 0
     passes.clear()
