@@ -14,7 +14,7 @@ from pages.shared.job_slot import job_slot
 from pages.shared.neuron_card import CARD, card_here, pick
 from pages.shared.neuron_words import readings_found
 from pages.shared.permissions import check_allowed, locked
-from pages.shared.present import downloads, heading, told
+from pages.shared.present import downloads, heading, short_number, told
 from pages.shared.resources import current_model, kept
 from pages.shared.theme import is_dark
 from pages.shared.words import code, mono, percent, plain, three_digits
@@ -68,7 +68,14 @@ def _show(lm: LoadedModel, found: Promoters, settings: SearchSettings) -> None:
         f"{len(frame)} neurons are in the upper half of the layers."
     )
     columns = ["name", "when", "score", "rank", "top_tokens"]
-    st.dataframe(frame[columns], hide_index=True, key="search table", on_select=_row, selection_mode="single-row")
+    st.dataframe(
+        frame[columns],
+        hide_index=True,
+        key="search table",
+        on_select=_row,
+        selection_mode="single-row",
+        column_config={"name": "neuron", "top_tokens": "promotes", "score": short_number("score")},
+    )
     st.session_state["search table names"] = frame["name"].tolist()
     st.text_input(
         "Neuron",

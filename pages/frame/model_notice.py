@@ -29,8 +29,8 @@ def note_model(lm: LoadedModel, picked: str) -> None:
     change = residence().last_change
     if change is not None and change.by != session_id():
         st.session_state[NOTICE] = (
-            f"Someone else changed the model to {mono(lm.name)} at {_clock(change.at)}. New results are of this model. "
-            "Your edits and prompts are kept; results of the previous model come back with it."
+            f"Someone else changed the model to {mono(lm.name)} at {_clock(change.at)}. New results are for "
+            "this model. Your edits and prompts are kept; results of the previous model are shown again with it."
         )
     else:
         st.session_state.pop(NOTICE, None)

@@ -1,4 +1,4 @@
-"""Pictures of neurons, from tidy tables; nothing is computed here."""
+"""Charts of neurons, from tidy tables; nothing is computed here."""
 
 import altair as alt
 import pandas as pd
@@ -116,7 +116,7 @@ def feature_bars(frame: pd.DataFrame, dark: bool) -> alt.Chart:
                 alt.Tooltip("name:N"),
                 alt.Tooltip("place:N", title="position"),
                 alt.Tooltip("score:Q", format=".3~r"),
-                alt.Tooltip("weighted:Q", format=".3~r"),
+                alt.Tooltip("weighted:Q", format=".3~r", title="attention-weighted"),
                 alt.Tooltip("tokens:N", title="after attention"),
             ],
         )

@@ -69,7 +69,7 @@ def chain_graph(lm: LoadedModel, case: LogicCase, settings: ChainSettings) -> No
         [PAPER, WEIGHTED],
         key="by",
         bind="query-params",
-        help="The paper's score is as if the heads attended fully; attention-weighted: times the attention of this run.",
+        help="The paper's score assumes full attention; the attention-weighted score uses the attention of this run.",
     )
     chain = _chain(lm, case, by, settings)
     if chain is None:

@@ -1,4 +1,4 @@
-"""The place on a page where one heavy result stands: its start, its wait, and what is said when it is out of date.
+"""Slots: a place on a page for one heavy result, with its start, its wait, and a hint when it is out of date.
 
     found = job_slot(lm, "sweep", settings, "Ablating heads", work, "Press **Run**.", start=pressed)
     if found is not None:
@@ -185,7 +185,7 @@ class _Slot:
             return True
         if self.start == "auto":  # the new settings were refused: the error is on the page
             return False
-        st.caption(f":material/info: The choices have changed since. {self.hint}")
+        st.caption(f":material/info: The settings have changed since. {self.hint}")
         return show
 
     def say(self, text: str, icon: str) -> None:
