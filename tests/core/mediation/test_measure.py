@@ -321,7 +321,7 @@ def test_bad_input(bundled):
     ):
         with pytest.raises(UserError, match=words):
             indirect_effects(bundled, base, other)
-    for result, words in ((10**6, "outside"), (-1, "outside"), ("12", "2 tokens"), ("zzyzx", "zzyzx"), ("", "empty")):
+    for result, words in ((10**6, "outside"), (-1, "outside"), ("12", "2 tokens"), ("zzyzx", "zzyzx"), ("", "no text")):
         with pytest.raises(UserError, match=words):
             indirect_effects(bundled, BASE, "2 + 7 =", alternative_result=result)
     pair = typed_pair(bundled, BASE, "2 + 7 =")

@@ -64,14 +64,14 @@ def test_layer_inputs_are_those_of_single_runs(any_model):
         direct = LayerInputs(any_model, rows)
         direct._keeps = False
         direct.move_to(layer)
-        some = torch.arange(len(rows))
-        assert torch.equal(direct.of(some), inputs.of(some)) or torch.allclose(direct.of(some), inputs.of(some))
+        every = torch.arange(len(rows))
+        assert torch.equal(direct.of(every), inputs.of(every)) or torch.allclose(direct.of(every), inputs.of(every))
         for i, prompt in enumerate(some(prompts)):
             ids = any_model.encode(prompt.text)
             wanted = record(any_model, ids).resid_pre[layer]
-            assert torch.allclose(inputs.of(some)[i, : len(ids)], wanted, atol=1e-3, rtol=1e-3)
+            assert torch.allclose(inputs.of(every)[i, : len(ids)], wanted, atol=1e-3, rtol=1e-3)
     inputs.move_to(1)  # back down
-    last = inputs.through(any_model, some)
+    last = inputs.through(any_model, every)
     ids = any_model.encode(prompts[0].text)
     logits = any_model.modules.unembedding(any_model.modules.final_norm(last))[0, len(ids) - 1]
     assert torch.allclose(logits, any_model.logits(ids)[-1], atol=1e-2, rtol=1e-3)
