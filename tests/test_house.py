@@ -75,3 +75,10 @@ def test_only_resources_caches(path):
         text = path.read_text(encoding="utf-8")
         assert "cache_data" not in text
         assert "cache_resource" not in text
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "pages").rglob("*.py")), ids=name)
+def test_work_is_asked_for_through_slots(path):
+    """Beside `job_slot` only the change of the model, which is no page's, hands work to the queue."""
+    text = path.read_text(encoding="utf-8")
+    assert (".submit(" in text) == (path.name in ("job_slot.py", "sidebar.py"))
