@@ -22,6 +22,7 @@ from core.metrics import relative
 from core.model.load import LoadedModel
 from core.progress import Progress, Stopped, part, silent
 from core.prompts.arithmetic import Prompt
+from core.types import Neuron
 from core.vocabulary.shallow import ShallowCounts
 
 MORE_THAN = (0, 1, 2, 3)
@@ -130,7 +131,7 @@ def ablate_shallow(
 
 
 def _sets(
-    lm: LoadedModel, more_than: Sequence[int], kept: list[list[tuple[int, int]]], draws: int, seed: int
+    lm: LoadedModel, more_than: Sequence[int], kept: list[list[Neuron]], draws: int, seed: int
 ) -> Iterator[tuple[int, int | None, NeuronSet]]:
     """The filter's sets first, then the first random set of each, and so on: a Stop leaves whole rounds."""
     for at, pairs in enumerate(kept):

@@ -22,6 +22,7 @@ from core.errors import UserError
 from core.forward.record import ActivationCache
 from core.model.load import LoadedModel
 from core.neurons.comparison import Comparison
+from core.types import Head
 
 
 @torch.no_grad()
@@ -29,7 +30,7 @@ def build_chain(
     lm: LoadedModel,
     run: ActivationCache,
     deep: Comparison,
-    heads: Sequence[tuple[int, int]],
+    heads: Sequence[Head],
     features: Features | None = None,
     n_shallow: int = 20,
     by: By = "score",

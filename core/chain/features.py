@@ -29,6 +29,7 @@ from core.model.load import LoadedModel
 from core.model.unembed import Unembedding
 from core.model.weights import on_device
 from core.progress import Progress, silent
+from core.types import Head, Neuron
 from core.vocabulary.projection import OVMap, project
 
 
@@ -94,8 +95,8 @@ class Features:
         rows: what was found.
     """
 
-    heads: list[tuple[int, int]]
-    root: tuple[int, int]
+    heads: list[Head]
+    root: Neuron
     rows: list[Feature]
 
     def to_frame(self) -> pd.DataFrame:
@@ -130,8 +131,8 @@ Spot = tuple[int, int, int]  # layer, neuron (both -1: a word embedding), positi
 def find_features(
     lm: LoadedModel,
     run: ActivationCache,
-    heads: Sequence[tuple[int, int]],
-    root: tuple[int, int],
+    heads: Sequence[Head],
+    root: Neuron,
     layers: Iterable[int] | None = None,
     n: int = 20,
     by: By = "score",

@@ -20,6 +20,7 @@ from core.forward.record import ActivationCache
 from core.hooks import check_head
 from core.model.load import LoadedModel
 from core.model.norms import frozen_scale
+from core.types import Head, Neuron
 from core.vocabulary.projection import OVMap
 
 
@@ -37,8 +38,8 @@ class HeadPaths:
         by_source: inner products of each of them at each position, carried by this head with weight 1.
     """
 
-    head: tuple[int, int]
-    neuron: tuple[int, int]
+    head: Head
+    neuron: Neuron
     tokens: list[str]
     attention: Float[Tensor, " pos"]
     by_head: Float[Tensor, "map pos head"]
@@ -81,7 +82,7 @@ def _sorted(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 @torch.no_grad()
-def head_paths(lm: LoadedModel, run: ActivationCache, head: tuple[int, int], neuron: tuple[int, int]) -> HeadPaths:
+def head_paths(lm: LoadedModel, run: ActivationCache, head: Head, neuron: Neuron) -> HeadPaths:
     """Measures what one head brings to one deep neuron.
 
     Raises:

@@ -19,6 +19,7 @@ from core.hooks import check_neuron
 from core.model.load import LoadedModel
 from core.model.norms import before_norm, frozen_scale
 from core.model.weights import rows
+from core.types import Neuron
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Keys:
 
 @torch.no_grad()
 def keys_of(
-    lm: LoadedModel, run: ActivationCache, neurons: Sequence[tuple[int, int]], positions: Sequence[int] | None = None
+    lm: LoadedModel, run: ActivationCache, neurons: Sequence[Neuron], positions: Sequence[int] | None = None
 ) -> Keys:
     """Keys of some neurons and their scores in a run.
 

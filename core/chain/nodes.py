@@ -18,6 +18,7 @@ from core.forward.record import ActivationCache
 from core.model.load import LoadedModel
 from core.model.weights import columns
 from core.neurons.comparison import Comparison
+from core.types import Head, Neuron
 from core.vocabulary.projection import project
 
 STAGES = ("token", "shallow", "attention", "head", "deep", "prediction")
@@ -26,7 +27,7 @@ STAGES = ("token", "shallow", "attention", "head", "deep", "prediction")
 PREDICTION = "prediction"
 
 
-OVPaths = dict[tuple[int, int], OVPath]  # of the heads that the root reads
+OVPaths = dict[Head, OVPath]  # of the heads that the root reads
 
 
 N_TOKENS = 10
@@ -128,7 +129,7 @@ def add_attention(graph: nx.DiGraph, run: ActivationCache, features: Features, o
         add_node(graph, attention_id(j), "attention", f"attention {j}", layer=j, **weights)
 
 
-def add_heads(graph: nx.DiGraph, run: ActivationCache, heads: list[tuple[int, int]], ov_paths: OVPaths) -> None:
+def add_heads(graph: nx.DiGraph, run: ActivationCache, heads: list[Head], ov_paths: OVPaths) -> None:
     """The arithmetic heads; their weight is what they bring the root from all positions."""
     for head in heads:
         ov_path = ov_paths.get(head)  # none where the root does not read the head
@@ -206,8 +207,8 @@ def add_predicting_edges(
     graph: nx.DiGraph,
     lm: LoadedModel,
     run: ActivationCache,
-    neurons: list[tuple[int, int]],
-    heads: list[tuple[int, int]],
+    neurons: list[Neuron],
+    heads: list[Head],
 ) -> None:
     """What each head writes at the last position, along the keys of every deep neuron that reads it."""
     keys = keys_of(lm, run, neurons).signed  # (map, k, d_model)

@@ -16,6 +16,7 @@ from torch import Tensor
 from core.forward.record import ActivationCache
 from core.model.load import LoadedModel
 from core.model.norms import frozen_scale
+from core.types import Head
 from core.vocabulary.projection import OVMap
 
 By = Literal["score", "weighted"]
@@ -76,9 +77,7 @@ class OVPath:
         return arriving[:, self.via] if by == "score" else arriving.sum(-1)
 
 
-def ov_path_of(
-    lm: LoadedModel, run: ActivationCache, head: tuple[int, int], keys: Float[Tensor, "map d_model"]
-) -> OVPath:
+def ov_path_of(lm: LoadedModel, run: ActivationCache, head: Head, keys: Float[Tensor, "map d_model"]) -> OVPath:
     """Pulls a neuron's keys back through one head."""
     layer, x = head[0], run.resid_pre[head[0]]
     pulled = OVMap.of(lm, layer).pull_back(keys)[:, head[1]]
@@ -92,7 +91,7 @@ def ov_path_of(
 def paths_to(
     lm: LoadedModel,
     run: ActivationCache,
-    heads: list[tuple[int, int]],
+    heads: list[Head],
     keys: Float[Tensor, "map d_model"],
     direct: bool = False,
 ) -> list[Path]:

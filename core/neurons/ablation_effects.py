@@ -14,12 +14,13 @@ from core.forward.ablate_neurons import Trial, logits_without
 from core.forward.neuron_sets import NeuronSet
 from core.model.load import LoadedModel
 from core.progress import Progress, silent
+from core.types import Neuron
 
 
 def single_effects(
     lm: LoadedModel,
     prompt: str,
-    neurons: Sequence[tuple[int, int]],
+    neurons: Sequence[Neuron],
     target: int,
     progress: Progress = silent,
 ) -> Float[Tensor, " neuron"]:

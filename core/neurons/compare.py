@@ -24,6 +24,7 @@ from core.model.unembed import Unembedding
 from core.neurons.comparison import Comparison
 from core.neurons.top_k import RunPair, rank_all, rank_top
 from core.progress import Progress, silent
+from core.types import Head
 
 
 def compare_runs(
@@ -163,7 +164,7 @@ def base_of(lm: LoadedModel) -> LoadedModel:
 def compare_heads(
     lm: LoadedModel,
     prompt: str,
-    heads: Sequence[tuple[int, int]],
+    heads: Sequence[Head],
     k: int | None = None,
     target: int | None = None,
     progress: Progress = silent,

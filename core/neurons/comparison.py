@@ -6,6 +6,8 @@ import pandas as pd
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from core.types import Neuron
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -42,11 +44,11 @@ class Comparison:
     by_full_vocabulary: int
 
     @property
-    def pairs(self) -> list[tuple[int, int]]:
+    def pairs(self) -> list[Neuron]:
         """(layer, neuron) of each, in order."""
         return list(zip(self.layer.tolist(), self.neuron.tolist(), strict=True))
 
-    def top(self, k: int) -> list[tuple[int, int]]:
+    def top(self, k: int) -> list[Neuron]:
         """The first k pairs (layer, neuron)."""
         return self.pairs[:k]
 

@@ -17,6 +17,7 @@ from core.model.load import LoadedModel
 from core.model.unembed import Unembedding
 from core.model.weights import columns, values
 from core.progress import Progress, silent
+from core.types import Neuron
 from core.vocabulary.projection import OVMap, project, project_on_device
 from core.vocabulary.shallow import shallow_counts
 
@@ -78,7 +79,7 @@ def top_tokens(
 
 @torch.no_grad()
 def tokens_of(
-    lm: LoadedModel, neurons: Sequence[tuple[int, int]], coefficients: Sequence[float], k: int = 10
+    lm: LoadedModel, neurons: Sequence[Neuron], coefficients: Sequence[float], k: int = 10
 ) -> list[list[str]]:
     """The k tokens that each neuron promotes most, as `top_tokens`, for many at once.
 

@@ -1,4 +1,4 @@
-"""Which neurons of the whole model promote a word?
+"""The neurons of the whole model that promote a word.
 
 Every value v is read in the vocabulary, `W_U (g * v)`, with both signs: a neuron promotes
 by a negative coefficient what -v names. Neurons are compared by the *score*

@@ -20,6 +20,7 @@ from core.model.load import LoadedModel
 from core.model.unembed import Unembedding
 from core.model.weights import values
 from core.progress import Progress, part, silent
+from core.types import Neuron
 from core.vocabulary.concepts import concept_tokens
 from core.vocabulary.projection import OVMap, project_on_device
 
@@ -63,7 +64,7 @@ class ShallowCounts:
             }
         )
 
-    def pairs(self, more_than: int) -> list[tuple[int, int]]:
+    def pairs(self, more_than: int) -> list[Neuron]:
         """(layer, neuron) of the kept neurons, in order."""
         at, neuron = (self.count.max(-1).values > more_than).nonzero(as_tuple=True)
         return [(self.layers[i], n) for i, n in zip(at.tolist(), neuron.tolist(), strict=True)]
