@@ -11,11 +11,13 @@ from typing import ClassVar
 import pandas as pd
 
 from core.mediation.draw import draw_pairs
+from core.mediation.effect import INDIRECT_EFFECT
 from core.mediation.measure import Mediation, mediate
 from core.mediation.pairs import PromptPair, typed_pair
 from core.mediation.summary import cells
 from core.mediation.templates import Task, drafts_of
 from core.mediation.units import UnitEffects, head_effects, important_neurons, neuron_effects
+from core.metrics import MetricLike
 from core.model.load import LoadedModel
 from core.progress import Progress, part, silent
 from core.prompts.arithmetic import LAST_TEMPLATE, OPERATIONS
@@ -27,7 +29,7 @@ N_TOKENS = 6
 
 @dataclass(frozen=True)
 class DrawnPairs:
-    """Pairs to draw; the fields are those of `core.mediation.draw.draw_pairs`."""
+    """Pairs to draw; the fields are those of `core.mediation.draw.draw_pairs`, and the measured quantity."""
 
     kind: str = "other operands"
     count: int = 50
@@ -36,6 +38,7 @@ class DrawnPairs:
     forms: tuple[str, ...] = ("digits",)
     templates: tuple[int, ...] = (LAST_TEMPLATE,)
     seed: int = 0
+    metric: str = INDIRECT_EFFECT
 
     def check(self, lm: LoadedModel) -> None:
         """Raises `UserError` for an unknown or empty choice."""
@@ -43,7 +46,8 @@ class DrawnPairs:
 
     def pairs(self, lm: LoadedModel, progress: Progress = silent) -> list[PromptPair]:
         """Draws them; fewer than `count` where the model answers fewer right."""
-        return draw_pairs(lm, **vars(self), progress=progress)
+        chosen = {name: value for name, value in vars(self).items() if name != "metric"}
+        return draw_pairs(lm, **chosen, progress=progress)
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class TypedPair:
     base_result: str | None
     alternative: str
     alternative_result: str | None
+    metric: str = INDIRECT_EFFECT
     count: ClassVar[int] = 1
 
     def check(self, lm: LoadedModel) -> None:
@@ -62,7 +67,7 @@ class TypedPair:
 
     def pairs(self, lm: LoadedModel, progress: Progress = silent) -> list[PromptPair]:
         """The one pair."""
-        return [typed_pair(lm, **vars(self))]
+        return [typed_pair(lm, self.base, self.alternative, self.base_result, self.alternative_result)]
 
 
 PairSettings = DrawnPairs | TypedPair
@@ -91,7 +96,7 @@ def measure_pairs(lm: LoadedModel, settings: PairSettings, progress: Progress = 
         Stopped: when no pair was measured yet.
     """
     pairs = settings.pairs(lm, part(progress, 0, 10))
-    found = mediate(lm, pairs, ("ffn", "attention"), part(progress, 1, 10, 9))
+    found = mediate(lm, pairs, ("ffn", "attention"), part(progress, 1, 10, 9), settings.metric)
     return MeasuredPairs(settings, found, cells(found))
 
 
@@ -112,7 +117,11 @@ class MeasuredUnits:
 
 
 def measure_units(
-    lm: LoadedModel, pairs: Sequence[PromptPair], n_neurons: int = N_NEURONS, progress: Progress = silent
+    lm: LoadedModel,
+    pairs: Sequence[PromptPair],
+    n_neurons: int = N_NEURONS,
+    progress: Progress = silent,
+    metric: MetricLike = INDIRECT_EFFECT,
 ) -> MeasuredUnits:
     """Copies every head's output, and the coefficients of the neurons whose importance changes most.
 
@@ -121,7 +130,7 @@ def measure_units(
         Stopped: when nothing was measured yet.
     """
     k = min(n_neurons, lm.n_layers * lm.n_neurons)
-    heads = head_effects(lm, pairs, part(progress, 0, 5, 3))
+    heads = head_effects(lm, pairs, part(progress, 0, 5, 3), metric)
     chosen = important_neurons(lm, pairs, k, part(progress, 3, 5))
-    neurons = neuron_effects(lm, pairs, chosen, part(progress, 4, 5))
+    neurons = neuron_effects(lm, pairs, chosen, part(progress, 4, 5), metric)
     return MeasuredUnits(heads, neurons, [both_sides(lm, *place, N_TOKENS) for place in neurons.places])

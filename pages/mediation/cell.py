@@ -11,6 +11,7 @@ from core.mediation.summary import by_position, ordered
 from core.mediation.templates import LAST
 from core.model.load import LoadedModel
 from pages.mediation.charts import SITE_NAMES
+from pages.mediation.metric import metric_of
 from pages.mediation.numbers import effect_text
 from pages.mediation.picking import pick, picked_cell
 from pages.mediation.results import Task
@@ -36,13 +37,17 @@ def cell(lm: LoadedModel, tasks: list[Task], average: Average) -> None:
         f"between {low} and {high}; the prediction becomes the alternative's result in {percent(mean['wanted'])} and "
         f"another token in {percent(mean['unwanted'])} of {mean['values']} patched runs."
     )
+    metric = metric_of(task.measured.found)
     shown = _readable(lm, rows)
+    if not metric.is_indirect_effect:
+        st.markdown(f"The {metric.effect} is {metric.in_words(mean['change'])} (mean).")
+        shown.insert(list(shown.columns).index("IE") + 1, metric.effect, rows["change"].to_numpy())
     probability = [c for c in shown.columns if c.startswith("P(")]
     st.dataframe(
         shown,
         hide_index=True,
         key="flow cell table",
-        column_config={c: st.column_config.NumberColumn(c, format="%.3g") for c in [*probability, "IE"]},
+        column_config={c: st.column_config.NumberColumn(c, format="%.3g") for c in [*probability, "IE", metric.effect]},
     )
     st.caption(
         "P(r) is the probability of the base's result and P(r′) that of the alternative's. Patched: the base run with "

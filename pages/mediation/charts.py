@@ -3,24 +3,46 @@
 Charts that stand side by side get the same `top`, so that their scales are the same.
 """
 
+from collections.abc import Sequence
+from typing import Literal
+
 import altair as alt
 import pandas as pd
 
 from pages.shared.charts import PICK
-from pages.shared.theme import ATTENTION, FFN, ink, sequential
+from pages.shared.theme import ATTENTION, FFN, diverging, ink, sequential
 
 #: Effects below this are drawn like this: where the scale of the authors' figures begins.
 FLOOR = 0.1
 SITE_NAMES = {"ffn": "FFN", "attention": "attention"}
 HUES = {"ffn": FFN, "attention": ATTENTION}
+#: How values are drawn: shares of 1; ratios on a logarithmic scale; changes in a unit, on both sides of zero.
+Kind = Literal["share", "ratio", "change"]
 HALF = 400  # pixels of a chart that shares the page with another one
 #: Round numbers up to 1,000, then powers of ten: 1e4.
 _SHORT = "datum.value < 1e4 ? format(datum.value, '~g') : replace(format(datum.value, '.0e'), '+', '')"
+_LABELS = {"share": "format(datum.value, '%')", "ratio": _SHORT, "change": "format(datum.value, '~g')"}
 
 
-def _scale(hue: str, dark: bool, top: float, share: bool) -> alt.Scale:
-    plain = sequential(hue, dark, (0.0, top) if share else (FLOOR, top))
-    return plain if share else alt.Scale(**{**plain.to_dict(), "type": "log"})
+def _scale(hue: str, dark: bool, top: float, kind: Kind) -> alt.Scale:
+    if kind == "change":
+        of_decreases = diverging(top, dark).to_dict()
+        return alt.Scale(**{**of_decreases, "range": of_decreases["range"][::-1]})
+    plain = sequential(hue, dark, (0.0, top) if kind == "share" else (FLOOR, top))
+    return plain if kind == "share" else alt.Scale(**{**plain.to_dict(), "type": "log"})
+
+
+def shown_values(values: pd.Series, kind: Kind) -> pd.Series:
+    """What a chart draws: the values; ratios at least at the beginning of their scale."""
+    return values.clip(lower=FLOOR) if kind == "ratio" else values
+
+
+def top_of(values: Sequence[pd.Series], kind: Kind) -> float:
+    """The end of a scale that charts share; of changes, on both sides of zero."""
+    if kind == "change":
+        return max(1e-6, *(float(some.abs().max()) for some in values))
+    highest = max(float(some.max()) for some in values)
+    return max(highest, 0.01) if kind == "share" else min(max(highest, 10 * FLOOR), 1e300)
 
 
 def _layers(n_layers: int) -> alt.Y:
@@ -32,7 +54,7 @@ def _height(n_layers: int, below: int) -> int:
 
 
 def effect_map(
-    frame: pd.DataFrame, dark: bool, site: str, top: float, share: bool, what: str, pick: bool = True
+    frame: pd.DataFrame, dark: bool, site: str, top: float, kind: Kind, what: str, pick: bool = True
 ) -> alt.LayerChart:
     """A value by layer and position group.
 
@@ -42,7 +64,7 @@ def effect_map(
         dark: the page's theme.
         site: ffn or attention; gives the hue.
         top: the end of the scale.
-        share: whether values are shares (linear) or effects (logarithm).
+        kind: shares, ratios or changes.
         what: the value in words, with the average over pairs.
         pick: whether a click picks a cell.
     """
@@ -63,11 +85,11 @@ def effect_map(
         direction="horizontal",
         gradientLength=230,
         tickCount=5,
-        labelExpr="format(datum.value, '%')" if share else _SHORT,
+        labelExpr=_LABELS[kind],
     )
-    number = alt.Tooltip("value:Q", format=".3~p" if share else ".3~g", title=what)
+    number = alt.Tooltip("value:Q", format=".3~p" if kind == "share" else ".3~g", title=what)
     cells = base.mark_rect(cursor="pointer" if pick else "default").encode(
-        color=alt.Color("shown:Q", scale=_scale(HUES[site], dark, top, share), legend=legend),
+        color=alt.Color("shown:Q", scale=_scale(HUES[site], dark, top, kind), legend=legend),
         tooltip=[alt.Tooltip("layer:O"), alt.Tooltip("group:N", title="position"), number],
     )
     if pick:
@@ -76,29 +98,21 @@ def effect_map(
     return (cells + frames).properties(width=HALF, height=_height(n_layers, 190), title=SITE_NAMES[site])
 
 
-def maps_printed(parts: list[tuple[str, str, pd.DataFrame]], top: float, share: bool, what: str) -> alt.TopLevelMixin:
+def maps_printed(parts: list[tuple[str, str, pd.DataFrame]], top: float, kind: Kind, what: str) -> alt.TopLevelMixin:
     """All maps of a page as one picture: (title, site, frame) of each."""
     charts = [
-        effect_map(frame, False, site, top, share, what, pick=False).properties(title=f"{title}: {SITE_NAMES[site]}")
+        effect_map(frame, False, site, top, kind, what, pick=False).properties(title=f"{title}: {SITE_NAMES[site]}")
         for title, site, frame in parts
     ]
     return alt.concat(*charts, columns=2).resolve_scale(color="independent")
 
 
-def last_lines(frame: pd.DataFrame, dark: bool, share: bool, what: str) -> alt.LayerChart:
+def last_lines(frame: pd.DataFrame, dark: bool, kind: Kind, what: str) -> alt.LayerChart:
     """A value (`what` in words) by layer at the last position. Columns: layer, module, task, value, shown."""
     names = list(SITE_NAMES.values())
     tasks = list(dict.fromkeys(frame["task"]))
-    y = (
-        alt.Y("shown:Q", title=what, axis=alt.Axis(format="%"), scale=alt.Scale(domainMin=0))
-        if share
-        else alt.Y(
-            "shown:Q",
-            title=what,
-            scale=alt.Scale(type="log"),
-            axis=alt.Axis(labelExpr=_SHORT, tickCount=6),
-        )
-    )
+    scales = {"share": alt.Scale(domainMin=0), "ratio": alt.Scale(type="log"), "change": alt.Scale(zero=True)}
+    y = alt.Y("shown:Q", title=what, scale=scales[kind], axis=alt.Axis(labelExpr=_LABELS[kind], tickCount=6))
     legend = alt.Legend(title=None, orient="top", symbolType="stroke", symbolSize=400, symbolStrokeColor=ink(dark))
     base = alt.Chart(frame).encode(
         x=alt.X("layer:O", title="layer", axis=alt.Axis(labelAngle=0)),
@@ -113,7 +127,7 @@ def last_lines(frame: pd.DataFrame, dark: bool, share: bool, what: str) -> alt.L
             "layer:O",
             "module:N",
             alt.Tooltip("task:N", title="pairs"),
-            alt.Tooltip("value:Q", format=".3~p" if share else ".3~g", title=what),
+            alt.Tooltip("value:Q", format=".3~p" if kind == "share" else ".3~g", title=what),
         ],
     )
     lines = base.mark_line(strokeWidth=2.5).encode(
@@ -126,30 +140,30 @@ def last_lines(frame: pd.DataFrame, dark: bool, share: bool, what: str) -> alt.L
     return (lines + base.mark_point(filled=True, size=40)).properties(height=300)
 
 
-def head_effect_map(frame: pd.DataFrame, dark: bool, what: str) -> alt.Chart:
-    """Indirect effect (`what` says averaged how) of each head at the last position. Columns: layer, head, name, IE."""
+def head_effect_map(frame: pd.DataFrame, dark: bool, kind: Kind, what: str) -> alt.Chart:
+    """Effect (`what` in words) of each head at the last position. Columns: layer, head, name, value."""
     n_layers, n_heads = frame["layer"].nunique(), frame["head"].nunique()
-    top = min(max(10 * FLOOR, float(frame["IE"].max())), 1e300)
+    top = top_of([frame["value"]], kind)
     return (
-        alt.Chart(frame.assign(shown=frame["IE"].clip(lower=FLOOR)))
+        alt.Chart(frame.assign(shown=shown_values(frame["value"], kind)))
         .mark_rect()
         .encode(
             x=alt.X("head:O", title="head", axis=alt.Axis(labelAngle=0)),
             y=_layers(n_layers),
             color=alt.Color(
                 "shown:Q",
-                scale=_scale(ATTENTION, dark, top, False),
+                scale=_scale(ATTENTION, dark, top, kind),
                 legend=alt.Legend(
                     title=what,
                     titleLimit=300,
-                    labelExpr=_SHORT,
+                    labelExpr=_LABELS[kind],
                     tickCount=5,
                     orient="bottom",
                     direction="horizontal",
                     gradientLength=230,
                 ),
             ),
-            tooltip=[alt.Tooltip("name:N", title="head"), alt.Tooltip("IE:Q", format=".3~g", title=what)],
+            tooltip=[alt.Tooltip("name:N", title="head"), alt.Tooltip("value:Q", format=".3~g", title=what)],
         )
         .properties(width=min(820, max(10, min(30, 640 // n_heads)) * n_heads + 160), height=_height(n_layers, 130))
     )

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import streamlit as st
 
+from core.mediation.effect import INDIRECT_EFFECT
 from core.mediation.study import DrawnPairs, MeasuredPairs, PairSettings, TypedPair, measure_pairs
 from core.mediation.templates import PAIR_KINDS
+from core.metrics import METRICS
 from core.model.load import LoadedModel
 from core.prompts.arithmetic import FORMS, LAST_TEMPLATE, OPERATIONS, TEMPLATES
 from pages.mediation.cell import cell
@@ -45,6 +47,9 @@ over the pairs and the positions of a group. IE is a ratio with a long tail: whe
 tiny and a small change makes a huge effect. A few such pairs dominate the mean, but not the geometric mean of IE + 1.
 The colour scale begins at 0.1. In sums, cells below zero count as zero.
 
+Any other measured quantity is one of the base's result *r*. Its change is the value in the patched run minus that in
+the base run, and cells are means. The sentences about the paper's finding always use IE.
+
 A large effect means that this output differs between the prompts and influences the result; it does not mean that the
 result was computed there. An output also acts on later positions through attention. Modules that can replace one
 another have small effects when they are patched one at a time.
@@ -57,6 +62,15 @@ def _controls() -> tuple[bool, PairSettings]:
     )
     with st.form("mediation"):
         settings = _drawn_controls() if source == DRAWN else _own_controls()
+        metric = st.selectbox(
+            "Measured quantity",
+            [INDIRECT_EFFECT, *METRICS],
+            key="pair_metric",
+            bind="query-params",
+            help="The indirect effect is of both results. The others are of the base's result r, and what is shown is "
+            "their change, patched minus base run; a logit difference is r minus r′.",
+        )
+        settings = replace(settings, metric=metric)
         pressed = st.form_submit_button("Run", type="primary", icon=":material/play_arrow:")
     return pressed, settings
 

@@ -8,13 +8,23 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.mediation.effect import AVERAGES, Average
+from core.mediation.effect import AVERAGES, INDIRECT_EFFECT, Average
 from core.mediation.study import MeasuredPairs
 from core.mediation.summary import OPERANDS, finding, relative_importance
 from core.mediation.templates import ASKED as ASKED_THING
 from core.mediation.templates import LAST, OPERATOR, SUBJECT
 from core.model.load import LoadedModel
-from pages.mediation.charts import FLOOR, HALF, SITE_NAMES, effect_map, last_lines, maps_printed
+from pages.mediation.charts import (
+    HALF,
+    SITE_NAMES,
+    Kind,
+    effect_map,
+    last_lines,
+    maps_printed,
+    shown_values,
+    top_of,
+)
+from pages.mediation.metric import ShownMetric, metric_of
 from pages.mediation.numbers import effect_text
 from pages.mediation.picking import picked_cell, toggle
 from pages.shared.charts import PICK
@@ -22,7 +32,7 @@ from pages.shared.present import table_below
 from pages.shared.theme import is_dark
 from pages.shared.words import code, listed, percent
 
-MEASURES = {"indirect effect": None, "wanted changes": "wanted", "unwanted changes": "unwanted"}
+MEASURES = {INDIRECT_EFFECT: None, "wanted changes": "wanted", "unwanted changes": "unwanted"}
 
 #: Where the two prompts of each kind differ: position groups, and their name in a sentence.
 ASKED: dict[str, tuple[tuple[str, ...], str]] = {
@@ -53,9 +63,16 @@ class Task:
 
 def results(lm: LoadedModel, tasks: list[Task]) -> Average:
     """Shows the results for whole modules; returns the chosen average."""
+    metric = metric_of(tasks[0].measured.found)
     left, right = st.columns(2)
     measure = left.segmented_control(
-        "Shown", list(MEASURES), default="indirect effect", key="flow_shown", bind="query-params", required=True
+        "Shown",
+        list(MEASURES),
+        default=INDIRECT_EFFECT,
+        key="flow_shown",
+        bind="query-params",
+        required=True,
+        format_func=lambda shown: metric.effect if shown == INDIRECT_EFFECT else shown,
     )
     average: Average = right.segmented_control(
         "Average over pairs",
@@ -67,35 +84,39 @@ def results(lm: LoadedModel, tasks: list[Task]) -> Average:
         help="The paper takes the mean. A few pairs with huge effects do not dominate the geometric mean of IE + 1.",
     )
     share = MEASURES[measure] is not None
-    what = f"{measure} (share of pairs)" if share else f"indirect effect ({average})"
-    column = MEASURES[measure] or average
+    kind: Kind = "share" if share else metric.kind
+    what = f"{measure} (share of pairs)" if share else metric.averaged(average)
+    column = MEASURES[measure] or metric.column(average)
     parts = [
-        (task.name, site, _frame(task, number, site, column, share))
+        (task.name, site, _frame(task, number, site, column, kind))
         for site in SITE_NAMES
         for number, task in enumerate(tasks)
     ]
-    top = _top([frame for _, _, frame in parts], share)
-    _maps(tasks, parts, top, share, what)
+    top = top_of([frame["shown"] for *_, frame in parts], kind)
+    _maps(tasks, parts, top, kind, what)
     for task in tasks:
         _sentence(lm, task, average, len(tasks) > 1)
     if len(tasks) > 1:
         _specificity(lm, tasks, average)
     st.subheader("At the last position, by layer")
     lines = _last(parts)
-    st.altair_chart(last_lines(lines, is_dark(), share, what), alt=f"{what} at the last position by layer")
-    _line_sentence(lines, measure if share else what, share)
+    st.altair_chart(last_lines(lines, is_dark(), kind, what), alt=f"{what} at the last position by layer")
+    if kind == "change":
+        _change_sentence(lines, metric)
+    else:
+        _line_sentence(lines, measure if share else what, share)
     table = pd.concat([task.measured.table.assign(pairs=task.name) for task in tasks], ignore_index=True)
     settings = {"tasks": [task.settings for task in tasks], "shown": measure, "average": average}
-    table_below("causal-mediation", lm, settings, table, lambda dark: maps_printed(parts, top, share, what))
+    table_below("causal-mediation", lm, settings, table, lambda dark: maps_printed(parts, top, kind, what))
     return average
 
 
-def _frame(task: Task, number: int, site: str, column: str, share: bool) -> pd.DataFrame:
+def _frame(task: Task, number: int, site: str, column: str, kind: Kind) -> pd.DataFrame:
     """One map's cells."""
     table = task.measured.table
     mine = table[table["site"] == site].copy()
     mine["value"] = mine[column].astype(float)
-    mine["shown"] = mine["value"] if share else mine["value"].clip(lower=FLOOR)
+    mine["shown"] = shown_values(mine["value"], kind)
     mine["name"] = [
         f"{number}|{site}|{layer}|{group}" for layer, group in zip(mine["layer"], mine["group"], strict=True)
     ]
@@ -103,16 +124,11 @@ def _frame(task: Task, number: int, site: str, column: str, share: bool) -> pd.D
     return mine[["layer", "group", "value", "shown", "name", "selected", "values"]]
 
 
-def _top(frames: list[pd.DataFrame], share: bool) -> float:
-    highest = max(float(frame["shown"].max()) for frame in frames)
-    return max(highest, 0.01) if share else min(max(highest, 10 * FLOOR), 1e300)
-
-
-def _maps(tasks: list[Task], parts: list[tuple[str, str, pd.DataFrame]], top: float, share: bool, what: str) -> None:
+def _maps(tasks: list[Task], parts: list[tuple[str, str, pd.DataFrame]], top: float, kind: Kind, what: str) -> None:
     for row in range(0, len(parts), 2):
         for place, (title, site, frame) in zip(st.columns(2), parts[row : row + 2], strict=True):
             key = f"flow map {title} {site}"
-            chart = effect_map(frame, is_dark(), site, top, share, what)
+            chart = effect_map(frame, is_dark(), site, top, kind, what)
             name = SITE_NAMES[site] if len(tasks) == 1 else f"{title}: {SITE_NAMES[site]}"
             if key not in st.session_state:  # a new chart has no clicks, whatever an earlier one had
                 st.session_state.pop(f"{key} clicks", None)
@@ -200,6 +216,15 @@ def _last(parts: list[tuple[str, str, pd.DataFrame]]) -> pd.DataFrame:
         group = LAST if (frame["group"] == LAST).any() else frame["group"].iloc[-1]
         rows.append(frame[frame["group"] == group].assign(task=task, module=SITE_NAMES[site]))
     return pd.concat(rows, ignore_index=True)[["layer", "module", "task", "value", "shown", "values"]]
+
+
+def _change_sentence(lines: pd.DataFrame, metric: ShownMetric) -> None:
+    changes = []
+    for (task, module), mine in lines.groupby(["task", "module"], sort=False):
+        best = mine.loc[mine["value"].abs().idxmax()]
+        where = f"{module} of layer {best['layer']} ({metric.in_words(best['value'])})"
+        changes.append(where + (f", {task}" if lines["task"].nunique() > 1 else ""))
+    st.markdown(f"Largest {metric.effect} (mean) at the last position: " + "; ".join(changes) + ".")
 
 
 def _line_sentence(lines: pd.DataFrame, measure: str, share: bool) -> None:

@@ -8,6 +8,7 @@ from core.mediation.study import N_NEURONS, MeasuredUnits, measure_units
 from core.mediation.units import UnitEffects
 from core.model.load import LoadedModel
 from pages.mediation.charts import head_effect_map
+from pages.mediation.metric import ShownMetric, shown_metric
 from pages.mediation.numbers import effect_text
 from pages.mediation.results import Task
 from pages.shared.job_slot import job_slot
@@ -27,9 +28,9 @@ def heads_and_neurons(lm: LoadedModel, task: Task, average: Average) -> None:
     found = job_slot(
         lm,
         "mediation units",
-        tuple(pairs),
+        (tuple(pairs), task.measured.settings.metric),
         "Copying single heads and neurons",
-        lambda progress: measure_units(lm, pairs, progress=progress),
+        lambda progress: measure_units(lm, pairs, progress=progress, metric=task.measured.settings.metric),
         f"{explanation} Press **Measure heads and neurons**.",
         start=st.button("Measure heads and neurons", icon=":material/play_arrow:"),
     )
@@ -38,10 +39,13 @@ def heads_and_neurons(lm: LoadedModel, task: Task, average: Average) -> None:
 
 
 def _show(lm: LoadedModel, task: Task, found: MeasuredUnits, average: Average) -> None:
-    heads, neurons = _averaged(found.heads, average), _averaged(found.neurons, average)
-    what = f"indirect effect ({average})"
+    metric = shown_metric(found.heads.effects[0])
+    heads, neurons = (_averaged(units, average, metric) for units in (found.heads, found.neurons))
+    what = metric.averaged(average)
+    drawn = heads.assign(value=heads["IE" if metric.is_indirect_effect else metric.effect])
     heads["name"] = [head_name(layer, head) for layer, head in found.heads.places]
-    st.altair_chart(head_effect_map(heads, is_dark(), what), width="content", alt=f"{what} of each head")
+    drawn["name"] = heads["name"]
+    st.altair_chart(head_effect_map(drawn, is_dark(), metric.kind, what), width="content", alt=f"{what} of each head")
     best = heads.loc[heads["IE"].idxmax()]
     neurons.insert(0, "name", [head_name(layer, neuron) for layer, neuron in found.neurons.places])
     for number, side in enumerate(("promotes", "suppresses")):  # over many pairs, a neuron has no one sign
@@ -60,7 +64,7 @@ def _show(lm: LoadedModel, task: Task, found: MeasuredUnits, average: Average) -
     )
     both = pd.concat([heads.assign(site="head"), neurons.assign(site="neuron")], ignore_index=True)
     settings = {**task.settings, "average": average}
-    downloads("heads-and-neurons", lm, settings, both, lambda dark: head_effect_map(heads, dark, what))
+    downloads("heads-and-neurons", lm, settings, both, lambda dark: head_effect_map(drawn, dark, metric.kind, what))
 
 
 def _strongest(kind: str, best: pd.Series, average: Average) -> str:
@@ -69,7 +73,8 @@ def _strongest(kind: str, best: pd.Series, average: Average) -> str:
     return f"{kind} **{best['name']}** {how}: IE {effect_text(best['IE'])} ({average}),"
 
 
-def _averaged(found: UnitEffects, average: Average) -> pd.DataFrame:
-    """Columns: layer, head or neuron, IE (the chosen average), wanted, unwanted."""
-    frame = found.to_frame().rename(columns={average: "IE"})
-    return frame.drop(columns=[other for other in AVERAGES if other != average])
+def _averaged(found: UnitEffects, average: Average, metric: ShownMetric) -> pd.DataFrame:
+    """Columns: layer, head or neuron, IE (the chosen average), wanted, unwanted, and another metric's change."""
+    frame = found.to_frame().rename(columns={average: "IE", "change": metric.effect})
+    unused = [other for other in AVERAGES if other != average] + ["metric"]
+    return frame.drop(columns=[*unused, metric.effect] if metric.is_indirect_effect else unused)

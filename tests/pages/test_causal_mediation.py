@@ -1,6 +1,7 @@
 """The page Causal mediation, without a browser."""
 
 import json
+import math
 import re
 
 import pytest
@@ -197,3 +198,24 @@ def test_the_link_reopens_the_view():
     assert "5 pairs, such as" in texts(app)
     assert app.selectbox(key="pair_kind").value == "same result"
     assert "FFN of layer 2 at `first␣operand`" in texts(app)
+
+
+def test_another_measured_quantity(app):
+    app.button_group(key="pair_source").set_value("Your own two prompts").run()
+    app.selectbox(key="pair_metric").set_value("log-probability")
+    run_and_wait(app)
+    assert not app.exception
+    assert "Largest change of log-probability (mean) at the last position" in texts(app)
+    table = app.dataframe[0].value
+    assert set(table["metric"]) == {"log-probability"}
+    choose(app, site="ffn", layer=7, group="4 =")
+    assert not app.exception
+    assert "The change of log-probability is" in texts(app)
+    pairs = next(d.value for d in app.dataframe if "P(r) patched" in d.value)
+    row = pairs.iloc[0]
+    by_hand = math.log(row["P(r) patched"]) - math.log(row["P(r) base"])
+    assert row["change of log-probability"] == pytest.approx(by_hand, rel=1e-3, abs=1e-3)
+    next(b for b in app.button if b.label == "Measure heads and neurons").click().run()
+    wait(app)
+    assert not app.exception
+    assert "change of log-probability" in next(d.value for d in app.dataframe if "promotes" in d.value)
