@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-expect.set_options(timeout=60_000)
+expect.set_options(timeout=120_000)
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -81,7 +81,7 @@ def new_tab(chromium):
         context = chromium.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True, **settings)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(120_000)
         page.goto(url)
         return page
 

@@ -3,7 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.test_journeys import settled
+from tests.browser.steps import eventually, settled
+from tests.some import some
 
 pytestmark = pytest.mark.browser
 
@@ -29,10 +30,20 @@ def drawn(page, half):
     return names, [bar.split("token: ")[1].split(";")[0] for bar in bars], shares
 
 
+def redrawn(page, halves, former, n):
+    """What is drawn once the chart has moved on from the prompt before and shows n tokens."""
+    return eventually(
+        page,
+        lambda: [drawn(page, half) for half in halves],
+        lambda found: found[0][0] != former and all(len(names) == n for names, *_ in found),
+    )
+
+
 @pytest.mark.parametrize(("path", "button", "n"), [("", "Ask", 10), ("logic_chain", "Look inside", 6)])
 def test_next_tokens_stay_in_order_of_probability_over_prompts(server, new_tab, path, button, n):
     """The chart of the second prompt is ordered by its own probabilities, not by the rows of the first."""
     page = new_tab(f"{server}/{path}")
+    halves = (False, True) if path else (False,)
     seen: list[tuple[bool, list[str]]] = []
     last: list[str] = []
     for prompt in (*NUMBERED, "The capital of France is", "3+5="):
@@ -42,14 +53,9 @@ def test_next_tokens_stay_in_order_of_probability_over_prompts(server, new_tab, 
             page.get_by_text("goes from" if path else "and it ends there").or_(page.get_by_text(" ...")).first
         ).to_be_visible()
         settled(page)
-        for _ in range(100):  # until the chart has moved on from the prompt before
-            if drawn(page, False)[0] != last:
-                break
-            page.wait_for_timeout(200)
-        last = drawn(page, False)[0]
-        for half in (False, True) if path else (False,):
-            names, tokens, shares = drawn(page, half)
-            assert len(names) == n, (prompt, names)
+        found = redrawn(page, halves, last, n)
+        last = found[0][0]
+        for half, (names, tokens, shares) in some(zip(halves, found, strict=True)):
             assert names == tokens, (prompt, names, tokens)
             assert shares == sorted(shares, reverse=True), (prompt, list(zip(tokens, shares, strict=True)))
             seen.append((half, names))

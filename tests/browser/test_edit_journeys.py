@@ -9,15 +9,14 @@ from core.edits.detect import was_edited
 from core.edits.recipe import Recipe, read_recipe
 from core.edits.recipe_link import to_link
 from core.hooks import ScaleHead, ScaleNeuron
-from tests.browser.test_journeys import settled
+from tests.browser.steps import done, in_the_link, settled
 
 pytestmark = pytest.mark.browser
 
 
-def done(page):
+def measured(page):
     expect(page.get_by_text("All prompts")).to_be_visible()
-    expect(page.get_by_test_id("stMain").get_by_role("progressbar")).to_have_count(0)
-    settled(page)
+    done(page)
 
 
 ALL_HEADS = " ".join(f"{layer}_{head}" for layer in range(8) for head in range(8))  # without them nothing is right
@@ -28,42 +27,43 @@ def add(page, names, kind):
     page.get_by_role("radio", name=kind, exact=True).or_(
         page.get_by_role("button", name=kind, exact=True)
     ).first.click()
+    settled(page)
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.get_by_text(f"{kind} {names.split()[0]}", exact=True)).to_be_visible()
-    done(page)
+    measured(page)
 
 
 def said(page) -> str:
     """What the edited column says to the shown prompt."""
-    return page.get_by_text("the most likely token each time", exact=False).nth(1).inner_text()
+    return page.get_by_text("Greedy (the most likely token each time)", exact=False).nth(1).inner_text()
 
 
 def test_two_sessions_with_their_own_edits(server, new_tab):
     """Each session's answers are its own, also while both work; undo is its own too; a link brings one's edits."""
     first, second = (new_tab(f"{server}/what_if?bench_prompts=34%2B28%3D&bench_count=5") for _ in range(2))
     for page in (first, second):
-        done(page)
+        measured(page)
     plain = said(first)
     assert plain == said(second)
     add(first, ALL_HEADS, "head")
     mine = said(first)
     for page in (first, second):  # both run again at the same time
         page.get_by_role("button", name="Add", exact=True).click()
-    done(first)
-    done(second)
+    measured(first)
+    measured(second)
     assert said(second) == plain
     assert said(first) == mine != plain
     add(second, "7_5", "neuron")
     assert said(first) == mine
-    assert "edit=" in first.url
+    in_the_link(first, "edit=")
     assert first.url != second.url
     third = new_tab(first.url)
-    done(third)
+    measured(third)
     assert said(third) == mine
     expect(third.get_by_text("head 0_0", exact=True)).to_be_visible()
     first.get_by_role("button", name="Undo").click()
     expect(first.get_by_text("There are no edits yet", exact=False)).to_be_visible()
-    done(first)
+    measured(first)
     assert said(first) == plain
     assert said(third) == mine
 
@@ -71,7 +71,7 @@ def test_two_sessions_with_their_own_edits(server, new_tab):
 def test_recipe_download_upload_and_export(server, new_tab, bundled, tmp_path):
     edits = (ScaleHead(3, 7, 0.0), ScaleNeuron(7, 5, -1.5))
     page = new_tab(f"{server}/what_if?bench_prompts=34%2B28%3D&bench_count=5&edit={to_link(Recipe.of(bundled, edits))}")
-    done(page)
+    measured(page)
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Recipe as JSON").click()
     content = waiting.value.path().read_bytes()
@@ -82,7 +82,7 @@ def test_recipe_download_upload_and_export(server, new_tab, bundled, tmp_path):
     expect(page.get_by_text("1 of 1 prompts have the same most likely next token", exact=False)).to_be_visible()
     assert was_edited("bundled", tmp_path / "edited").edits == edits
     other = new_tab(f"{server}/what_if?bench_prompts=34%2B28%3D&bench_count=5")
-    done(other)
+    measured(other)
     found = json.loads(content)
     found["model"]["fingerprint"] = "0" * 16
     other.get_by_text("Recipe file", exact=True).click()
@@ -97,10 +97,14 @@ def test_recipe_download_upload_and_export(server, new_tab, bundled, tmp_path):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_bias_edit_taken_to_the_bench(server, new_tab, scheme):
     page = new_tab(f"{server}/gender_bias?bias_count=5&bias_n=3&bias_draws=2", color_scheme=scheme)
+    expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible()
+    settled(page)
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.get_by_text("Total bias is", exact=False)).to_be_visible()
+    done(page)
     page.get_by_role("button", name="Edit these neurons").click()
     expect(page.get_by_text("Total bias goes from", exact=False)).to_be_visible()
+    done(page)
     page.get_by_role("button", name="Draw the curve").click()
     expect(page.get_by_label("Bias and side effects by number of neurons", exact=False).first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
@@ -109,8 +113,9 @@ def test_bias_edit_taken_to_the_bench(server, new_tab, scheme):
         ".every(c => c.getBoundingClientRect().right <= 1280)"
     )
     assert inside
+    done(page)
     page.get_by_role("button", name="Open them in What-if").click()
     expect(page.get_by_text("were added on the page What-if", exact=False)).to_be_visible()
     page.get_by_role("link", name="What-if").click()
-    done(page)
+    measured(page)
     expect(page.get_by_role("button", name="Remove")).to_have_count(3)

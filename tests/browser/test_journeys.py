@@ -7,27 +7,10 @@ import pandas as pd
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.steps import CELLS, at_least, cell, done, in_the_link, run_sweep, settled
 from tests.some import some
 
 pytestmark = pytest.mark.browser
-
-CELLS = '[data-testid="stVegaLiteChart"] path[aria-label*="relative decrease"]'
-
-
-def cell(page, layer, head):
-    """A head in the heatmap."""
-    return page.locator(f'[data-testid="stVegaLiteChart"] path[aria-label^="head: {head}; layer: {layer};"]').first
-
-
-def settled(page):
-    """Waits until no run is under way."""
-    page.wait_for_timeout(300)
-    page.wait_for_function("!document.querySelector('[data-test-script-state=running]')")
-
-
-def run_sweep(page):
-    page.get_by_role("button", name="Run", exact=True).click()
-    expect(page.locator(CELLS).first).to_be_visible()
 
 
 def test_main_journey_by_a_cold_link(cold_server, new_tab):
@@ -36,7 +19,7 @@ def test_main_journey_by_a_cold_link(cold_server, new_tab):
     expect(page.get_by_role("heading", name="Arithmetic heads")).to_be_visible()
     expect(page.get_by_text("Page not found")).to_have_count(0)
     run_sweep(page)
-    assert page.locator(CELLS).count() >= 64
+    at_least(page.locator(CELLS), 64)
     expect(page.get_by_text("Without head", exact=False).first).to_be_visible()
 
     labels = page.locator(CELLS).evaluate_all("cells => cells.map(c => c.getAttribute('aria-label'))")
@@ -44,8 +27,8 @@ def test_main_journey_by_a_cold_link(cold_server, new_tab):
     head, layer = (int(part.split(": ")[1]) for part in worst.split("; ")[:2])
     cell(page, layer, head).click()
     expect(page.get_by_text(f"Without {layer}_{head},", exact=False)).to_be_visible()
-    settled(page)
-    assert f"heads={layer}_{head}" in page.url
+    done(page)
+    in_the_link(page, f"heads={layer}_{head}")
     changed = page.get_by_text("answers change.", exact=False).inner_text()
     assert int(changed.split(", ")[1].split(" of ")[0]) > 0
 
@@ -74,7 +57,8 @@ def test_a_link_reopens_the_view(server, new_tab, arithmetic_head):
     layer, head = arithmetic_head
     cell(first, layer, head).click()
     expect(first.get_by_text(f"Without {layer}_{head},", exact=False)).to_be_visible()
-    settled(first)
+    in_the_link(first, f"heads={layer}_{head}")
+    in_the_link(first, "run=1")
     second = new_tab(first.url)
     expect(second.locator(CELLS).first).to_be_visible()
     expect(second.get_by_text(f"Without {layer}_{head},", exact=False)).to_be_visible()
@@ -84,30 +68,36 @@ def test_two_tabs_with_different_interventions(server, new_tab, head_names):
     """Each tab's answers are its own, also when both work at the same time."""
 
     def probability(page):
-        return page.get_by_text("goes from", exact=False).inner_text()
+        return page.get_by_text("goes from", exact=False)
 
     links = [f"{server}/?prompt=34%2B28%3D&heads={names}" for names in (head_names[0], "&heads=".join(head_names[1:3]))]
     alone = []
     for link in links:
         page = new_tab(link)
-        expect(page.get_by_text("goes from", exact=False)).to_be_visible()
+        expect(probability(page)).to_be_visible()
         settled(page)
-        alone.append(probability(page))
+        alone.append(probability(page).inner_text())
     assert alone[0] != alone[1]
     tabs = [new_tab(link) for link in links]
+    for page in tabs:
+        settled(page)
     for _ in range(4):
         for page in tabs:
             page.get_by_role("button", name="Ask", exact=True).click()
     for page, before in some(zip(tabs, alone, strict=True)):
         settled(page)
-        assert probability(page) == before
+        expect(probability(page)).to_have_text(before, use_inner_text=True)
     plain = new_tab(f"{server}/?prompt=34%2B28%3D")
     expect(plain.get_by_text("and it ends there", exact=False)).to_be_visible()
-    assert plain.get_by_text("goes from", exact=False).count() == 0
+    settled(plain)
+    expect(probability(plain)).to_have_count(0)
 
 
 def test_stop_and_waiting_in_turn(server, new_tab):
-    first, second = (new_tab(f"{server}/arithmetic_heads?count=400&seed={seed}") for seed in (11, 12))
+    long = f"{server}/arithmetic_heads?count=400&digits=1&digits=2&digits=3&seed="
+    first, second = (new_tab(long + seed) for seed in ("11", "12"))
+    for page in (first, second):
+        settled(page)
     first.get_by_role("button", name="Run", exact=True).click()
     expect(first.get_by_test_id("stMain").get_by_role("button", name="Stop")).to_be_visible()
     second.get_by_role("button", name="Run", exact=True).click()
@@ -123,9 +113,12 @@ def test_stop_and_waiting_in_turn(server, new_tab):
 def test_bad_prompts(server, new_tab, prompt, words):
     page = new_tab(server)
     box = page.get_by_label("Prompt", exact=True)
+    expect(box).to_be_visible()
+    settled(page)
     box.fill(prompt)
     box.press("Enter")  # by keyboard
     expect(page.get_by_role("alert").filter(has_text=words)).to_be_visible()
+    settled(page)
     box.fill("3+5=")
     box.press("Enter")
     expect(page.get_by_text("and it ends there", exact=False)).to_be_visible()

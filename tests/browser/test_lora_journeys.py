@@ -9,7 +9,7 @@ from core.lora.series import own_folder, train_series
 from core.lora.settings import LoraSettings
 from core.model.load import load_model
 from tests.browser.conftest import start_server
-from tests.browser.test_journeys import settled
+from tests.browser.steps import done, settled
 
 pytestmark = pytest.mark.browser
 SETTINGS = LoraSettings(rank=2, alpha=4, epochs=1, n_train=64)
@@ -25,11 +25,6 @@ def own_server(tmp_path, monkeypatch, bundled):
     process.terminate()
     process.wait(20)
     shutil.rmtree(tmp_path / "data", ignore_errors=True)
-
-
-def done(page):
-    expect(page.get_by_test_id("stMain").get_by_role("progressbar")).to_have_count(0)
-    settled(page)
 
 
 def fill(page, label, value):
@@ -48,19 +43,21 @@ def show_own(page):
 
 def test_from_training_to_a_pruned_model_at_home(own_server, new_tab, tmp_path):
     page = new_tab(f"{own_server}/lora_comparison")
-    page.set_default_timeout(90_000)
     expect(page.get_by_role("heading", name="Accuracy by layer")).to_be_visible()
     done(page)
     show_own(page)
     expect(page.get_by_text("are above the base.", exact=False)).to_be_visible()
     expect(page.get_by_text("Neurons that the adapter on", exact=False)).to_be_visible()
 
+    settled(page)
     if not page.get_by_label("Training prompts", exact=True).is_visible():
         page.get_by_text("Train adapters", exact=True).click()
     layers = page.get_by_label("Layers", exact=True)
     layers.click()
-    for _ in range(7):  # only layer 0 stays
+    chosen = page.get_by_test_id("stMultiSelect").filter(has=layers).locator('[data-baseweb="tag"]')
+    for left in range(7, 0, -1):  # only layer 0 stays
         layers.press("Backspace")
+        expect(chosen).to_have_count(left)
     layers.press("Escape")
     fill(page, "Rank", 1)
     fill(page, "Epochs", 1)
@@ -76,8 +73,10 @@ def test_from_training_to_a_pruned_model_at_home(own_server, new_tab, tmp_path):
     fill(page, "Top n of each case", 5)
     page.get_by_role("button", name="Find", exact=True).click()
     expect(page.get_by_text("The union of the top 5", exact=False)).to_be_visible()
+    done(page)
     page.get_by_role("button", name="Train twice").click()
     expect(page.get_by_text("on as many random neurons it reaches", exact=False)).to_be_visible()
+    done(page)
     fill(page, "New folder on this computer", tmp_path / "home")
     page.get_by_role("button", name="Export", exact=True).click()
     expect(page.get_by_text("40 of 40", exact=False)).to_be_visible()

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.test_journeys import settled
+from tests.browser.steps import at_least, done, in_the_link, settled
 
 pytestmark = pytest.mark.browser
 
@@ -26,22 +26,24 @@ def choose(page, label, option):
 def test_information_flow(server, new_tab):
     page = new_tab(f"{server}/causal_mediation?pairs=10")
     expect(page.get_by_role("heading", name="Causal mediation")).to_be_visible()
+    expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible()
+    settled(page)
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.get_by_text("The paper's finding", exact=False).first).to_be_visible()
-    settled(page)
-    assert cells(page, "operator").count() >= 16  # FFN and attention of eight layers
+    done(page)
+    at_least(cells(page, "operator"), 16)  # FFN and attention of eight layers
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
 
     cells(page, "second operand").nth(3).click()
     expect(page.get_by_text("at second␣operand: IE is", exact=False)).to_be_visible()
-    settled(page)
-    assert "cell=0" in page.url
-    assert "run=1" in page.url
+    done(page)
+    in_the_link(page, "cell=0")
+    in_the_link(page, "run=1")
 
     choose(page, "Put beside it", "facts")
     expect(page.get_by_text("Late FFNs at the last position carry", exact=False)).to_be_visible()
-    settled(page)
-    assert cells(page, "subject").count() >= 16
+    done(page)
+    at_least(cells(page, "subject"), 16)
 
     page.get_by_test_id("stPopoverButton").filter(has_text="Download").first.click()
     with page.expect_download() as waiting:
@@ -57,6 +59,8 @@ def test_information_flow(server, new_tab):
 
 def test_stop(server, new_tab):
     page = new_tab(f"{server}/causal_mediation?pairs=200&pair_digits=2&pair_forms=words&pair_seed=5")
+    expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible()
+    settled(page)
     page.get_by_role("button", name="Run", exact=True).click()
     stop = page.get_by_test_id("stMain").get_by_role("button", name="Stop")
     expect(stop).to_be_visible()

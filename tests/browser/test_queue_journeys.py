@@ -6,12 +6,12 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import start_server
-from tests.browser.test_journeys import CELLS, settled
+from tests.browser.steps import CELLS, in_the_link, settled
 
 pytestmark = pytest.mark.browser
 
 LONG = "arithmetic_heads?count=400&digits=1&digits=2&digits=3&templates=0&templates=1&templates=2&templates=3&seed="
-SOON = 30  # seconds: far less than the long sweep, far more than the grace
+SOON = 60  # seconds: far less than the long sweep, far more than the grace
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +24,7 @@ def own_server():
 
 
 def start_long(page):
+    settled(page)
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.get_by_test_id("stMain").get_by_role("progressbar")).to_be_visible()
     expect(page.get_by_test_id("stMain").get_by_text("left", exact=False).first).to_be_visible()
@@ -38,6 +39,7 @@ def test_a_closed_tab_holds_nobody_up(own_server, new_tab):
     first = new_tab(f"{own_server}/{LONG}21")
     start_long(first)
     second = new_tab(f"{own_server}/arithmetic_heads?count=5&operations=%2B&digits=1&seed=22")
+    settled(second)
     second.get_by_role("button", name="Run", exact=True).click()
     expect(second.get_by_text("Another computation is running", exact=False)).to_be_visible()
     expect(second.get_by_text("number 1 in the queue", exact=False).first).to_be_visible()
@@ -97,7 +99,7 @@ def test_asking_anew_gives_the_former_sweep_up(own_server, new_tab):
     start_long(page)
     page.get_by_test_id("stMain").get_by_role("spinbutton", name="Seed").fill("52")
     page.get_by_role("button", name="Run", exact=True).click()
-    settled(page)  # the former bar is gone, and its Stop
+    in_the_link(page, "seed=52")  # the former bar is gone, and its Stop
     expect(page.get_by_test_id("stMain").get_by_role("progressbar")).to_be_visible()
     expect(page.get_by_test_id("stSidebar").get_by_text("Ablating every head", exact=False)).to_have_count(1)
     stop(page)
