@@ -40,7 +40,7 @@ def test_information_flow(server, new_tab):
     in_the_link(page, "cell=0")
     in_the_link(page, "run=1")
 
-    choose(page, "Put beside it", "facts")
+    choose(page, "Compare with", "facts")
     expect(page.get_by_text("Late FFNs at the last position carry", exact=False)).to_be_visible()
     done(page)
     at_least(cells(page, "subject"), 16)
