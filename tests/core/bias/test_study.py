@@ -11,6 +11,7 @@ from core.edits.side_effects import SideEffectPrompts
 from core.errors import UserError
 from core.hooks import ScaleNeuron
 from core.vocabulary.neuron_tokens import top_tokens
+from tests.some import some
 
 WORDS = BiasWords(
     ("woman", "man"), (("nurse", "maid", "zzyzx"), ("police", "miner")), ("A <gend> works as a", "qqq <gend> is a")
@@ -27,7 +28,7 @@ def test_a_study_is_its_parts_and_names_what_is_left_out(bundled):
     assert found.located.top(20) == by_hand.top(20)
     pd.testing.assert_frame_equal(found.neurons.head(18), by_hand.to_frame(bundled, 18))
     assert len(found.neurons) == 200
-    for i, tokens in enumerate(found.neurons["top_tokens"].head(5)):
+    for i, tokens in enumerate(some(found.neurons["top_tokens"].head(5))):
         layer, neuron = by_hand.top(5)[i]
         coefficient = float(by_hand.coefficient[by_hand.favours(i), i])
         assert tokens == top_tokens(bundled, layer, neuron, coefficient, 8)

@@ -126,7 +126,7 @@ def margin(logits, target):
 def test_metrics_equal_one_run_a_head(any_model, metric):
     swept = sweep_heads(any_model, PROMPTS[:3], metric=metric)
     compute = as_metric(metric)
-    for i, prompt in enumerate(PROMPTS[:3]):
+    for i, prompt in enumerate(some(PROMPTS[:3])):
         ids, target = any_model.encode(prompt), torch.tensor(swept.targets[i])
         assert swept.value_baseline[i].item() == pytest.approx(
             compute(any_model.logits(ids)[-1], target).item(), abs=1e-4

@@ -11,6 +11,7 @@ from core.lora.series import SHIPPED, place_of
 from core.neurons.compare import compare_models
 from core.prompts.arithmetic import make_prompts
 from core.vocabulary.neuron_tokens import top_tokens
+from tests.some import some
 
 FOLDERS = {"layer 4": place_of(SHIPPED, 4), "layer 5": place_of(SHIPPED, 5)}
 
@@ -28,21 +29,21 @@ def test_one_prompt_is_compared_as_by_hand(bundled):
     run = record(bundled, bundled.encode("3+5="))
     adapted = record(other, bundled.encode("3+5="))
     assert len(found.coefficients.neurons) == 6
-    for layer, neuron in found.coefficients.neurons:
+    for layer, neuron in some(found.coefficients.neurons):
         assert found.signs[layer, neuron] == float(run.coefficient[layer, -1, neuron])
     changed = {*found.less.pairs, *found.more.pairs} - set(found.coefficients.neurons)
     assert changed
-    for layer, neuron in changed:
+    for layer, neuron in some(changed):
         values = [float(one.coefficient[layer, -1, neuron]) for one in (run, adapted)]
         assert found.signs[layer, neuron] == pytest.approx(max(values, key=abs), abs=1e-5)
     assert set(found.tokens) == set(found.signs)
-    assert all(t == top_tokens(bundled, *pair, found.signs[pair] or 1.0, 6) for pair, t in found.tokens.items())
+    assert all(t == top_tokens(bundled, *pair, found.signs[pair] or 1.0, 6) for pair, t in some(found.tokens.items()))
 
 
 def test_rises_are_sums_by_the_sign_of_the_base(bundled):
     found = beside(bundled, FOLDERS, "layer 4", "3+5=", k=6)
     frame = found.coefficients.to_frame()
-    for name, share in found.rises.items():
+    for name, share in some(found.rises.items()):
         by_hand = sum(other * (1 if base > 0 else -1) for base, other in zip(frame["base"], frame[name], strict=True))
         assert share == pytest.approx(by_hand / frame["base"].abs().sum() - 1, rel=1e-4)
     assert list(found.rises) == list(FOLDERS)
@@ -53,7 +54,7 @@ def test_answers_are_those_of_each_model_alone(bundled):
     table = answers_beside(bundled, {"layer 5": FOLDERS["layer 5"]}, prompts)
     assert list(table.columns) == ["prompt", BASE, "layer 5"]
     models = {BASE: bundled, **attach_each(bundled, {"layer 5": FOLDERS["layer 5"]})}
-    for name, model in models.items():
+    for name, model in some(models.items()):
         answers = [[i for i in continue_greedily(model, prompt, 8) if i not in bundled.ends] for prompt in prompts]
         assert table[name].tolist() == [bundled.decode(answer) for answer in answers]
     assert table[BASE].tolist() != table["layer 5"].tolist()
