@@ -41,7 +41,7 @@ def test_information_flow(server, new_tab):
     in_the_link(page, "run=1")
 
     choose(page, "Compare with", "facts")
-    expect(page.get_by_text("Late FFNs at the last position carry", exact=False)).to_be_visible()
+    expect(page.get_by_text("importance of the late FFNs at the last position is", exact=False)).to_be_visible()
     done(page)
     at_least(cells(page, "subject"), 16)
 
@@ -53,7 +53,7 @@ def test_information_flow(server, new_tab):
     assert set(table["site"]) == {"ffn", "attention"}
 
     second = new_tab(page.url)
-    expect(second.get_by_text("Late FFNs at the last position carry", exact=False)).to_be_visible()
+    expect(second.get_by_text("importance of the late FFNs at the last position is", exact=False)).to_be_visible()
     expect(second.get_by_text("at second␣operand: IE is", exact=False)).to_be_visible()
 
 

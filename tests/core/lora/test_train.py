@@ -287,7 +287,7 @@ def test_a_killed_series_loses_at_most_one_layer(checkpoints, lm, tmp_path):
         "--out",
         str(out),
     ]
-    command += ["--precision", "fp32", *asked, "40"]
+    command += ["--precision", "fp32", *asked, "15"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     end = time.monotonic() + 120
     while not (place_of(out, 1) / CHECKPOINT).is_file() and process.poll() is None and time.monotonic() < end:
@@ -304,7 +304,7 @@ def test_a_killed_series_loses_at_most_one_layer(checkpoints, lm, tmp_path):
     whole = read_series(lm, out)
     assert len(whole.finished) == 3
     assert os.stat(place_of(out, 0) / WEIGHTS).st_mtime_ns == stamp
-    settings = LoraSettings(**{**SETTINGS.__dict__, "epochs": 40})
+    settings = LoraSettings(**{**SETTINGS.__dict__, "epochs": 15})
     train_series(lm, tmp_path / "in one go", settings, [1])
     assert same_weights(whole.place(1), place_of(tmp_path / "in one go", 1))
 
