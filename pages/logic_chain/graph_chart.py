@@ -61,8 +61,8 @@ def node_frame(graph: nx.DiGraph) -> pd.DataFrame:
         y = (mine.index(name) + 0.5) / len(mine)
         if name in carriers:  # each in a column of its own: in steps, so that their ways do not cross them
             y = 0.3 + 0.4 * (carriers.index(name) + 0.5) / len(carriers)
-        said = data["tokens_after"] or data["tokens"]
-        first = visible(said.split(" | ")[0]) if data["kind"] in ("shallow", "deep") and said else ""
+        tokens = data["tokens_after"] or data["tokens"]
+        first = visible(tokens.split(" | ")[0]) if data["kind"] in ("shallow", "deep") and tokens else ""
         rows.append(
             (
                 name,

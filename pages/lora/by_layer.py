@@ -173,9 +173,9 @@ def _how_trained(series: Series, settings: dict[str, Any]) -> None:
             st.altair_chart(learning(about.curve_frame(), is_dark()), width="content")
         else:
             st.caption("It was stopped before the first measurement.")
-        said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items())
+        hyper = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items())
         st.caption(
-            f"{said}. Accuracy here is that of {about.settings.n_validation:,} validation prompts, taken from the "
+            f"{hyper}. Accuracy here is that of {about.settings.n_validation:,} validation prompts, taken from the "
             "training prompts, by which the best state of the adapter is chosen."
         )
 

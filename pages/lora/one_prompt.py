@@ -103,7 +103,7 @@ def _answers(lm: LoadedModel, chosen: str, folder: Path, where: Any) -> None:
         st.markdown(f"The adapter on {mono(chosen)} changes {int((~same).sum())} of {len(table)} answers.")
 
 
-def _said(found: PromptBeside, pair: tuple[int, int]) -> str:
+def _top_tokens(found: PromptBeside, pair: tuple[int, int]) -> str:
     return " ".join(visible(token) for token in found.tokens[pair])
 
 
@@ -116,7 +116,7 @@ def _coefficients(lm: LoadedModel, found: PromptBeside, settings: PromptSettings
     )
     frame = table.to_frame().drop(columns=["layer", "neuron"])
     frame.insert(0, "neuron", [f"{layer}_{neuron}" for layer, neuron in table.neurons])
-    frame["top tokens"] = [_said(found, pair) for pair in table.neurons]
+    frame["top tokens"] = [_top_tokens(found, pair) for pair in table.neurons]
     numbers = [c for c in frame.columns if c not in ("neuron", "top tokens")]
     st.dataframe(frame, hide_index=True, column_config={name: short_number(name) for name in numbers})
     rises = found.rises
@@ -190,9 +190,9 @@ def _readings(found: PromptBeside) -> Readings:
 def _rises(share: float) -> str:
     """A relative change of a sum in words: rises by 12%, falls by 4%, does not change."""
     words = {"rise": "rises", "fall": "falls", "do not": "does not", "cannot": "cannot"}
-    said = moved(share)
-    plural = next(word for word in words if said.startswith(word))
-    return said.replace(plural, words[plural], 1)
+    phrase = moved(share)
+    plural = next(word for word in words if phrase.startswith(word))
+    return phrase.replace(plural, words[plural], 1)
 
 
 def _change_frame(found: PromptBeside, of: Comparison, more: bool) -> pd.DataFrame:
@@ -201,9 +201,9 @@ def _change_frame(found: PromptBeside, of: Comparison, more: bool) -> pd.DataFra
     change = of.change.numpy() if more else -of.change.numpy()
     frame = pd.DataFrame({"neuron": [f"{layer}_{n}" for layer, n in of.pairs], "change": change})
     for what in ("importance", "coefficient"):
-        for said, side in zip(("without", "with"), order, strict=True):
-            frame[f"{what} {said}"] = getattr(of, f"{what}_{side}").numpy()
-    frame["top tokens"] = [_said(found, pair) for pair in of.pairs]
+        for name, side in zip(("without", "with"), order, strict=True):
+            frame[f"{what} {name}"] = getattr(of, f"{what}_{side}").numpy()
+    frame["top tokens"] = [_top_tokens(found, pair) for pair in of.pairs]
     return frame[frame["change"] > 0 if more else frame["change"] < 0].reset_index(drop=True)
 
 

@@ -24,20 +24,20 @@ def curve(lm: LoadedModel, study: PruneStudy, asked: FindSettings) -> None:
     wide = (mean["CNA"] - mean["random"]).idxmax() if {"CNA", "random"} <= set(mean) else mean.index[-1]
     row = mean.loc[wide]
     union = len(found.by_cases(asked.n))
-    said = (
+    sentence = (
         f"The union of the top {asked.n} of {found.measured} cases is {union:,} of {found.n_deep:,} neurons in layers "
         f"{found.from_layer} and up. With {percent(float(wide))} of the deep neurons kept by CNA, the model with the "
         f"adapter answers {of_n(float(row['CNA']), study.n_test)} test prompts correctly"
     )
     if "random" in row and row["random"] == row["random"]:
-        said += f", with as many random neurons {percent(float(row['random']))}"
-        said += ": here the lead of CNA is largest" if row["CNA"] > row["random"] else ": CNA leads at no share"
-    st.markdown(said + f". The dashed line is the accuracy with every neuron, {of_n(most, study.n_test)}.")
+        sentence += f", with as many random neurons {percent(float(row['random']))}"
+        sentence += ": here the lead of CNA is largest" if row["CNA"] > row["random"] else ": CNA leads at no share"
+    st.markdown(sentence + f". The dashed line is the accuracy with every neuron, {of_n(most, study.n_test)}.")
     downloads("pruning-curve", lm, asked, points, lambda dark: by_share(points, dark, most))
 
 
 def _unfinished(about: About) -> str:
-    """What is said of a training that was stopped."""
+    """A sentence about a training that was stopped."""
     return "" if about.finished else f" (stopped after {about.steps:,} of {about.total:,} steps)"
 
 
@@ -49,17 +49,17 @@ def _reached(about: About, pruned: Pruned, random: Pruned | None) -> str:
     where = f"With {len(pruned.kept)} neurons in layers {pruned.from_layer} and up"
     if not (pruned.about.finished and about.finished):
         return f"{where}, the adapter on layer {about.layer}{_unfinished(pruned.about)} is at {of_n(p, n)}. {base}"
-    said = (
+    sentence = (
         f"{where}, the adapter on layer {about.layer} reaches {of_n(p, n)}, which is "
         f"{percent(p / lora if lora else float('nan'))} of what it reaches with every neuron "
         f"({percent(lora)})"
     )
     if random is not None:
         verb = "reaches" if random.about.finished else "is at"
-        said += (
+        sentence += (
             f"; on as many random neurons it {verb} {percent(random.about.accuracy['all'])}{_unfinished(random.about)}"
         )
-    return f"{said}. {base}"
+    return f"{sentence}. {base}"
 
 
 def columns(lm: LoadedModel, about: About, pair: PrunedPair, settings: TrainSettings) -> None:

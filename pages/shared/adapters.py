@@ -34,7 +34,7 @@ def choose_series(lm: LoadedModel) -> Series | None:
     if len(there) == 1:
         return there[0]
     picked = st.selectbox(
-        "Adapters", list(names), key=CHOSEN, format_func=lambda name: said(names[name]), bind="query-params"
+        "Adapters", list(names), key=CHOSEN, format_func=lambda name: series_label(names[name]), bind="query-params"
     )
     return names[picked]
 
@@ -44,7 +44,7 @@ def name_of(series: Series) -> str:
     return "shipped" if series.folder == SHIPPED else series.folder.name
 
 
-def said(series: Series) -> str:
+def series_label(series: Series) -> str:
     """A series in words."""
     settings = series.adapters[0].settings
     open_ = len(series.adapters) - len(series.finished)

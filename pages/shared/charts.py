@@ -155,7 +155,9 @@ def head_map(frame: pd.DataFrame, dark: bool, title: str, share: bool = True) ->
         color=alt.Color(
             "decrease:Q",
             scale=diverging(limit if limit == limit else 1.0, dark),
-            legend=alt.Legend(title=title, format="%" if share else "~g", orient="right", gradientLength=180),
+            legend=alt.Legend(
+                title=title, titleLimit=0, format="%" if share else ".4~g", orient="right", gradientLength=180
+            ),
         ),
         tooltip=[
             alt.Tooltip("name:N", title="head"),
