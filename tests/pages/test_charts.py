@@ -61,7 +61,7 @@ def parts(spec) -> Iterator[dict]:
 
 PATCHED = pd.DataFrame({"layer": 0, "group": ["10", "9"], "value": 0.5, "shown": 0.5, "name": "-", "selected": False})
 ELSEWHERE = {
-    "effects": effect_map(PATCHED, False, "ffn", 1.0, True, "share of pairs"),
+    "effects": effect_map(PATCHED, False, "ffn", 1.0, "share", "share of pairs"),
     "band": increase_by_band(pd.DataFrame({"band": ["0 to 9", "10 to 12"], "top": "9", "increase": 0.5}), False),
     "columns": columns_beside(pd.DataFrame({"column": "CNA", "whose": ["ours", "paper"], "accuracy": 0.5}), False),
 }
