@@ -88,7 +88,7 @@ def test_edit_before_and_after(app):
     assert accuracy.loc["edited", "all"].endswith("% of 40")
     assert accuracy.loc["original", "+"].endswith("% of 10")
     app.number_input(key="bias_n").set_value(1).run()
-    assert "choices have changed" in captions(wait(app))
+    assert "settings have changed" in captions(wait(app))
     press(app, "Edit these neurons")
     assert "2 draws of 1 random neurons" in texts(app)
     assert not app.exception

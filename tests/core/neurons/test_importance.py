@@ -18,7 +18,8 @@ def exact(lm, layer, neurons, target, run=None):
     scale = unembedding.scale(run.resid_post[-1])
     r = run.resid_pre[:, -1] + run.attention_out[:, -1]
     side = sides_of(unembedding, r, run.coefficient[:, -1], scale)[layer].of(neurons)
-    return exact_importance(unembedding, values(lm, layer)[neurons], target, [(torch.arange(len(neurons)), [side])])[0]
+    groups = [(torch.arange(len(neurons)), [side])]
+    return exact_importance(unembedding, values(lm, layer)[neurons], [target], groups)[0, :, 0]
 
 
 def test_is_the_difference_of_two_log_probabilities(any_model):
@@ -46,7 +47,7 @@ def test_changes_of_any_size(bundled, size):
     v = torch.randn(4, bundled.d_model, generator=generator)
     r, scale = torch.randn(1, bundled.d_model, generator=generator), torch.tensor(1.3)
     [side] = sides_of(unembedding, r, torch.full((1, 4), size), scale)
-    found = exact_importance(unembedding, v, 11, [(torch.arange(4), [side])])[0]
+    found = exact_importance(unembedding, v, [11], [(torch.arange(4), [side])])[0, :, 0]
     logits = plain.weight(bundled.model.lm_head) @ (unembedding.weight.double()[:, None] * torch.cat([r, v]).double().T)
     logits = logits.T / (scale.double() + unembedding.eps).sqrt()
     before, change = logits[0].log_softmax(-1), size * logits[1:]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from core.model.load import load_model
-from core.vocabulary.projection import carry, project, pull_back, through_attention
+from core.vocabulary.projection import OVMap, project
 from tests import plain
 
 
@@ -38,18 +38,17 @@ def test_attention_passes_on_the_sum_over_its_heads(any_model):
     for layer in range(any_model.n_layers):
         norm = any_model.modules.attention_norm(layer)
         wanted = normed(any_model, norm, u) @ head_maps(any_model, layer).sum(0).T
-        assert torch.allclose(through_attention(any_model, u, layer).double(), wanted, atol=1e-4)
-        assert torch.allclose(carry(any_model, layer, u).double(), wanted, atol=1e-4)
+        assert torch.allclose(OVMap.of(any_model, layer).carry(u).double(), wanted, atol=1e-4)
 
 
-def test_pulled_back_keys_hear_each_head(any_model):
+def test_pulled_back_keys_read_each_head(any_model):
     u, keys = drawn(any_model), torch.randn(3, any_model.d_model)
     for layer in range(any_model.n_layers):
         norm = any_model.modules.attention_norm(layer)
         each = torch.einsum(
             "nm,hdm->hnd", normed(any_model, norm, u), head_maps(any_model, layer)
         )  # (head, n, d_model)
-        found = torch.einsum("nm,khm->khn", u, pull_back(any_model, layer, keys))
+        found = torch.einsum("nm,khm->khn", u, OVMap.of(any_model, layer).pull_back(keys))
         assert torch.allclose(found.double(), torch.einsum("hnd,kd->khn", each, keys.double()), atol=1e-3)
 
 
@@ -67,12 +66,13 @@ def test_tokens_stand_in_the_order_of_the_logit_lens(any_model):
 def test_sizes_and_signs_carry_through(any_model):
     u = drawn(any_model)
     assert torch.allclose(project(any_model, -2 * u), -2 * project(any_model, u), atol=1e-4)
-    assert torch.allclose(carry(any_model, 1, -2 * u), -2 * carry(any_model, 1, u), atol=1e-4)
+    ov = OVMap.of(any_model, 1)
+    assert torch.allclose(ov.carry(-2 * u), -2 * ov.carry(u), atol=1e-4)
 
 
 @pytest.mark.parametrize("layer", [0, 2])
 def test_8_bit_weights_are_nearly_the_same(checkpoints, layer):
     small, full = (load_model(checkpoints("llama"), precision=precision) for precision in ("int8", "fp32"))
     u = drawn(full)
-    difference = (carry(small, layer, u) - carry(full, layer, u)).norm() / carry(full, layer, u).norm()
-    assert difference < 0.03
+    exact = OVMap.of(full, layer).carry(u)
+    assert (OVMap.of(small, layer).carry(u) - exact).norm() / exact.norm() < 0.03
