@@ -30,8 +30,10 @@ def data(bundled, tmp_path_factory):
     patch = pytest.MonkeyPatch()
     home = tmp_path_factory.mktemp("data")
     patch.setenv("ABACUS_DATA", str(home))
+    patch.setattr(
+        "pages.shared.adapters.SHIPPED", home / "shipped"
+    )  # before the next: it is imported here, and undone to what it was
     patch.setattr("core.lora.series.SHIPPED", home / "shipped")
-    patch.setattr("pages.shared.adapters.SHIPPED", home / "shipped")
     train_series(bundled, own_folder(bundled, SETTINGS), SETTINGS, [6, 7])
     yield home
     patch.undo()

@@ -6,7 +6,8 @@ from streamlit.testing.v1 import AppTest
 from core.model import weights
 from core.model.adapter_files import AdapterFolder
 from core.model.adapters import AdaptedModel
-from pages.shared.resources import _adapter_digest, _kept, board, residence
+from pages.shared import resources
+from pages.shared.resources import _kept, board, residence
 from tests.pages.test_arithmetic_heads import wait
 
 
@@ -49,7 +50,8 @@ def computed(monkeypatch):
     done = []
     board.clear()
     _kept.clear()
-    _adapter_digest.clear()
+    first_seen = ((id(done), 0),)  # files that no earlier test has read: what it kept cannot be cleared from here
+    monkeypatch.setattr(resources, "_stamps", lambda folder: first_seen)
     lm = residence().model()
     handles = [layer.register_forward_hook(lambda *_: done.append("layer")) for layer in lm.modules.layers]
     read, digest, made = weights._read, AdapterFolder.digest, AdaptedModel.__post_init__
