@@ -30,9 +30,7 @@ def data(bundled, tmp_path_factory):
     patch = pytest.MonkeyPatch()
     home = tmp_path_factory.mktemp("data")
     patch.setenv("ABACUS_DATA", str(home))
-    patch.setattr(
-        "pages.shared.adapters.SHIPPED", home / "shipped"
-    )  # before the next: it is imported here, and undone to what it was
+    patch.setattr("pages.shared.adapters.SHIPPED", home / "shipped")  # imported here, so before the next
     patch.setattr("core.lora.series.SHIPPED", home / "shipped")
     train_series(bundled, own_folder(bundled, SETTINGS), SETTINGS, [6, 7])
     yield home
