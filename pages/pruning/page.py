@@ -37,20 +37,22 @@ prepare what later layers read are not found, and more of them are lost the lowe
 def _controls(lm: LoadedModel, series: Series) -> tuple[bool, FindSettings]:
     layers = [about.layer for about in series.adapters]
     lowest = max(deep_from(lm), min(layers))
-    if st.session_state.setdefault(SERIES, name_of(series)) != name_of(series):  # the defaults are those of a series
+    best = series.best(lowest).layer
+    changed = st.session_state.setdefault(SERIES, name_of(series)) != name_of(series)
+    if changed:  # the defaults are those of a series; a widget with a key keeps its value when only its default changes
         st.session_state[SERIES] = name_of(series)
-        for name in ("layer", "from_layer"):
-            st.session_state.pop(FindSettings.bound(name)["key"], None)
+        for name, value in {"layer": best, "from_layer": lowest}.items():
+            st.session_state[FindSettings.bound(name)["key"]] = value
     with st.form("pruning"):
         first, second, third, fourth, fifth = st.columns([3, 2, 2, 4, 1], vertical_alignment="bottom")
         layer = first.selectbox(
-            "Adapter on layer", layers, layers.index(series.best(lowest).layer), **FindSettings.bound("layer")
+            "Adapter on layer", layers, 0 if changed else layers.index(best), **FindSettings.bound("layer")
         )
         second.number_input(
             "Deep layers from",
             0,
             lm.n_layers - 1,
-            lowest,
+            "min" if changed else lowest,
             help="17 of 32 in the paper.",
             **FindSettings.bound("from_layer"),
         )
