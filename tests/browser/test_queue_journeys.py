@@ -94,7 +94,10 @@ def test_ones_own_work_is_ended_from_another_page(own_server, new_tab):
 def test_asking_anew_gives_the_former_sweep_up(own_server, new_tab):
     page = new_tab(f"{own_server}/{LONG}51")
     start_long(page)
-    page.get_by_test_id("stMain").get_by_role("spinbutton", name="Seed").fill("52")
+    seed = page.get_by_test_id("stMain").get_by_role("spinbutton", name="Seed")
+    seed.fill("52")
+    seed.press("Tab")  # what is typed counts when the field is left
+    page.wait_for_timeout(600)  # the bar redraws twice a second: the form must have taken the number before Run
     page.get_by_role("button", name="Run", exact=True).click()
     in_the_link(page, "seed=52")  # the former bar is gone, and its Stop
     expect(page.get_by_test_id("stMain").get_by_role("progressbar")).to_be_visible()
