@@ -99,7 +99,7 @@ def test_asking_anew_gives_the_former_sweep_up(own_server, new_tab):
     seed.press("Tab")  # what is typed counts when the field is left
     page.wait_for_timeout(600)  # the bar redraws twice a second: the form must have taken the number before Run
     page.get_by_role("button", name="Run", exact=True).click()
-    page.wait_for_timeout(3000)  # the former sweep ends within a chunk, and the new one stands in its place
+    in_the_link(page, "seed=52")  # the former bar is gone, and its Stop
     expect(page.get_by_test_id("stMain").get_by_role("progressbar")).to_be_visible()
     expect(page.get_by_test_id("stSidebar").get_by_text("Ablating every head", exact=False)).to_have_count(1)
     stop(page)
