@@ -6,8 +6,12 @@ from pages.frame.cold_start import dismiss_false_alarm, is_cold_start
 
 st.set_page_config(page_title="Abacus", page_icon="🧮", layout="wide")
 
+# One place for all that comes and goes: were it written straight above the page, the page's widgets would move, be made
+# anew and lose their parameters in the link (Streamlit 1.67 ends the binding of the old widget after that of the new).
+notices = st.container()
 if is_cold_start():
-    dismiss_false_alarm()
+    with notices:
+        dismiss_false_alarm()
 page = st.navigation(
     {
         "Look": [st.Page("pages/ask/page.py", title="Ask the model", icon=":material/chat:", default=True)],
@@ -57,7 +61,8 @@ if sidebar() is None:
     st.title("Abacus")
     st.markdown("No model is loaded. Choose one in the sidebar under **Change model**.")
 else:
-    model_notice()
+    with notices:
+        model_notice()
     page.run()
 with st.sidebar:  # at the end: a page's own new job is on the list
     your_work()
