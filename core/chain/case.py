@@ -23,7 +23,7 @@ from core.neurons.bounds import are_prepared, value_extremes
 from core.neurons.compare import compare_runs
 from core.neurons.comparison import Comparison
 from core.progress import Progress, part, silent
-from core.types import Head
+from core.types import Head, PromptLike
 from core.vocabulary.neuron_tokens import tokens_of
 
 
@@ -56,7 +56,7 @@ class LogicCase:
 
 def logic_case(
     lm: LoadedModel,
-    prompt: str,
+    prompt: PromptLike,
     heads: Sequence[Head] = (),
     k: int = 99,
     target: int | None = None,
@@ -67,7 +67,7 @@ def logic_case(
 
     Args:
         lm: the model.
-        prompt: text.
+        prompt: text or token ids, read as of `LoadedModel.prompt_ids`.
         heads: (layer, head) to ablate; none: the one whose absence lowers the prediction's probability most.
         k: how many neurons.
         target: token id w; None: the prediction.
@@ -79,8 +79,8 @@ def logic_case(
     """
     for layer, head in heads:
         check_head(lm, layer, head)
-    ids = lm.encode(prompt)
-    chosen = list(heads) or [top_head(lm, prompt, part(progress, 0, 4))]
+    ids = lm.prompt_ids(prompt)
+    chosen = list(heads) or [top_head(lm, ids, part(progress, 0, 4))]
     lowest = min(layer for layer, _ in chosen)
     run = record(lm, ids)
     with intervene(lm, *(ScaleHead(*head, 0.0) for head in chosen)):
@@ -90,7 +90,7 @@ def logic_case(
     tokens = tokens_of(lm, neurons.pairs, neurons.coefficient_first.tolist())
     features, chain = _chain(lm, run, neurons, chosen, n_shallow, part(progress, 3, 4))
     progress(4, 4)
-    return LogicCase(prompt, chosen, not heads, run, off, neurons, tokens, features, chain)
+    return LogicCase(lm.prompt_text(prompt), chosen, not heads, run, off, neurons, tokens, features, chain)
 
 
 #: Multiplications below which a model is looked into within seconds.
@@ -117,7 +117,7 @@ def attention_weighted(lm: LoadedModel, case: LogicCase, progress: Progress = si
     return build_chain(lm, case.run, case.neurons, case.heads, features, by="weighted")
 
 
-def top_head(lm: LoadedModel, prompt: str, progress: Progress = silent) -> Head:
+def top_head(lm: LoadedModel, prompt: PromptLike, progress: Progress = silent) -> Head:
     """The head without which the prediction's probability is lowest."""
     swept = sweep_heads(lm, [prompt], progress=progress)
     probability = swept.probability[0]

@@ -17,11 +17,12 @@ from core.edits.edit_set import check_edits
 from core.errors import UserError
 from core.forward.answers import are_right, question
 from core.forward.generate import continue_greedily, continue_sampled
-from core.forward.scoring import next_token_logits
+from core.forward.scoring import answer_ids, next_token_logits
 from core.hooks import Edit, intervene
 from core.model.load import LoadedModel
 from core.progress import Progress, Stopped, silent
 from core.prompts.arithmetic import OPERATIONS, make_prompts
+from core.types import PromptLike
 
 
 @dataclass
@@ -77,7 +78,7 @@ class WhatIf:
 
 def what_if(
     lm: LoadedModel,
-    prompts: Sequence[str],
+    prompts: Sequence[PromptLike],
     edits: Sequence[Edit],
     n_tokens: int = 8,
     temperature: float = 1.0,
@@ -90,7 +91,7 @@ def what_if(
 
     Args:
         lm: the model.
-        prompts: text.
+        prompts: text or token ids; next tokens are read as of `LoadedModel.prompt_ids` of the original model.
         edits: heads and neurons with factors; without any, both sides are the same.
         n_tokens: length of the continuations, less where the context is full.
         temperature: of the sampled continuation.
@@ -105,12 +106,12 @@ def what_if(
     if not prompts:
         raise UserError("There is no prompt. Type one per line, such as 3+5=")
     check_edits(lm, edits)
-    sequences = [lm.encode(prompt) for prompt in prompts]
+    sequences = answer_ids(lm, prompts)
     sides = []
     for some in ((), tuple(edits)):
         with _edited(lm, some):
             sides.append(Answers(next_token_logits(lm, sequences)))
-    out = WhatIf(list(prompts), sides[0], sides[1])
+    out = WhatIf([lm.prompt_text(p) for p in prompts], sides[0], sides[1])
     total, done = 2 * (len(prompts) + len(OPERATIONS) * len(digits)), 0
     with suppress(Stopped):
         for prompt, ids in zip(prompts, sequences, strict=True):

@@ -23,10 +23,11 @@ from core.edits.controls import random_edits
 from core.edits.edit_set import check_edits, kind_of, name_of, place_of
 from core.errors import UserError
 from core.forward.prefix_tree import trees_for
-from core.forward.scoring import next_token_logits
+from core.forward.scoring import answer_ids, next_token_logits
 from core.hooks import Edit, InputHook, intervene, own_hooks
 from core.model.load import LoadedModel
 from core.progress import Progress, Stopped, silent
+from core.types import PromptLike
 
 
 def activations(
@@ -152,7 +153,7 @@ class EditEffects:
 
 def edit_effects(
     lm: LoadedModel,
-    prompts: Sequence[str],
+    prompts: Sequence[PromptLike],
     edits: Sequence[Edit],
     draws: int = 5,
     seed: int = 0,
@@ -163,7 +164,7 @@ def edit_effects(
 
     Args:
         lm: the model.
-        prompts: text.
+        prompts: text or token ids, read as of `LoadedModel.prompt_ids` of the original model.
         edits: the set, applied together.
         draws: how many random sets; they have seeds `seed`, `seed + 1`, ...
         seed: of the first draw.
@@ -177,7 +178,7 @@ def edit_effects(
         raise UserError("Write at least one prompt, and add at least one edit.")
     check_edits(lm, edits)
     chosen = tuple(edits)
-    sequences = [lm.encode(prompt) for prompt in prompts]
+    sequences = answer_ids(lm, prompts)
     original = next_token_logits(lm, sequences)
 
     def measured(some: Sequence[Edit]) -> OutputShift:

@@ -65,6 +65,35 @@ def _token_kinds(lm: LoadedModel, prompt: Prompt, answer: list[int]) -> list[Dig
     return kinds
 
 
+@dataclass(frozen=True)
+class TokenCase:
+    """One answer token, after the right tokens before it: the case of the CNA paper's tables (§3.4).
+
+    Attributes:
+        number: of its question.
+        place: of the token in the question's answer.
+        ids: everything before it: the prompt, and the right tokens of the answer so far.
+        token: the right one.
+        kind: memorize, change-one, or None.
+    """
+
+    number: int
+    place: int
+    ids: tuple[int, ...]
+    token: int
+    kind: DigitKind | None
+
+
+def token_cases(lm: LoadedModel, questions: Sequence[Question]) -> list[TokenCase]:
+    """Every visible token of every answer; blanks and the end of the text are not cases."""
+    return [
+        TokenCase(number, place, (*q.ids, *q.answer[:place]), token, q.kinds[place])
+        for number, q in enumerate(questions)
+        for place, token in enumerate(q.answer)
+        if token not in lm.ends and not lm.is_blank(token)
+    ]
+
+
 def greedy_tokens(lm: LoadedModel, questions: Sequence[Question], progress: Progress = silent) -> list[list[int]]:
     """The most likely token at each place of each answer, after the right tokens before it.
 

@@ -10,16 +10,17 @@ from torch import Tensor
 from core.errors import UserError
 from core.forward.answers import BOTH
 from core.model.load import LoadedModel, full_memory_told
+from core.types import PromptLike
 
 
 def continue_sampled(
-    lm: LoadedModel, prompt: str, n_tokens: int = 8, temperature: float = 1.0, seed: int = 0
+    lm: LoadedModel, prompt: PromptLike, n_tokens: int = 8, temperature: float = 1.0, seed: int = 0
 ) -> list[int]:
     """Next tokens drawn from `softmax(logits / temperature)`, until the end token or `n_tokens`.
 
     Args:
         lm: the model; in an `intervene` block the intervened one.
-        prompt: text.
+        prompt: text or token ids, continued as they are.
         n_tokens: at most so many.
         temperature: below 1 keeps to likely tokens, above 1 spreads out.
         seed: names the draws.
@@ -29,7 +30,7 @@ def continue_sampled(
     """
     if not 0 < temperature < float("inf"):
         raise UserError(f"The temperature {temperature} draws nothing: use a number above 0, such as 0.8.")
-    ids = lm.encode(prompt)
+    ids = lm.encode(prompt) if isinstance(prompt, str) else list(prompt)
     lm.check_length(len(ids) + n_tokens, "The prompt and its continuation have")
     noise = torch.Generator().manual_seed(seed)
     out: list[int] = []
@@ -48,13 +49,13 @@ def _draw(logits: Tensor, noise: torch.Generator) -> int:
     return int((logits.double() - (-uniform.log()).log()).argmax())
 
 
-def continue_greedily(lm: LoadedModel, prompt: str, n_tokens: int = 8) -> list[int]:
+def continue_greedily(lm: LoadedModel, prompt: PromptLike, n_tokens: int = 8) -> list[int]:
     """Greedy decoding: the most likely next token, one after the other, until the end token or `n_tokens`.
 
     Raises:
         UserError: for a prompt that the model cannot take, or too long with its answer.
     """
-    ids = lm.encode(prompt)
+    ids = lm.encode(prompt) if isinstance(prompt, str) else list(prompt)
     lm.check_length(len(ids) + n_tokens, BOTH)
     out: list[int] = []
     past, step = None, lm.tensor(ids)

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from core.errors import UserError
 from core.forward.prefix_tree import PrefixTree, trees_for
-from core.model.load import LoadedModel
+from core.model.load import MAX_BLANKS, LoadedModel
 from core.progress import Progress, silent
+from core.types import PromptLike
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,31 @@ def log_probabilities(
             out[index] = log_p[nodes, answer].double().sum().float().cpu()
         progress(number + 1, len(trees))
     return out
+
+
+def answer_ids(lm: LoadedModel, prompts: Sequence[PromptLike]) -> list[list[int]]:
+    """`LoadedModel.prompt_ids` of many prompts, in few passes.
+
+    Raises:
+        UserError: for a prompt that the model cannot take.
+    """
+    out = [lm.encode(p) if isinstance(p, str) else lm.prompt_ids(p) for p in prompts]
+    growing = [i for i, p in enumerate(prompts) if isinstance(p, str)]
+    for _ in range(MAX_BLANKS):
+        growing = [i for i in growing if len(out[i]) < lm.n_context]
+        if not growing:
+            break
+        best = next_token_logits(lm, [out[i] for i in growing]).argmax(-1).tolist()
+        growing = [i for i, token in zip(growing, best, strict=True) if _extend(lm, out[i], token)]
+    return out
+
+
+def _extend(lm: LoadedModel, ids: list[int], token: int) -> bool:
+    """Appends a predicted blank; whether it is one."""
+    if token in lm.ends or not lm.is_blank(token):
+        return False
+    ids.append(token)
+    return True
 
 
 def next_token_logits(

@@ -18,9 +18,11 @@ from torch import Tensor
 from core.errors import UserError
 from core.forward.ablate_heads import Read, ablate_each_head
 from core.forward.prefix_tree import trees_for
+from core.forward.scoring import answer_ids
 from core.metrics import PROBABILITY, Metric, MetricLike, as_metric
 from core.model.load import LoadedModel
 from core.progress import Progress, Stopped, silent
+from core.types import PromptLike
 
 
 @dataclass
@@ -166,7 +168,7 @@ _COLUMNS = [
 
 def sweep_heads(
     lm: LoadedModel,
-    prompts: Sequence[str],
+    prompts: Sequence[PromptLike],
     targets: Sequence[int] | None = None,
     metric: MetricLike = "probability",
     progress: Progress = silent,
@@ -175,7 +177,7 @@ def sweep_heads(
 
     Args:
         lm: the model.
-        prompts: texts.
+        prompts: texts or token ids, read as of `LoadedModel.prompt_ids`.
         targets: a token id for each prompt; None: each prompt's own prediction with no head ablated.
         metric: one of `core.metrics.METRICS` by name, or a callable of logits (*batch, vocab) and targets (*batch).
         progress: called after every batch of heads; when it raises `Stopped`, what is
@@ -191,11 +193,11 @@ def sweep_heads(
         raise UserError(f"{len(prompts)} prompts need as many targets, not {len(targets)}.")
     if targets is not None and not all(0 <= t < lm.n_vocab for t in targets):
         raise UserError(f"A target lies outside this model's vocabulary, 0 to {lm.n_vocab - 1}.")
-    sequences = [lm.encode(p) for p in prompts]
+    sequences = answer_ids(lm, prompts)
     reads = [(Read(i, len(s) - 1), targets[i] if targets is not None else None) for i, s in enumerate(sequences)]
     swept = sweep_reads(lm, sequences, reads, progress, chosen)
     return HeadSweep(
-        list(prompts),
+        [lm.prompt_text(p) for p in prompts],
         swept.tokens.tolist(),
         swept.baseline,
         swept.probability,

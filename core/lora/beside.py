@@ -17,7 +17,7 @@ from core.neurons.compare import compare_models
 from core.neurons.comparison import Comparison
 from core.progress import Progress, silent
 from core.prompts.arithmetic import make_prompts
-from core.types import Neuron
+from core.types import Neuron, PromptLike
 from core.vocabulary.neuron_tokens import tokens_of
 
 N_TOKENS = 6
@@ -68,7 +68,12 @@ class PromptBeside:
 
 
 def beside(
-    lm: LoadedModel, folders: Mapping[str, Path], chosen: str, prompt: str, k: int = 10, progress: Progress = silent
+    lm: LoadedModel,
+    folders: Mapping[str, Path],
+    chosen: str,
+    prompt: PromptLike,
+    k: int = 10,
+    progress: Progress = silent,
 ) -> PromptBeside:
     """Coefficients of the important neurons in every model, and the neurons that the chosen adapter changed most.
 
@@ -76,7 +81,7 @@ def beside(
         lm: the base model.
         folders: adapters by name.
         chosen: the name of the adapter that is compared neuron by neuron.
-        prompt: text.
+        prompt: text or token ids, read as of `LoadedModel.prompt_ids` in the base model.
         k: how many neurons of each list.
         progress: told after every model.
 
@@ -90,8 +95,9 @@ def beside(
     coefficients = coefficients_with(lm, others, prompt, k)
     progress(total - 2, total)
     target = coefficients.target
-    less = compare_models(lm, others[chosen], prompt, k, target)
-    more = compare_models(others[chosen], lm, prompt, k, target)
+    ids = lm.prompt_ids(prompt)  # of the base model in both directions
+    less = compare_models(lm, others[chosen], ids, k, target)
+    more = compare_models(others[chosen], lm, ids, k, target)
     progress(total - 1, total)
     signs = dict(zip(coefficients.neurons, coefficients.base.tolist(), strict=True))
     for found in (less, more):

@@ -20,7 +20,7 @@ from core.metrics import coefficient_decrease
 from core.model.load import LoadedModel
 from core.neurons.compare import check_comparable, most_important
 from core.progress import Progress, Stopped, silent
-from core.types import Neuron
+from core.types import Neuron, PromptLike
 
 COEFFICIENT_KS = (50, 30, 20, 10)
 
@@ -56,13 +56,15 @@ class Coefficients:
         return frame.assign(**{name: row.numpy() for name, row in zip(self.models, self.others, strict=True)})
 
 
-def coefficients_with(lm: LoadedModel, others: Mapping[str, LoadedModel], prompt: str, k: int = 10) -> Coefficients:
+def coefficients_with(
+    lm: LoadedModel, others: Mapping[str, LoadedModel], prompt: PromptLike, k: int = 10
+) -> Coefficients:
     """Runs a prompt in the base model and in each other one.
 
     Args:
         lm: the base model.
         others: models by name, such as adapted ones.
-        prompt: text.
+        prompt: text or token ids, read as of `LoadedModel.prompt_ids` in the base model.
         k: how many of the base run's most important neurons.
 
     Raises:
@@ -70,12 +72,12 @@ def coefficients_with(lm: LoadedModel, others: Mapping[str, LoadedModel], prompt
     """
     for other in others.values():
         check_comparable(lm, other)
-    ids = lm.encode(prompt)
+    ids = lm.prompt_ids(prompt)
     run = record(lm, ids)
     top = most_important(lm, run, k)
     rows = [_coefficients(record(other, ids), top.pairs) for other in others.values()]
     return Coefficients(
-        prompt,
+        lm.prompt_text(prompt),
         top.target,
         top.pairs,
         top.importance_first,
@@ -119,7 +121,7 @@ class CoefficientIncrease:
 def coefficient_increase(
     lm: LoadedModel,
     adapted: Mapping[int, LoadedModel],
-    prompts: Sequence[str],
+    prompts: Sequence[PromptLike],
     ks: Sequence[int] = COEFFICIENT_KS,
     progress: Progress = silent,
 ) -> CoefficientIncrease:
@@ -128,7 +130,7 @@ def coefficient_increase(
     Args:
         lm: the base model.
         adapted: models with one adapter, by its layer.
-        prompts: text.
+        prompts: text or token ids, read as of `LoadedModel.prompt_ids` in the base model.
         ks: how many of each prompt's most important neurons.
         progress: called after every prompt; when it raises `Stopped`, the mean so far is returned.
 

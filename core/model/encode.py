@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from core.errors import UserError
+from core.types import PromptLike
 
 
 class TextEncoder:
@@ -86,6 +87,13 @@ class TextEncoder:
         if n_tokens > self.n_context:
             short = "Shorten it" if what.endswith(" has") else "Shorten the prompt"
             raise UserError(f"{what} {n_tokens} tokens; this model reads at most {self.n_context}. {short}.")
+
+    def prompt_text(self, prompt: PromptLike) -> str:
+        """A prompt as text, for messages and tables."""
+        if isinstance(prompt, str):
+            return prompt
+        ids = [int(i) for i in prompt]
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
     def is_blank(self, token_id: int) -> bool:
         """Whether a token is only white space."""

@@ -19,6 +19,7 @@ from core.errors import UserError
 from core.model.architectures import Architecture, Modules, architecture_of
 from core.model.encode import TextEncoder
 from core.model.source import Source, locate
+from core.types import PromptLike
 
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 
@@ -113,6 +114,20 @@ class LoadedModel(TextEncoder):
                 break
             ids.append(best)
         return ids
+
+    def prompt_ids(self, prompt: PromptLike) -> list[int]:
+        """The token ids after which a prompt's answer is read: the one rule for every analysis.
+
+        Args:
+            prompt: text, which is extended by `encode_for_answer`; or token ids, which are taken as they are (cut them
+                to read another position).
+
+        Raises:
+            UserError: for a prompt that the model cannot take.
+        """
+        if isinstance(prompt, str):
+            return self.encode_for_answer(prompt)
+        return [int(i) for i in self.tensor(list(prompt))[0]]
 
     @torch.no_grad()
     def logits(self, ids: list[int]) -> Float[Tensor, "pos vocab"]:

@@ -14,12 +14,12 @@ from core.forward.ablate_neurons import Trial, logits_without
 from core.forward.neuron_sets import NeuronSet
 from core.model.load import LoadedModel
 from core.progress import Progress, silent
-from core.types import Neuron
+from core.types import Neuron, PromptLike
 
 
 def single_effects(
     lm: LoadedModel,
-    prompt: str,
+    prompt: PromptLike,
     neurons: Sequence[Neuron],
     target: int,
     progress: Progress = silent,
@@ -28,7 +28,7 @@ def single_effects(
 
     Args:
         lm: the model.
-        prompt: text.
+        prompt: text or token ids, read as of `LoadedModel.prompt_ids`.
         neurons: (layer, neuron).
         target: token id w.
         progress: told after every batch.
@@ -36,7 +36,7 @@ def single_effects(
     Raises:
         UserError: for a prompt or neuron that the model cannot take.
     """
-    ids = tuple(lm.encode(prompt))
+    ids = tuple(lm.prompt_ids(prompt))
     trials = [Trial(ids, NeuronSet(())), *(Trial(ids, NeuronSet((pair,))) for pair in neurons)]
     logs = torch.log_softmax(logits_without(lm, trials, progress).double(), -1)[:, target]
     return (logs[0] - logs[1:]).float()

@@ -17,6 +17,7 @@ from torch import Tensor
 from core.errors import UserError
 from core.hooks import InputHook, own_hooks
 from core.model.load import LoadedModel, full_memory_told
+from core.types import PromptLike
 
 _SCALE = 2.0**10  # keeps half-precision gradients away from zero
 
@@ -47,20 +48,20 @@ class FirstOrder:
         return pd.concat(parts).sort_values("score", ascending=False, kind="stable", ignore_index=True)
 
 
-def first_order(lm: LoadedModel, prompt: str, target: int | None = None) -> FirstOrder:
+def first_order(lm: LoadedModel, prompt: PromptLike, target: int | None = None) -> FirstOrder:
     """Scores every head and every neuron at once; approximate.
 
     Inside an `intervene` block: of the intervened model.
 
     Args:
         lm: the model.
-        prompt: text.
+        prompt: text or token ids, read as of `LoadedModel.prompt_ids`.
         target: token id w; None: the model's own prediction.
 
     Raises:
         UserError: for a prompt or target that the model cannot take.
     """
-    batch = lm.tensor(lm.encode(prompt))
+    batch = lm.tensor(lm.prompt_ids(prompt))
     probes: dict[str, list[tuple[Tensor, Tensor]]] = {"heads": [], "neurons": []}
 
     def probing(kind: str) -> InputHook:

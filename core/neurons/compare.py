@@ -24,7 +24,7 @@ from core.model.unembed import Unembedding
 from core.neurons.comparison import Comparison
 from core.neurons.top_k import RunPair, rank_all, rank_top
 from core.progress import Progress, silent
-from core.types import Head
+from core.types import Head, PromptLike
 
 
 def compare_runs(
@@ -81,7 +81,7 @@ def compare_runs(
 def compare_models(
     lm: LoadedModel,
     other: LoadedModel,
-    prompt: str,
+    prompt: PromptLike,
     k: int | None = None,
     target: int | None = None,
     progress: Progress = silent,
@@ -91,7 +91,7 @@ def compare_models(
     Args:
         lm: the first model; its run freezes the final norm's scale.
         other: the second model, such as `core.model.adapters.attach(lm, folder)`.
-        prompt: text.
+        prompt: text or token ids, read as of `LoadedModel.prompt_ids`.
         k: only the k neurons with the largest change, exactly; None: all.
         target: token id w; None: the first model's prediction.
         progress: told between layers.
@@ -100,7 +100,7 @@ def compare_models(
         UserError: for models that cannot be compared, or a prompt, target or k that they cannot take.
     """
     check_comparable(lm, other)
-    return compare_ids(lm, other, lm.encode(prompt), k, target, progress=progress)
+    return compare_ids(lm, other, lm.prompt_ids(prompt), k, target, progress=progress)
 
 
 def compare_ids(
@@ -163,7 +163,7 @@ def base_of(lm: LoadedModel) -> LoadedModel:
 
 def compare_heads(
     lm: LoadedModel,
-    prompt: str,
+    prompt: PromptLike,
     heads: Sequence[Head],
     k: int | None = None,
     target: int | None = None,
@@ -173,7 +173,7 @@ def compare_heads(
 
     Args:
         lm: the model.
-        prompt: text.
+        prompt: text or token ids, read as of `LoadedModel.prompt_ids`.
         heads: (layer, head) of the heads that are at zero in the second run.
         k: only the k neurons with the largest change, exactly; None: all.
         target: token id w; None: the original run's prediction.
@@ -186,7 +186,7 @@ def compare_heads(
         raise UserError("Choose at least one head to ablate, such as (5, 2).")
     for layer, head in heads:
         check_head(lm, layer, head)
-    ids = lm.encode(prompt)
+    ids = lm.prompt_ids(prompt)
     first = record(lm, ids)
     with intervene(lm, *(ScaleHead(layer, head, 0.0) for layer, head in sorted(set(map(tuple, heads))))):
         second = record(lm, ids)
@@ -195,8 +195,8 @@ def compare_heads(
 
 def compare_prompts(
     lm: LoadedModel,
-    first: str,
-    second: str,
+    first: PromptLike,
+    second: PromptLike,
     target: int | None = None,
     k: int | None = None,
     progress: Progress = silent,
@@ -205,8 +205,8 @@ def compare_prompts(
 
     Args:
         lm: the model.
-        first: text; its run freezes the final norm's scale.
-        second: text; it may have another number of tokens.
+        first: text or token ids (`LoadedModel.prompt_ids`); its run freezes the final norm's scale.
+        second: likewise; it may have another number of tokens.
         target: token id w; None: the first prompt's prediction.
         k: only the k neurons with the largest change, exactly; None: all.
         progress: told between layers.
@@ -214,5 +214,5 @@ def compare_prompts(
     Raises:
         UserError: for a prompt, target or k that the model cannot take.
     """
-    runs = record(lm, lm.encode(first)), record(lm, lm.encode(second))
+    runs = record(lm, lm.prompt_ids(first)), record(lm, lm.prompt_ids(second))
     return compare_runs((lm, lm), runs, target, k, 0, progress)

@@ -16,6 +16,7 @@ from core.errors import UserError
 from core.forward.record import ActivationCache, record
 from core.model.load import LoadedModel
 from core.model.unembed import Unembedding
+from core.types import PromptLike
 
 
 @dataclass(frozen=True)
@@ -44,18 +45,18 @@ class LayerIncrease:
         )
 
 
-def layer_increase(lm: LoadedModel, prompt: str, target: int | None = None) -> LayerIncrease:
+def layer_increase(lm: LoadedModel, prompt: PromptLike, target: int | None = None) -> LayerIncrease:
     """Measures the increase of every layer's attention and FFN.
 
     Args:
         lm: the model.
-        prompt: text.
+        prompt: text or token ids, read as of `LoadedModel.prompt_ids`.
         target: token id; None: the model's own prediction.
 
     Raises:
         UserError: for a prompt or target the model cannot take.
     """
-    return increase_of(lm, record(lm, lm.encode(prompt)), target)
+    return increase_of(lm, record(lm, lm.prompt_ids(prompt)), target)
 
 
 def increase_of(

@@ -14,21 +14,23 @@ from torch import Tensor
 
 from core.errors import UserError
 from core.forward.prefix_tree import trees_for
+from core.forward.scoring import answer_ids
 from core.hooks import check_neuron, own_hooks
 from core.model.load import LoadedModel
 from core.progress import Progress, Stopped, silent
 from core.prompts.arithmetic import make_prompts
+from core.types import PromptLike
 
 
 @torch.no_grad()
 def activating_prompts(
-    lm: LoadedModel, prompts: Sequence[str], layer: int, neuron: int, progress: Progress = silent
+    lm: LoadedModel, prompts: Sequence[PromptLike], layer: int, neuron: int, progress: Progress = silent
 ) -> pd.DataFrame:
     """The coefficient of a neuron on every prompt, largest magnitude at the last position first.
 
     Args:
         lm: the model.
-        prompts: texts.
+        prompts: texts or token ids, read as of `LoadedModel.prompt_ids`.
         layer: of the neuron.
         neuron: its index.
         progress: told after every pass; when it raises `Stopped`, the prompts so far are returned.
@@ -44,7 +46,7 @@ def activating_prompts(
     check_neuron(lm, layer, neuron)
     if not prompts:
         raise UserError("There is no prompt to run. Type one such as 3+5=")
-    sequences = [lm.encode(p) for p in prompts]
+    sequences = answer_ids(lm, prompts)
     trees = trees_for(lm, sequences)
     seen: list[Tensor] = []  # of the tree that runs now: (node)
 
@@ -62,7 +64,7 @@ def activating_prompts(
             progress(number + 1, len(trees))
     rows.sort(key=lambda row: (-abs(row[1]), row[0]))
     frame = pd.DataFrame(rows, columns=["prompt", "coefficient", "largest", "position", "token"])
-    return frame.assign(prompt=[prompts[row[0]] for row in rows])
+    return frame.assign(prompt=[lm.prompt_text(prompts[row[0]]) for row in rows])
 
 
 def activating_arithmetic(

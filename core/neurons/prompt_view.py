@@ -11,7 +11,7 @@ from core.forward.record import record
 from core.hooks import ScaleHead, check_head, intervene
 from core.model.load import LoadedModel
 from core.neurons.layers import LayerIncrease, Lens, increase_of, lens_of
-from core.types import Head
+from core.types import Head, PromptLike
 
 #: At most so many tokens of the continuation.
 TOKENS = 12
@@ -22,7 +22,8 @@ class PromptView:
     """What one run of a prompt shows.
 
     Attributes:
-        ids: the prompt's tokens.
+        ids: the tokens that were run: the prompt's, and the blanks that the model itself predicts behind them.
+        typed: how many of them are the prompt's own.
         logits: at the last position.
         continuation: the most likely tokens that follow, each after the others; none where the context is full.
         increase: log-probability increase by layer, of the prediction with all heads.
@@ -31,6 +32,7 @@ class PromptView:
     """
 
     ids: list[int]
+    typed: int
     logits: Float[Tensor, " vocab"]
     continuation: list[int]
     increase: LayerIncrease
@@ -38,7 +40,7 @@ class PromptView:
     pattern: Float[Tensor, "layer head query key"]
 
 
-def view_prompt(lm: LoadedModel, prompt: str, heads: Sequence[Head] = ()) -> PromptView:
+def view_prompt(lm: LoadedModel, prompt: PromptLike, heads: Sequence[Head] = ()) -> PromptView:
     """Runs a prompt, with some heads ablated.
 
     The layer increase is then still about the prediction and the norm's scale of the original run, so that both
@@ -46,7 +48,7 @@ def view_prompt(lm: LoadedModel, prompt: str, heads: Sequence[Head] = ()) -> Pro
 
     Args:
         lm: the model.
-        prompt: text.
+        prompt: text or token ids, read as of `LoadedModel.prompt_ids` of the original model.
         heads: (layer, head) of the heads that are set to zero.
 
     Raises:
@@ -54,10 +56,11 @@ def view_prompt(lm: LoadedModel, prompt: str, heads: Sequence[Head] = ()) -> Pro
     """
     for head in heads:
         check_head(lm, *head)
-    ids = lm.encode(prompt)
+    ids = lm.prompt_ids(prompt)
+    typed = lm.encode(prompt) if isinstance(prompt, str) else ids
     original = record(lm, ids)
     with intervene(lm, *(ScaleHead(layer, head, 0.0) for layer, head in heads)):
         run = record(lm, ids) if heads else original
-        follows = continue_greedily(lm, prompt, min(TOKENS, lm.n_context - len(ids)))
+        follows = continue_greedily(lm, ids, min(TOKENS, lm.n_context - len(ids)))
     increase = increase_of(lm, run, original=original)
-    return PromptView(ids, run.logits[-1].clone(), follows, increase, lens_of(lm, run), run.pattern)
+    return PromptView(ids, len(typed), run.logits[-1].clone(), follows, increase, lens_of(lm, run), run.pattern)
