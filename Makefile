@@ -41,8 +41,10 @@ $(VENV)/.app: $(VENV)/.venv requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
-$(VENV)/.test: $(VENV)/.app requirements-dev.txt
+$(VENV)/.test: $(VENV)/.app requirements-dev.txt tests/tokenizers/requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(VENV)/vocabularies \
+	  -r tests/tokenizers/requirements.txt
 	touch $@
 
 clean:

@@ -21,6 +21,7 @@ from core.heads.sweep import sweep_heads
 from core.model.load import LoadedModel, load_model
 from core.model.source import BUNDLED
 from core.prompts.arithmetic import make_prompts
+from tests.tokenizers.small import TOKENIZERS, write_random
 
 REFERENCE = Path(__file__).parent / "reference"
 _SMALL = {
@@ -127,3 +128,22 @@ def checkpoints(tmp_path_factory):
 def any_model(request, checkpoints) -> LoadedModel:
     """Each architecture in turn."""
     return load_model(checkpoints(request.param), precision="fp32")
+
+
+@pytest.fixture(scope="session")
+def random_on(tmp_path_factory):
+    """Folders of random Llamas by the name of their tokenizer (tests.tokenizers), made when first asked for."""
+    made: dict[str, Path] = {}
+
+    def folder(name: str) -> Path:
+        if name not in made:
+            made[name] = write_random(name, tmp_path_factory.mktemp(name))
+        return made[name]
+
+    return folder
+
+
+@pytest.fixture(scope="session", params=TOKENIZERS)
+def on_tokenizer(request, random_on) -> LoadedModel:
+    """A random Llama on each tokenizer in turn: those of published models, and two built in their way."""
+    return load_model(random_on(request.param), precision="fp32")
