@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 from core.errors import UserError
 from core.forward.answers import BOTH, Question, are_right
+from core.mediation.groups import OTHERS, by_landmarks, by_roles, roles_of
 from core.mediation.pairs import PromptPair
-from core.mediation.templates import LAST, OTHERS, Draft, Drafts, Task, drafts_of
+from core.mediation.templates import Draft, Drafts, Task, drafts_of
 from core.model.load import LoadedModel
 from core.progress import Progress, silent
 from core.prompts.arithmetic import LAST_TEMPLATE, OPERATIONS
@@ -106,8 +107,7 @@ def _fitting(lm: LoadedModel, kind: str, base: Draft, other: Draft) -> tuple[Pro
     common = first.answer[:at]
     texts = [draft.text + (f" {lm.decode(common).strip()}".rstrip() if common else "") for draft in (base, other)]
     how = "single token" if single else "first token" if kind == "same result" else "first token that differs"
-    groups = [*_groups(lm, base, len(first.ids)), *[OTHERS] * len(common)]
-    groups[-1] = LAST
+    roles = [*roles_of(lm, base.text, base.spans), *[OTHERS] * len(common)]
     pair = PromptPair(
         base=texts[0],
         alternative=texts[1],
@@ -115,8 +115,9 @@ def _fitting(lm: LoadedModel, kind: str, base: Draft, other: Draft) -> tuple[Pro
         alternative_ids=(*second.ids, *common),
         base_result=first.answer[at],
         alternative_result=second.answer[at],
-        groups=tuple(groups),
+        groups=by_roles(roles),
         read_at=how,
+        cma_groups=by_landmarks(roles),
     )
     return pair, questions
 
@@ -139,16 +140,3 @@ def _differ_at(lm: LoadedModel, first: list[int], second: list[int], same: bool)
         if a != b or (same and not lm.is_blank(a)):
             return at
     return None
-
-
-def _groups(lm: LoadedModel, draft: Draft, n_tokens: int) -> list[str]:
-    """The group of each token, by the characters that it covers; `others` with tokenizers that do not give offsets."""
-    if not lm.tokenizer.is_fast:
-        return [OTHERS] * n_tokens
-    offsets = lm.tokenizer(draft.text, return_offsets_mapping=True)["offset_mapping"]
-    groups = []
-    for begin, end in offsets:
-        filled = begin + len(draft.text[begin:end]) - len(draft.text[begin:end].lstrip())
-        names = [name for start, stop, name in draft.spans if filled < stop and end > start]
-        groups.append(names[0] if names else OTHERS)
-    return groups

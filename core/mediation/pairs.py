@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.errors import UserError
+from core.mediation.groups import GROUPINGS
 from core.model.load import LoadedModel
 
 
@@ -18,9 +19,10 @@ class PromptPair:
         alternative_ids: the tokens of the alternative.
         base_result: token id r; None: the model's prediction.
         alternative_result: token id r'.
-        groups: the position group of each token of the base prompt.
+        groups: the position group of each token of the base prompt, by roles (`core.mediation.groups`).
         read_at: how the results were chosen: "single token", "first token that differs",
             "first token" (one result of several tokens), "given" or "prediction".
+        cma_groups: the groups of the grouping `CMA`; None: the same as `groups`.
     """
 
     base: str
@@ -31,6 +33,17 @@ class PromptPair:
     alternative_result: int | None
     groups: tuple[str, ...]
     read_at: str
+    cma_groups: tuple[str, ...] | None = None
+
+    def groups_by(self, grouping: str) -> tuple[str, ...]:
+        """The position group of each token in one grouping.
+
+        Raises:
+            UserError: for an unknown grouping.
+        """
+        if grouping not in GROUPINGS:
+            raise UserError(f"Positions cannot be grouped by {grouping!r}: use one of {', '.join(GROUPINGS)}.")
+        return self.cma_groups if grouping == "CMA" and self.cma_groups is not None else self.groups
 
 
 def check_differ(pairs: Sequence[PromptPair]) -> None:

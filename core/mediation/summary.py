@@ -15,8 +15,8 @@ import pandas as pd
 
 from core.forward.patching import Site
 from core.mediation.effect import Average, PatchEffects
+from core.mediation.groups import FIRST, GROUPS, LAST, SECOND, THIRD
 from core.mediation.measure import Mediation
-from core.mediation.templates import FIRST, GROUPS, LAST, SECOND, THIRD
 
 OPERANDS = (FIRST, SECOND, THIRD)
 

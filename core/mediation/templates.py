@@ -13,6 +13,7 @@ from string import Formatter
 from typing import Literal, get_args
 
 from core.errors import UserError
+from core.mediation.groups import ASKED, FIRST, NUMBER_1, NUMBER_2, OPERATOR, OTHERS, SECOND, SUBJECT, THIRD, Span
 from core.mediation.words import FACTS, NAMES, OPERATOR_WORDS, THINGS, THREE
 from core.prompts.arithmetic import FORMS, LAST_TEMPLATE, TEMPLATES, compute, operand_pairs
 from core.prompts.number_words import words
@@ -26,19 +27,6 @@ PAIR_KINDS: tuple[PairKind, ...] = get_args(PairKind)
 TWO_OPERANDS: tuple[PairKind, ...] = ("other operands", "same result", "other operator")
 
 
-FIRST, OPERATOR, SECOND, THIRD = "first operand", "operator", "second operand", "third operand"
-
-
-NUMBER_1, NUMBER_2, ASKED, SUBJECT = "first number", "second number", "asked thing", "subject"
-
-
-LAST, OTHERS = "last", "others"
-
-
-#: Position groups in the order in which they are shown.
-GROUPS = (FIRST, OPERATOR, SECOND, THIRD, NUMBER_1, NUMBER_2, ASKED, SUBJECT, LAST, OTHERS)
-
-
 _RETRIEVAL = (
     "{name} has {x} {things} and {y} {others}. How many {asked} does {name} have?",
     "Q: {name} has {x} {things} and {y} {others}. How many {asked} does {name} have? A:",
@@ -47,11 +35,11 @@ _RETRIEVAL = (
 
 @dataclass(frozen=True)
 class Draft:
-    """A question with its right answer; `spans` are (first character, end, position group)."""
+    """A question with its right answer; `spans` are its parts, each with the name of its position group."""
 
     text: str
     answer: str
-    spans: tuple[tuple[int, int, str], ...]
+    spans: tuple[Span, ...]
 
 
 @dataclass(frozen=True)

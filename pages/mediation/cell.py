@@ -7,8 +7,8 @@ import pandas as pd
 import streamlit as st
 
 from core.mediation.effect import Average
+from core.mediation.groups import LAST
 from core.mediation.summary import by_position, ordered
-from core.mediation.templates import LAST
 from core.model.load import LoadedModel
 from pages.mediation.charts import SITE_NAMES
 from pages.mediation.metric import metric_of

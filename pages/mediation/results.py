@@ -9,10 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from core.mediation.effect import AVERAGES, INDIRECT_EFFECT, Average
+from core.mediation.groups import ASKED as ASKED_THING
+from core.mediation.groups import LAST, OPERATOR, SUBJECT
 from core.mediation.study import MeasuredPairs
 from core.mediation.summary import OPERANDS, finding, relative_importance
-from core.mediation.templates import ASKED as ASKED_THING
-from core.mediation.templates import LAST, OPERATOR, SUBJECT
 from core.model.load import LoadedModel
 from pages.mediation.charts import (
     HALF,
