@@ -206,8 +206,7 @@ def _sixteen_bit(lm: LoadedModel) -> Any:
             f"8-bit weights cannot be written, and the files of {lm.name} have changed since it was loaded. "
             "Load the model as fp16 and export it then."
         )
-    stored = str(where.config.get("dtype") or where.config.get("torch_dtype") or "")
-    dtype = torch.bfloat16 if "bfloat16" in stored else torch.float16
+    dtype = torch.bfloat16 if where.stored == "bf16" else torch.float16
     with full_memory_told():
         return AutoModelForCausalLM.from_pretrained(
             str(where.folder), dtype=dtype, use_safetensors=True, trust_remote_code=False

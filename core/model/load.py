@@ -4,10 +4,11 @@ Only safetensors weights and only code of the transformers library are ever load
 computes on one of torch's threads, a large one on all.
 """
 
+import gc
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -18,20 +19,16 @@ from transformers.utils import logging as transformers_logging
 from core.errors import UserError
 from core.model.architectures import Architecture, Modules, architecture_of
 from core.model.encode import TextEncoder
+from core.model.precision import DTYPES, check_precision, choose_device, choose_precision
 from core.model.source import Source, locate
 from core.types import PromptLike
 
-Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
-
-
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-
-
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.float16}
-
-
 #: How many blanks `LoadedModel.encode_for_answer` adds at most: a model that only writes blanks has no answer.
 MAX_BLANKS = 4
+
+
+#: What a model reads before it is handed over, to see that its precision suits it.
+_PROBE = "Question: What is 3 plus 5? Answer: 3 + 5 ="
 
 
 transformers_logging.disable_progress_bar()
@@ -164,24 +161,6 @@ class full_memory_told:  # noqa: N801 - reads as a clause at the place of use
             raise UserError("The computer's memory is full. Use fewer or shorter prompts.") from error
 
 
-def choose_device() -> torch.device:
-    """The first GPU, or the CPU where there is none."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def choose_precision(precision: str, device: torch.device) -> str:
-    """Resolves `auto`: fp16 on a GPU, fp32 on a CPU.
-
-    Raises:
-        UserError: for an unknown precision.
-    """
-    if precision not in PRECISIONS:
-        raise UserError(f"Precision {precision!r} does not exist: use one of {', '.join(PRECISIONS)}.")
-    if precision != "auto":
-        return precision
-    return "fp16" if device.type == "cuda" else "fp32"
-
-
 def load_model(source: str | Path = "bundled", precision: str = "auto") -> LoadedModel:
     """Loads a model onto the GPU, or onto the CPU where there is none.
 
@@ -189,16 +168,18 @@ def load_model(source: str | Path = "bundled", precision: str = "auto") -> Loade
 
     Args:
         source: "bundled", a local folder, or a hub id such as "huggyllama/llama-7b".
-        precision: auto (fp16 on a GPU, fp32 on a CPU), fp32, bf16, fp16, or int8
-            (bitsandbytes; also runs on a CPU, slowly).
+        precision: fp32, bf16, fp16, int8 (bitsandbytes; also runs on a CPU, slowly), or auto
+            (`core.model.precision`): on a GPU the checkpoint's own 16 bits, on a CPU fp32.
 
     Raises:
         UserError: for a folder that is not a model, weights that are not safetensors, an
-            unsupported architecture, a missing tokenizer, or too little memory.
+            unsupported architecture, a missing tokenizer, too little memory, or logits that are not
+            finite in this precision.
     """
     device = choose_device()
-    chosen = choose_precision(precision, device)
+    check_precision(precision)
     where = locate(str(source))
+    chosen = choose_precision(precision, device, where.stored)
     where.check_memory(chosen, device)
     where = where.fetched()
     tokenizer = _load_tokenizer(where)
@@ -213,7 +194,31 @@ def load_model(source: str | Path = "bundled", precision: str = "auto") -> Loade
         architecture=architecture_of(where.model_type),
     )
     use_threads(threads_for(lm))
+    if chosen != "fp32" and not _is_finite(lm):
+        del lm, model
+        release_memory()
+        raise _not_finite(where.name, chosen)
     return lm
+
+
+def _is_finite(lm: LoadedModel) -> bool:
+    """Whether a short text gives logits that are all finite; its tokens count, also unknown ones, not its meaning."""
+    ids = [i for i in lm.tokenizer(_PROBE)["input_ids"] if 0 <= i < lm.n_vocab][: lm.n_context]
+    return bool(lm.logits(ids or [0]).isfinite().all())
+
+
+def _not_finite(name: str, precision: str) -> UserError:
+    what = f"As {precision}, {name} gives logits that are infinite or NaN, so nothing can be measured."
+    if precision == "bf16":
+        return UserError(f"{what} Load it as fp32; if that is no better, its files are damaged: download it again.")
+    return UserError(f"{what} Its activations are too large for 16-bit numbers of that kind. Load it as bf16 or fp32.")
+
+
+def release_memory() -> None:
+    """Frees what models that nobody holds any more have taken."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _load_tokenizer(where: Source) -> Any:
@@ -232,7 +237,7 @@ def _load_weights(where: Source, precision: str, device: torch.device) -> Any:
         with full_memory_told():
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 str(where.folder),
-                dtype=_DTYPES[precision],
+                dtype=DTYPES[precision],
                 quantization_config=quantize,
                 device_map={"": device},
                 attn_implementation="eager",

@@ -1,14 +1,12 @@
 """The resident model: the one that is loaded now, shared by every session of a server."""
 
-import gc
 import threading
 import time
 from dataclasses import dataclass
 
-import torch
-
 from core.errors import UserError
-from core.model.load import LoadedModel, choose_device, choose_precision, load_model
+from core.model.load import LoadedModel, load_model, release_memory
+from core.model.precision import check_precision, choose_device, choose_precision
 from core.model.source import locate
 
 
@@ -71,12 +69,12 @@ class ResidentModel:
         Raises:
             UserError: says what is wrong with the new one.
         """
-        choose_precision(precision, choose_device())
+        check_precision(precision)
         locate(source).fetched()
         with self._lock:
             before, self._wanted = self._wanted, (source, precision)
             self._model, self._broken = None, None
-            _free()
+            release_memory()
             try:
                 self.model()
             except BaseException:
@@ -91,10 +89,6 @@ def memory_needed(source: str, precision: str) -> int:
     Raises:
         UserError: for a source that is not a model.
     """
-    return locate(source).memory(choose_precision(precision, choose_device()))
-
-
-def _free() -> None:
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    check_precision(precision)
+    found = locate(source)
+    return found.memory(choose_precision(precision, choose_device(), found.stored))

@@ -3,7 +3,9 @@
 import hashlib
 import json
 import os
+from collections import Counter
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 
 from core.errors import UserError
 from core.model.architectures import architecture_of
+from core.model.precision import stored_precision
 from core.reading import STRICT, named, read_as, read_json_file
 from core.writing import typed_path
 
@@ -48,18 +51,39 @@ _HEADROOM = 1.1
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 
 
+#: Name, shape and number type of a stored tensor.
+Entry = tuple[str, tuple[int, ...], str]
+
+
 @dataclass(frozen=True)
 class Source:
-    """A model that was found: its configuration and the shapes of its weights.
+    """A model that was found: its configuration and the headers of its weights.
 
     `folder` is None for a hub model that is not downloaded yet.
     """
 
     name: str
     config: dict[str, Any]
-    shapes: Shapes
+    entries: tuple[Entry, ...]
     folder: Path | None
     revision: str | None = None
+
+    @property
+    def shapes(self) -> Shapes:
+        """Names and shapes of the weights."""
+        return tuple((name, shape) for name, shape, _ in self.entries)
+
+    @property
+    def stored(self) -> str | None:
+        """The checkpoint's own precision: as its configuration says, else that of most weights; None for no float."""
+        told = stored_precision(self.config.get("dtype") or self.config.get("torch_dtype"))
+        if told is not None:
+            return told
+        counts: Counter[str] = Counter()
+        for _, shape, dtype in self.entries:
+            if (precision := stored_precision(dtype)) is not None:
+                counts[precision] += prod(shape)
+        return counts.most_common(1)[0][0] if counts else None
 
     @property
     def model_type(self) -> str | None:
@@ -71,11 +95,8 @@ class Source:
         layers = architecture_of(self.model_type).layers + "."
         total = 0.0
         for name, shape in self.shapes:
-            count = 1
-            for size in shape:
-                count *= size
             quantised = precision == "int8" and len(shape) == 2 and layers in name
-            total += count * (1.0 if quantised else _BYTES[precision])
+            total += prod(shape) * (1.0 if quantised else _BYTES[precision])
         return int(total)
 
     def check_memory(self, precision: str, device: torch.device) -> None:
@@ -172,12 +193,12 @@ def _look_up(hub_id: str) -> Source:
             raise _no_weights(hub_id, names)
         config = json.loads(Path(hf_hub_download(hub_id, "config.json", revision=info.sha)).read_text(encoding="utf-8"))
         headers = get_safetensors_metadata(hub_id, revision=info.sha).files_metadata.values()
-        shapes = tuple((n, tuple(t.shape)) for header in headers for n, t in header.tensors.items())
+        entries = tuple((n, tuple(t.shape), t.dtype) for header in headers for n, t in header.tensors.items())
     except UserError:
         raise
     except Exception as error:  # hub, network and disk fail in many types of their own
         raise _not_had(hub_id, error) from error
-    return Source(hub_id, config, shapes, None, info.sha)
+    return Source(hub_id, config, entries, None, info.sha)
 
 
 def _not_had(hub_id: str, error: Exception) -> UserError:
@@ -216,10 +237,10 @@ def read_folder(name: str, folder: Path) -> Source:
             f"{name} is not a model folder: it has no config.json. Choose a folder that save_pretrained wrote."
         )
     config = read_json_file(config_file, "Choose a folder that save_pretrained wrote.", _MOST_BYTES, ours=False)
-    shapes = tuple(shape for file in weight_files(folder) for shape in _header(file))
-    if not shapes:
+    entries = tuple(entry for file in weight_files(folder) for entry in _header(file))
+    if not entries:
         raise _no_weights(name, [file.name for file in folder.iterdir()])
-    return Source(name, config, shapes, folder)
+    return Source(name, config, entries, folder)
 
 
 @with_config({**STRICT, "extra": "ignore"})  # other programs note the total size and more
@@ -246,11 +267,12 @@ def weight_files(folder: Path) -> list[Path]:
     return [folder / _SINGLE] if (folder / _SINGLE).is_file() else sorted(folder.glob("*.safetensors"))
 
 
-def _header(file: Path) -> Shapes:
-    """Names and shapes of a file's tensors; safetensors itself refuses a header that does not agree with the file."""
+def _header(file: Path) -> tuple[Entry, ...]:
+    """What a file says of its tensors; safetensors itself refuses a header that does not agree with the file."""
     try:
         with safe_open(file, framework="pt") as tensors:
             names = tensors.keys()
-            return tuple((name, tuple(tensors.get_slice(name).get_shape())) for name in names)
+            slices = ((name, tensors.get_slice(name)) for name in names)
+            return tuple((name, tuple(part.get_shape()), part.get_dtype()) for name, part in slices)
     except (OSError, SafetensorError) as error:
         raise UserError(f"{file.name} is not a safetensors file that can be read: {error}. {_AGAIN}") from error

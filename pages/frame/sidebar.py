@@ -5,7 +5,8 @@ from uuid import uuid4
 import streamlit as st
 
 from core.errors import UserError
-from core.model.load import PRECISIONS, LoadedModel, choose_device
+from core.model.load import LoadedModel
+from core.model.precision import PRECISIONS, choose_device
 from core.model.resident import memory_needed
 from core.model.source import free_memory, is_local
 from core.progress import Progress
@@ -59,7 +60,8 @@ def _change(name: str) -> None:
             PRECISIONS,
             key="model precision",
             disabled=off,
-            help="auto: fp16 on a GPU, fp32 on a CPU. int8 halves the memory (bitsandbytes).",
+            help="auto: on a GPU bf16 for models that are stored as bf16 and fp16 for the rest, on a CPU fp32. "
+            "int8 halves the memory (bitsandbytes).",
         )
         if not off:
             st.caption(_size(source, precision))

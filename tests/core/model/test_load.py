@@ -175,7 +175,7 @@ def hub_of(monkeypatch, folder, files=None):
     names = files or [f.name for f in folder.iterdir()]
     info = SimpleNamespace(sha="abc123", siblings=[SimpleNamespace(rfilename=n) for n in names])
     downloads = []
-    shapes = {n: SimpleNamespace(shape=list(s)) for n, s in source.read_folder("x", folder).shapes}
+    shapes = {n: SimpleNamespace(shape=list(s), dtype=d) for n, s, d in source.read_folder("x", folder).entries}
     metadata = SimpleNamespace(files_metadata={"model.safetensors": SimpleNamespace(tensors=shapes)})
     monkeypatch.setattr(source.HfApi, "model_info", lambda self, hub_id: info)
     monkeypatch.setattr(source, "hf_hub_download", lambda hub_id, name, revision: str(folder / name))
