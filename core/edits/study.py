@@ -11,6 +11,7 @@ from core.errors import UserError
 from core.hooks import Edit
 from core.model.load import LoadedModel
 from core.progress import Progress, silent
+from core.types import PromptLike
 
 DRAWS = 5
 
@@ -30,7 +31,7 @@ class EditedAnswers:
 
 def edited_answers(
     lm: LoadedModel,
-    prompts: Sequence[str],
+    prompts: Sequence[PromptLike],
     edits: Sequence[Edit],
     n_tokens: int = 8,
     temperature: float = 1.0,
@@ -43,7 +44,7 @@ def edited_answers(
 
     Args:
         lm: the model.
-        prompts: text.
+        prompts: text or token ids, read as of `LoadedModel.prompt_ids` of the original model.
         edits: heads and neurons with factors; none: both sides are the same.
         n_tokens: length of the continuations.
         temperature: of the sampled continuation.

@@ -12,7 +12,7 @@ from core.model.load import LoadedModel
 from core.neurons.ablation_effects import single_effects
 from core.neurons.attribution import FirstOrder, first_order
 from core.progress import Progress, part, silent
-from core.types import Neuron
+from core.types import Neuron, PromptLike
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,13 @@ class Agreement:
 
 
 def score_agreement(
-    lm: LoadedModel, prompt: str, pairs: Sequence[Neuron], target: int, progress: Progress = silent
+    lm: LoadedModel, prompt: PromptLike, pairs: Sequence[Neuron], target: int, progress: Progress = silent
 ) -> Agreement:
     """Scores every head and neuron at once, then ablates every head and some neurons one at a time.
 
     Args:
         lm: the model.
-        prompt: text.
+        prompt: text or token ids, read as of `LoadedModel.prompt_ids`.
         pairs: (layer, neuron) of the neurons.
         target: token id whose log-probability is followed.
         progress: is told often.

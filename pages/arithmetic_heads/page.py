@@ -1,5 +1,7 @@
 """Page: which attention heads does the model do its arithmetic with?"""
 
+from dataclasses import replace
+
 import streamlit as st
 
 from core.errors import UserError
@@ -17,6 +19,7 @@ from pages.arithmetic_heads.settings import OwnSettings, SetSettings
 from pages.shared.job_slot import job_slot
 from pages.shared.present import heading, told
 from pages.shared.resources import current_model
+from pages.shared.tokens import reads_at, token_strips
 
 SET, OWN = "Arithmetic prompts", "Your own prompts"
 NAMES = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
@@ -72,6 +75,12 @@ def _set_controls() -> SetSettings:
     return SetSettings.read()
 
 
+def _with_positions(lm: LoadedModel, settings: OwnSettings) -> OwnSettings:
+    with told():
+        return replace(settings, positions=token_strips(lm, "heads", settings.prompts))
+    return settings
+
+
 def _own_controls() -> OwnSettings:
     st.text_area(
         "One prompt per line",
@@ -102,7 +111,9 @@ def _check(lm: LoadedModel, settings: SetSettings | OwnSettings) -> None:
 def _work(lm: LoadedModel, settings: SetSettings | OwnSettings, progress: Progress) -> AccuracySweep | HeadSweep:
     if isinstance(settings, SetSettings):
         return sweep_accuracy(lm, settings.make(), progress)
-    return sweep_heads(lm, settings.prompts, metric=settings.metric, progress=progress)
+    return sweep_heads(
+        lm, reads_at(lm, settings.prompts, settings.positions), metric=settings.metric, progress=progress
+    )
 
 
 def _title(settings: SetSettings | OwnSettings) -> str:
@@ -140,6 +151,8 @@ def page() -> None:
     )
     pressed, settings = _controls()
     lm = current_model()
+    if isinstance(settings, OwnSettings):
+        settings = _with_positions(lm, settings)
     _sweep(lm, pressed, settings)
     with told():
         answers_before_and_after(lm)

@@ -30,6 +30,7 @@ class OwnSettings(Settings):
 
     prompts: tuple[str, ...] = in_link("own", ("3+5=", "7-2="), read=lines_of)
     metric: str = in_link("metric", "probability")
+    positions: tuple[int | None, ...] = ()  # of the token after which each prompt is read; None: at its end
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from core.model.load import LoadedModel
 from core.neurons.prompt_view import PromptView, view_prompt
 from pages.ask.settings import AskSettings
 from pages.shared.charts import increase_bars, lens_strip, pattern_map, token_bars, token_bars_beside
-from pages.shared.next_tokens import next_tokens
 from pages.shared.picked_heads import picked_heads
 from pages.shared.present import heading, table_below, told
 from pages.shared.resources import current_model, kept
 from pages.shared.theme import is_dark
+from pages.shared.tokens import next_tokens, read_at, token_strip
 from pages.shared.words import code, head_name, listed, percent, three_digits, visible
 
 ALL, WITHOUT = "all heads", "without the heads"
@@ -64,15 +64,16 @@ def _answer(lm: LoadedModel, title: str, view: PromptView) -> pd.DataFrame:
 
 def _answers(lm: LoadedModel, settings: AskSettings) -> tuple[PromptView, AskSettings]:
     """Draws the answers; returns the run that the rest of the page looks into, and its settings."""
+    settings = replace(settings, position=token_strip(lm, "ask", settings.prompt))
     original = replace(settings, heads=())
-    view = kept(lm, view_prompt, settings.prompt)
-    st.caption(f"{len(view.ids)} tokens: " + " ".join(code(lm.token(i)) for i in view.ids))
+    asked = read_at(lm, settings.prompt, settings.position)
+    view = kept(lm, view_prompt, asked)
     if not settings.heads:
         frame = _answer(lm, "Next token", view)
         table_below("next-tokens", lm, settings, frame, lambda dark: token_bars(frame, dark))
         return view, original
     names = listed([head_name(*h) for h in settings.heads])
-    ablated = kept(lm, view_prompt, settings.prompt, settings.heads)
+    ablated = kept(lm, view_prompt, asked, settings.heads)
     left, right = st.columns(2)
     with left:
         before = _answer(lm, "All heads", view)

@@ -209,7 +209,7 @@ def _first_order(lm: LoadedModel, case: LogicCase, settings: ChainSettings) -> N
         "first order",
         settings,
         "Ablating heads and neurons one at a time",
-        lambda p: score_agreement(lm, case.prompt, case.neurons.pairs, case.neurons.target, p),
+        lambda p: score_agreement(lm, case.run.ids, case.neurons.pairs, case.neurons.target, p),
         "Press the button to ablate each of them by itself.",
         start=st.button("Compare with the exact values", icon=":material/play_arrow:"),
     )

@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.chain.case import LogicCase, is_quick, logic_case, probability_of
 from core.model.load import LoadedModel
+from core.progress import Progress
 from pages.logic_chain.deep import deep_neurons
 from pages.logic_chain.graph import chain_graph
 from pages.logic_chain.settings import ChainSettings
@@ -14,11 +15,11 @@ from pages.logic_chain.shallow import shallow_neurons
 from pages.logic_chain.whole_set import whole_set
 from pages.shared.charts import token_bars_beside
 from pages.shared.job_slot import job_slot
-from pages.shared.next_tokens import next_tokens
 from pages.shared.picked_heads import picked_heads
 from pages.shared.present import heading, table_below, told
 from pages.shared.resources import current_model
 from pages.shared.theme import is_dark
+from pages.shared.tokens import next_tokens, read_at, token_strip
 from pages.shared.words import code, head_name, listed, percent
 
 EXAMPLES = ["3+5=", "9-2=", "6*7=", "8/2=", "three plus five is", "34+28="]
@@ -63,6 +64,9 @@ def _controls(lm: LoadedModel) -> tuple[bool, ChainSettings]:
             **ChainSettings.bound("k"),
         )
         pressed = third.form_submit_button("Look inside", type="primary", width="stretch")
+    position = None
+    with told():
+        position = token_strip(lm, "logic chain", st.session_state["chain_prompt"])
     heads = picked_heads()
     if heads:
         st.caption(f"Ablated in the second run: {listed([head_name(*h) for h in heads])}, as picked in the sidebar.")
@@ -71,7 +75,12 @@ def _controls(lm: LoadedModel) -> tuple[bool, ChainSettings]:
             "No heads are picked in the sidebar, so the head whose ablation lowers the answer's probability most is "
             "ablated."
         )
-    return pressed, ChainSettings.read(heads=tuple(heads))
+    return pressed, ChainSettings.read(heads=tuple(heads), position=position)
+
+
+def _look(lm: LoadedModel, settings: ChainSettings, progress: Progress) -> LogicCase:
+    asked = read_at(lm, settings.prompt, settings.position)
+    return logic_case(lm, asked, settings.heads, settings.k, progress=progress)
 
 
 def _check(lm: LoadedModel, settings: ChainSettings) -> None:
@@ -120,7 +129,7 @@ def page() -> None:
         "logic chain",
         settings,
         "Looking inside",
-        lambda p: logic_case(lm, settings.prompt, settings.heads, settings.k, progress=p),
+        lambda p: _look(lm, settings, p),
         "Press **Look inside**. The first time, the values of every layer are projected onto the whole vocabulary; "
         "this takes a while, and the result is kept on disk.",
         start="auto" if is_quick(lm, settings.heads) else pressed,

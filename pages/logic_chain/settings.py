@@ -15,6 +15,7 @@ class ChainSettings(Settings):
     prompt: str = in_link("chain_prompt", "3+5=")
     k: int = in_link("k", 99)
     heads: tuple[Head, ...] = ()
+    position: int | None = None  # of the token after which the model is read; None: at the end
 
 
 @dataclass(frozen=True)

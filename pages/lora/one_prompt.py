@@ -19,6 +19,7 @@ from pages.shared.neuron_words import Reading, Readings
 from pages.shared.permissions import locked
 from pages.shared.present import short_number, told
 from pages.shared.resources import adapter_digest
+from pages.shared.tokens import read_at, token_strip
 from pages.shared.words import code, mono, moved, percent, plain, three_digits, visible
 
 LESS, MORE = "lora less", "lora more"
@@ -53,13 +54,18 @@ def show(lm: LoadedModel, adapters: dict[str, Path], best: str) -> None:
 
 
 def _one_prompt(lm: LoadedModel, adapters: dict[str, Path]) -> None:
-    settings = PromptSettings.read(adapters=tuple((name, adapter_digest(folder)) for name, folder in adapters.items()))
+    position = token_strip(lm, "lora", st.session_state["lora_prompt"])
+    settings = PromptSettings.read(
+        adapters=tuple((name, adapter_digest(folder)) for name, folder in adapters.items()), position=position
+    )
     found = job_slot(
         lm,
         "lora prompt",
         settings,
         plain(f"Comparing the models on {settings.prompt}"),
-        lambda progress: beside(lm, adapters, settings.adapter, settings.prompt, K, progress),
+        lambda progress: beside(
+            lm, adapters, settings.adapter, read_at(lm, settings.prompt, settings.position), K, progress
+        ),
         "Change the prompt.",
         start="auto",
         check=lambda: _check(lm, settings.prompt),

@@ -17,6 +17,7 @@ class PromptSettings(Settings):
     adapter: str = in_link("lora_adapter")
     adapters: tuple[tuple[str, str], ...] = ()
     prompt: str = in_link("lora_prompt", "3+5=")
+    position: int | None = None  # of the token after which the models are read; None: at the end
 
 
 @dataclass(frozen=True)

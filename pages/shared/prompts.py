@@ -9,8 +9,8 @@ from pages.shared.words import mono, plain
 
 
 def lines_of(text: str) -> tuple[str, ...]:
-    """The lines that are not blank, without spaces around them."""
-    return tuple(line.strip() for line in text.splitlines() if line.strip())
+    """The lines that are not blank, as they were typed: a space at the end of a prompt is a token of its own."""
+    return tuple(line for line in text.splitlines() if line.strip())
 
 
 def usable_prompts(lm: LoadedModel, text: str, most: int, room: int = 0) -> list[str]:

@@ -75,7 +75,10 @@ def code(token: str) -> str:
 
 def mono(text: str) -> str:
     """Text that a person typed, in monospace for Markdown: nothing in it is read as Markdown."""
-    return f"`{' '.join(text.split()).replace('`', chr(0x2019))}`" if text.strip() else "`∅`"
+    if not text.strip():
+        return "`∅`"
+    ends = ["␣" if text[end].isspace() else "" for end in (0, -1)]  # a space there is a token of its own
+    return f"`{ends[0]}{' '.join(text.split()).replace('`', chr(0x2019))}{ends[1]}`"
 
 
 def head_name(layer: int, head: int) -> str:

@@ -13,6 +13,7 @@ from pages.shared.job_slot import Found, job_slot
 from pages.shared.present import accuracies, downloads
 from pages.shared.prompts import usable_prompts
 from pages.shared.theme import is_dark
+from pages.shared.tokens import reads_at, token_strips
 from pages.shared.words import code, from_to, of_n, percent, three_digits, visible
 from pages.what_if.charts import tokens_after, tokens_before, tokens_beside
 from pages.what_if.settings import AskSettings
@@ -60,7 +61,10 @@ def controls(lm: LoadedModel, edits: tuple[Edit, ...]) -> AskSettings | None:
             **AskSettings.bound("count"),
         )
     prompts = usable_prompts(lm, text, MOST)
-    return AskSettings.read(edits=edits, prompts=tuple(prompts)) if prompts else None
+    if not prompts:
+        return None
+    positions = token_strips(lm, "what if", prompts)
+    return AskSettings.read(edits=edits, prompts=tuple(prompts), positions=positions)
 
 
 def answered(lm: LoadedModel, asked: AskSettings) -> Found[EditedAnswers, AskSettings] | None:
@@ -72,7 +76,7 @@ def answered(lm: LoadedModel, asked: AskSettings) -> Found[EditedAnswers, AskSet
         "Asking the original and the edited model",
         lambda progress: edited_answers(
             lm,
-            asked.prompts,
+            reads_at(lm, asked.prompts, asked.positions),
             asked.edits,
             asked.n_tokens,
             asked.temperature,

@@ -18,6 +18,7 @@ class AskSettings(Settings):
     temperature: float = in_link("bench_temperature", 1.0, float)
     seed: int = in_link("bench_seed", 0, int)
     count: int = in_link("bench_count", 25, int)
+    positions: tuple[int | None, ...] = ()  # of the token after which each prompt is read; None: at its end
 
 
 @dataclass(frozen=True)
@@ -26,4 +27,5 @@ class SingleEditsSettings(Settings):
 
     edits: tuple[Edit, ...]
     prompts: tuple[str, ...]
+    positions: tuple[int | None, ...]
     seed: int

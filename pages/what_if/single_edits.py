@@ -9,6 +9,7 @@ from core.model.load import LoadedModel
 from pages.shared.job_slot import job_slot
 from pages.shared.present import downloads
 from pages.shared.theme import is_dark
+from pages.shared.tokens import reads_at
 from pages.shared.words import three_digits
 from pages.what_if.answers import NOTHING
 from pages.what_if.charts import effect_bars
@@ -27,13 +28,15 @@ def single_edits(lm: LoadedModel, asked: AskSettings) -> None:
     if n > MOST:
         st.caption(f"Single edits are measured for sets of at most {MOST}; {n:,} are on.")
         return
-    settings = SingleEditsSettings(asked.edits, asked.prompts, asked.seed)
+    settings = SingleEditsSettings(asked.edits, asked.prompts, asked.positions, asked.seed)
     found = job_slot(
         lm,
         "single edits",
         settings,
         f"Measuring {n} edits one at a time",
-        lambda progress: edit_effects(lm, asked.prompts, asked.edits, DRAWS, asked.seed, progress=progress),
+        lambda progress: edit_effects(
+            lm, reads_at(lm, asked.prompts, asked.positions), asked.edits, DRAWS, asked.seed, progress=progress
+        ),
         "Press **Measure each edit** to apply each edit alone, and the set without each edit.",
         start=st.button("Measure each edit", icon=":material/play_arrow:", key="measure edits"),
     )
