@@ -21,6 +21,7 @@ from core.model.source import BUNDLED
 from core.neurons.compare import compare_runs
 from core.neurons.comparison import Comparison
 from core.prompts.arithmetic import FORMS, OPERATIONS, Form, Operation, Prompt, make_prompts
+from core.vocabulary.concepts import EVERY_FORM
 from core.vocabulary.neuron_tokens import find_shallow_neurons
 from training import lexicon, sentences
 from training.card import write_card
@@ -130,7 +131,7 @@ def shallow_report(lm: LoadedModel) -> list[dict]:
 
     rows = []
     for layers in SHALLOW_LAYERS:
-        counted = find_shallow_neurons(lm, -1, layers, SHALLOW_TOP).sort_values("count", ascending=False)
+        counted = find_shallow_neurons(lm, -1, layers, SHALLOW_TOP, EVERY_FORM).sort_values("count", ascending=False)
         everything = [(layer, n) for layer in layers for n in range(lm.n_neurons)]
         for size in SHALLOW_SIZES:
             more_than = int(counted["count"].iloc[size])

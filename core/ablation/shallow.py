@@ -35,6 +35,7 @@ class ShallowAblation:
     Attributes:
         more_than: M of the filter.
         neurons: how many neurons it keeps, for each M.
+        by_chance: how many it would keep if top tokens were drawn at random (`ShallowCounts.by_chance`).
         prompts: how many prompts were asked.
         original: share of right answers with nothing ablated; NaN before it is measured.
         accuracy: with the kept neurons ablated; NaN where a Stop came first.
@@ -43,6 +44,7 @@ class ShallowAblation:
 
     more_than: list[int]
     neurons: list[int]
+    by_chance: list[float]
     prompts: int
     original: float
     accuracy: Float[Tensor, " more_than"]
@@ -51,12 +53,12 @@ class ShallowAblation:
     def to_frame(self) -> pd.DataFrame:
         """One row per M, accuracies and relative decreases as shares of 1.
 
-        Columns: more_than, neurons, original, accuracy, decrease, draws, control_accuracy,
+        Columns: more_than, neurons, by_chance, original, accuracy, decrease, draws, control_accuracy,
         control_decrease (means over draws), control_spread (standard deviation of the
         decrease over draws; NaN for fewer than two).
         """
         rows = []
-        for at, (m, n) in enumerate(zip(self.more_than, self.neurons, strict=True)):
+        for at, (m, n, chance) in enumerate(zip(self.more_than, self.neurons, self.by_chance, strict=True)):
             drawn = self.control[at][~self.control[at].isnan()]
             decreases = torch.tensor([relative(self.original, a) for a in drawn.tolist()])
             spread = float(decreases.std()) if len(drawn) > 1 else float("nan")
@@ -65,6 +67,7 @@ class ShallowAblation:
                 (
                     m,
                     n,
+                    chance,
                     self.original,
                     accuracy,
                     relative(self.original, accuracy),
@@ -77,6 +80,7 @@ class ShallowAblation:
         columns = [
             "more_than",
             "neurons",
+            "by_chance",
             "original",
             "accuracy",
             "decrease",
@@ -126,8 +130,8 @@ def ablate_shallow(
                 accuracy[at] = share
             else:
                 control[at, draw] = share
-    sizes = [len(pairs) for pairs in kept]
-    return ShallowAblation(list(more_than), sizes, len(prompts), original, accuracy, control)
+    sizes, by_chance = [len(pairs) for pairs in kept], [counts.by_chance(m) for m in more_than]
+    return ShallowAblation(list(more_than), sizes, by_chance, len(prompts), original, accuracy, control)
 
 
 def _sets(

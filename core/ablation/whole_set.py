@@ -77,16 +77,18 @@ class Filter:
     Attributes:
         layers: of the neurons, from 0: so many.
         top: how many of a value's top tokens are looked at.
-        concepts: token ids that count; None: every number and operator of the vocabulary.
+        concepts: token ids that count, or a list's name; None: numbers and operators.
         more_than: values of M, the count above which a neuron is kept.
         draws: random sets of as many neurons, for each M.
+        signs: whether a value counts as it is, or its negative too.
     """
 
     layers: int
     top: int
-    concepts: tuple[int, ...] | None
+    concepts: tuple[int, ...] | str | None
     more_than: tuple[int, ...]
     draws: int
+    signs: str = "both"
 
 
 def measure_shallow_set(
@@ -103,5 +105,6 @@ def measure_shallow_set(
     Raises:
         UserError: for no prompts, layers or M that cannot be taken, or a word that the model does not know.
     """
-    counts = shallow_counts(lm, range(chosen.layers), chosen.top, chosen.concepts, part(progress, 0, 2))
+    counting = part(progress, 0, 2)
+    counts = shallow_counts(lm, range(chosen.layers), chosen.top, chosen.concepts, chosen.signs, counting)
     return ablate_shallow(lm, prompts, counts, chosen.more_than, chosen.draws, progress=part(progress, 1, 2))

@@ -107,21 +107,25 @@ def find_shallow_neurons(
     more_than: int = 2,
     layers: Iterable[int] = range(0, 4),
     top: int = 50,
-    concepts: Sequence[int] | None = None,
+    concepts: Sequence[int] | str | None = None,
+    signs: str = "both",
     progress: Progress = silent,
 ) -> pd.DataFrame:
     """Finds neurons whose value names concepts once a later attention layer has carried it on.
 
     For every neuron of the layers, every later attention layer up to the one above the
-    last of them, and both signs of the value (*choice*), counts the concept tokens among
-    the top; keeps the neuron when the largest count is greater than `more_than`.
+    last of them, and both signs of the value or the positive one, counts the concept tokens
+    among the top; keeps the neuron when the largest count is greater than `more_than`.
+    `ShallowCounts.by_chance` says how many of them chance alone would give.
 
     Args:
         lm: the model.
         more_than: M of the paper's table 8; the test is strict.
         layers: the shallow layers.
         top: how many of the top tokens are looked at.
-        concepts: token ids; None: numbers and operators.
+        concepts: token ids, or one of `core.vocabulary.concepts.CONCEPT_LISTS`; None: numbers and operators
+            ("all number words").
+        signs: "both" (*choice*), or "plus": the value as a positive coefficient writes it.
         progress: told often; a `Stopped` goes on to the caller.
 
     Returns:
@@ -129,6 +133,6 @@ def find_shallow_neurons(
         count) and count, in order of layer and neuron.
 
     Raises:
-        UserError: for layers that do not exist, or no concepts.
+        UserError: for layers, signs or lists that do not exist, or no concepts.
     """
-    return shallow_counts(lm, layers, top, concepts, progress).kept(more_than)
+    return shallow_counts(lm, layers, top, concepts, signs, progress).kept(more_than)

@@ -2,7 +2,8 @@
 
 The counts depend on the weights only: count once, then
 keep those greater than any M. A count says what attention *would* pass on if a head
-attended there with all its weight; whether one does depends on the prompt.
+attended there with all its weight; whether one does depends on the prompt. Some counts arise by chance:
+`ShallowCounts.by_chance` says how many (`core.vocabulary.chance`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +12,7 @@ from functools import partial
 
 import pandas as pd
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from core import disk_cache
@@ -21,13 +22,18 @@ from core.model.unembed import Unembedding
 from core.model.weights import values
 from core.progress import Progress, part, silent
 from core.types import Neuron
-from core.vocabulary.concepts import concept_tokens
+from core.vocabulary.chance import any_above, share_above
+from core.vocabulary.concepts import chosen_concepts
 from core.vocabulary.projection import OVMap, project_on_device
 
 _CHUNK = 2**24
 
 
 NOT_COUNTED = -1
+
+
+#: Whether a value counts as it is (+v, for a positive coefficient), or its negative too and the larger count is taken.
+SIGNS = ("plus", "both")
 
 
 @dataclass(frozen=True)
@@ -38,13 +44,19 @@ class ShallowCounts:
         layers: the shallow layers, ascending.
         throughs: the attention layers that carry values on, ascending.
         top: how many of the top tokens were looked at.
-        count: the larger count of both signs of the value; -1 where the attention layer is
-            not after the neuron's.
+        concepts: how many tokens are concept tokens.
+        n_vocab: how many tokens there are.
+        signs: whether the value alone counts, or both its signs.
+        count: concept tokens among the top ones, for both signs the larger count; -1 where the
+            attention layer is not after the neuron's.
     """
 
     layers: list[int]
     throughs: list[int]
     top: int
+    concepts: int
+    n_vocab: int
+    signs: str
     count: Int[Tensor, "layer neuron through"]
 
     def kept(self, more_than: int) -> pd.DataFrame:
@@ -69,49 +81,64 @@ class ShallowCounts:
         at, neuron = (self.count.max(-1).values > more_than).nonzero(as_tuple=True)
         return [(self.layers[i], n) for i, n in zip(at.tolist(), neuron.tolist(), strict=True)]
 
+    def by_chance(self, more_than: int) -> float:
+        """How many neurons would have a count greater than M if top tokens were drawn at random (an expected value).
+
+        Every later attention layer, and every sign, is an independent draw; see `core.vocabulary.chance`.
+        """
+        share = share_above(more_than, self.n_vocab, self.concepts, self.top)
+        draws = [sum(j > layer for j in self.throughs) * (2 if self.signs == "both" else 1) for layer in self.layers]
+        return self.count.shape[1] * sum((any_above(share, n) for n in draws), 0.0)
+
 
 @torch.no_grad()
 def shallow_counts(
     lm: LoadedModel,
     layers: Iterable[int] = range(0, 4),
     top: int = 50,
-    concepts: Sequence[int] | None = None,
+    concepts: Sequence[int] | str | None = None,
+    signs: str = "both",
     progress: Progress = silent,
 ) -> ShallowCounts:
     """Counts for every neuron of the layers and every later attention layer up to the one above them.
 
-    Both signs of a value count (*choice*). Runs on the model's device.
+    Runs on the model's device. Both signs are counted and kept on disk in any case: asking for the other choice
+    takes no time.
 
     Args:
         lm: the model.
         layers: the shallow layers.
         top: how many of the top tokens are looked at.
-        concepts: token ids; None: numbers and operators.
+        concepts: token ids, or one of `core.vocabulary.concepts.CONCEPT_LISTS`; None: numbers and operators
+            (`DEFAULT_LIST`).
+        signs: "plus" counts the value only, "both" its negative too and takes the larger count (*choice*: the
+            paper does not say; neurons of gated FFNs have coefficients of either sign).
         progress: told often; a `Stopped` goes on to the caller, for a part of the layers
             would look like neurons without concepts.
 
     Raises:
-        UserError: for layers that do not exist, or no concepts.
+        UserError: for layers, signs or lists that do not exist, or no concepts.
     """
     shallow = _check_layers(lm, layers)
-    ids = sorted(set(concept_tokens(lm) if concepts is None else concepts))
-    counter = _Counter(lm, top, ids)
+    if signs not in SIGNS:
+        raise UserError(f"There is no choice of signs {signs!r}: use one of {', '.join(map(repr, SIGNS))}.")
+    counter = _Counter(lm, top, ids := chosen_concepts(lm, concepts))
     throughs = list(range(shallow[0] + 1, shallow[-1] + 2))
     count = torch.full((len(shallow), lm.n_neurons, len(throughs)), NOT_COUNTED, dtype=torch.int16)
     pairs = [(layer, j) for j in throughs for layer in shallow if layer < j]
     for done, (layer, j) in enumerate(pairs):
         work = partial(counter.count, layer, j, part(progress, done, len(pairs)))
-        count[shallow.index(layer), :, throughs.index(j)] = disk_cache.cached(counter.key(layer, j), work)["count"]
+        counted = disk_cache.cached(counter.key(layer, j), work)
+        larger = torch.maximum(counted["plus"], counted["minus"]) if signs == "both" else counted["plus"]
+        count[shallow.index(layer), :, throughs.index(j)] = larger
         progress(done + 1, len(pairs))
-    return ShallowCounts(shallow, throughs, top, count)
+    return ShallowCounts(shallow, throughs, top, len(ids), lm.n_vocab, signs, count)
 
 
 class _Counter:
     """Counts the neurons of one layer through one attention layer."""
 
     def __init__(self, lm: LoadedModel, top: int, ids: list[int]):
-        if not ids or not all(0 <= i < lm.n_vocab for i in ids):
-            raise UserError("The set of concept tokens is empty or holds ids outside the vocabulary.")
         if not 1 <= top <= lm.n_vocab:
             raise UserError(f"The top {top} tokens cannot be looked at: choose 1 to {lm.n_vocab}.")
         self._lm, self._top, self._ids = lm, top, ids
@@ -130,11 +157,11 @@ class _Counter:
             "through": through,
             "top": self._top,
             "concepts": self._ids,
-            "version": 1,
+            "version": 2,  # 1 kept the larger count only
         }
 
     def count(self, layer: int, through: int, progress: Progress) -> dict[str, Tensor]:
-        """The larger count of both signs, of every neuron."""
+        """The counts of every neuron, of the value ("plus") and of its negative ("minus")."""
         lm = self._lm
         if self._map is None or self._map[0] != through:
             self._map = through, OVMap.of(lm, through)
@@ -143,12 +170,15 @@ class _Counter:
         for some in carried.split(max(1, _CHUNK // lm.n_vocab)):
             out.append(_count(project_on_device(some, self._unembedding, lm.device), self._concept, self._top).cpu())
             progress(0, 1)
-        return {"count": torch.cat(out).to(torch.int16)}
+        plus, minus = torch.cat(out, 1).to(torch.int16)
+        return {"plus": plus, "minus": minus}
 
 
-def _count(logits: Tensor, concept: Tensor, top: int) -> Tensor:
+def _count(
+    logits: Float[Tensor, "neuron vocab"], concept: Float[Tensor, " vocab"], top: int
+) -> Float[Tensor, "sign neuron"]:
     ends = [logits.topk(top, largest=side, sorted=False).indices for side in (True, False)]
-    return torch.maximum(*(concept[end].sum(-1) for end in ends))
+    return torch.stack([concept[end].sum(-1) for end in ends])
 
 
 def _check_layers(lm: LoadedModel, layers: Iterable[int]) -> list[int]:

@@ -14,7 +14,7 @@ from core.hooks import ScaleNeuron, intervene
 from core.model.weights import values
 from core.progress import Stopped
 from core.prompts.arithmetic import make_prompts
-from core.vocabulary.concepts import concept_tokens
+from core.vocabulary.concepts import SHORT_LIST, concept_tokens
 from core.vocabulary.neuron_tokens import find_shallow_neurons
 from core.vocabulary.projection import OVMap, project
 from core.vocabulary.shallow import shallow_counts
@@ -23,11 +23,15 @@ from tests.some import some
 PROMPTS = make_prompts(["+", "-"], digits=[1], count=12)
 
 
+def sides(value, signs):
+    return (value, -value) if signs == "both" else (value,)
+
+
 def test_counts_equal_a_plain_loop(any_model):
     """Layers with a gap; equal counts go to the lower attention layer."""
     concept = set(concept_tokens(any_model))
-    for layers in ([0, 1], [1]):
-        counts = shallow_counts(any_model, layers, top=30)
+    for layers, signs in (([0, 1], "both"), ([1], "both"), ([0, 1], "plus")):
+        counts = shallow_counts(any_model, layers, top=30, signs=signs)
         frame = counts.kept(more_than=-1)
         assert len(frame) == len(layers) * any_model.n_neurons
         for layer in some(layers):
@@ -36,7 +40,7 @@ def test_counts_equal_a_plain_loop(any_model):
                 for j in some(counts.throughs):
                     if j > layer:
                         carried = OVMap.of(any_model, j).carry(values(any_model, layer)[neuron])
-                        tops = [project(any_model, side).topk(30).indices.tolist() for side in (carried, -carried)]
+                        tops = [project(any_model, side).topk(30).indices.tolist() for side in sides(carried, signs)]
                         mine[j] = max(len(concept & set(top)) for top in tops)
                     at = counts.count[layers.index(layer), neuron, counts.throughs.index(j)]
                     assert int(at) == mine.get(j, -1)
@@ -79,6 +83,8 @@ def test_accuracies_equal_intervening(bundled, counts):
     found = ablate_shallow(bundled, PROMPTS, counts, ms, draws=2, seed=4)
     assert found.neurons == [len(counts.kept(m)) for m in ms]
     assert found.neurons[2] == 0
+    assert found.by_chance == found.to_frame()["by_chance"].tolist() == [counts.by_chance(m) for m in ms]
+    assert found.by_chance[1] > 0
     assert found.original == pytest.approx(accuracy_without(bundled, []))
     for at, m in enumerate(some(ms)):
         assert found.accuracy[at].item() == pytest.approx(accuracy_without(bundled, counts.pairs(m)))
@@ -124,13 +130,15 @@ def test_bad_input(bundled, counts):
     for layers in ([], [-1], [bundled.n_layers - 1]):
         with pytest.raises(UserError):
             shallow_counts(bundled, layers)
+    with pytest.raises(UserError, match="plus"):
+        shallow_counts(bundled, [0], signs="minus")
     for top in (0, bundled.n_vocab + 1):
         with pytest.raises(UserError):
             shallow_counts(bundled, [0], top)
 
 
 def test_counts_are_kept_on_disk(bundled, tmp_path, monkeypatch):
-    """A stopped count goes on where it was; the same question is not counted again; another one is."""
+    """A stopped count goes on where it was; the same question, of either sign, is not counted again; another one is."""
     monkeypatch.setenv("ABACUS_CACHE", str(tmp_path))
     whole = shallow_counts(bundled, range(0, 3), top=30)
     disk_cache.clear()
@@ -145,5 +153,9 @@ def test_counts_are_kept_on_disk(bundled, tmp_path, monkeypatch):
     assert torch.equal(shallow_counts(bundled, range(0, 3), top=30).count, whole.count)
     monkeypatch.setattr("core.vocabulary.shallow._count", None)  # whatever counts now fails
     assert torch.equal(shallow_counts(bundled, range(0, 3), top=30).count, whole.count)
-    with pytest.raises(TypeError):
-        shallow_counts(bundled, range(0, 3), top=31)
+    plus = shallow_counts(bundled, range(0, 3), top=30, signs="plus")
+    assert (plus.count <= whole.count).all()
+    assert not torch.equal(plus.count, whole.count)
+    for other in ({"top": 31}, {"top": 30, "concepts": SHORT_LIST}, {"top": 30, "concepts": [5]}):
+        with pytest.raises(TypeError):
+            shallow_counts(bundled, range(0, 3), **other)

@@ -9,6 +9,7 @@ from core.ablation.shallow import ablate_shallow
 from core.ablation.whole_set import ROOT_ROW, Filter, measure_deep_set, measure_shallow_set
 from core.errors import UserError
 from core.prompts.arithmetic import make_prompts
+from core.vocabulary.concepts import SHORT_LIST
 from core.vocabulary.shallow import shallow_counts
 from tests.dense import dense_comparison
 
@@ -40,6 +41,13 @@ def test_the_shallow_set_is_the_filter_and_its_ablation(bundled):
     prompts = make_prompts(["+"], [1], count=5)
     chosen = Filter(layers=2, top=30, concepts=None, more_than=(25, 28), draws=1)
     found = measure_shallow_set(bundled, prompts, chosen)
-    counts = shallow_counts(bundled, range(2), 30)
-    assert found.to_frame().equals(ablate_shallow(bundled, prompts, counts, (25, 28), 1).to_frame())
+    assert found.to_frame().equals(by_hand(bundled, prompts))
     assert found.neurons[0] >= found.neurons[1]
+    short = Filter(2, 30, SHORT_LIST, (25, 2), 1, "plus")
+    other = measure_shallow_set(bundled, prompts, short)
+    assert other.to_frame().equals(by_hand(bundled, prompts, (25, 2), SHORT_LIST, "plus"))
+
+
+def by_hand(bundled, prompts, more_than=(25, 28), *chosen):
+    counts = shallow_counts(bundled, range(2), 30, *chosen)
+    return ablate_shallow(bundled, prompts, counts, more_than, 1).to_frame()

@@ -6,7 +6,7 @@ import torch
 from core.errors import UserError
 from core.model.weights import values
 from core.progress import Stopped
-from core.vocabulary.concepts import concept_groups, concept_ids, concept_tokens, number_forms, word_tokens
+from core.vocabulary.concepts import word_tokens
 from core.vocabulary.neuron_tokens import top_tokens
 from core.vocabulary.projection import project
 from core.vocabulary.promoters import promoters
@@ -76,38 +76,6 @@ def test_words(bundled):
     for arguments in ({"k": 0}, {"layers": [99]}, {"layers": []}, {"n_top": 0}):
         with pytest.raises(UserError):
             promoters(bundled, "8", **arguments)
-
-
-def test_groups_together_are_the_concepts(bundled):
-    groups = concept_groups(bundled)
-    assert list(groups) == [*number_forms(), "operator signs", "operator words"]
-    assert sorted({i for ids in groups.values() for i in ids}) == concept_tokens(bundled)
-    for name, token in [
-        ("digits", "7"),
-        ("English words", "seven"),
-        ("ordinals", "seventh"),
-        ("Roman numerals", "VII"),
-        ("German words", "acht"),
-        ("operator signs", "+"),
-        ("operator words", "plus"),
-    ]:
-        assert token in {bundled.token(i).strip() for i in groups[name]}
-        assert groups[name] == sorted(groups[name])
-    assert not set(groups["operator signs"]) & set(groups["operator words"])
-
-
-def test_an_edited_list(bundled):
-    chosen = concept_ids(bundled, ["eight", " + ", "EIGHT", "viii", ""])
-    assert chosen == sorted(chosen)
-    assert len(chosen) == len(set(chosen))
-    assert {bundled.token(i).strip() for i in chosen} == {"eight", "+", "VIII"}
-    every = [bundled.token(i) for i in concept_tokens(bundled)]
-    assert concept_ids(bundled, every) == concept_tokens(bundled)
-    with pytest.raises(UserError, match="'zzyzx', 'qwrt'"):
-        concept_ids(bundled, ["eight", "zzyzx", "qwrt"])
-    for nothing in ([], [" "]):
-        with pytest.raises(UserError):
-            concept_ids(bundled, nothing)
 
 
 def test_a_long_word_is_told_shortly(bundled):
