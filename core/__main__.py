@@ -53,7 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _detect_options(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "Exit code 0: nothing differs, 1: something does, 2: it cannot be determined."
-    parser.add_argument("original", metavar="ORIGINAL", help="bundled, a folder or a hub id")
+    parser.add_argument(
+        "original", metavar="ORIGINAL", help="bundled, a folder or a hub id, which may end in @revision"
+    )
     parser.add_argument("folder", metavar="FOLDER", help="the model that may have been edited, given likewise")
 
 
@@ -71,7 +73,7 @@ def _detect(options: argparse.Namespace) -> int:
 
 
 def _model_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="bundled", help="bundled, a folder or a hub id")
+    parser.add_argument("--model", default="bundled", help="bundled, a folder, or a hub id, which may end in @revision")
     parser.add_argument("--precision", default="auto", help="auto, fp32, bf16, fp16 or int8")
 
 

@@ -26,6 +26,7 @@ from core.errors import UserError
 from core.forward.scoring import next_token_logits
 from core.hooks import Edit, intervene
 from core.model.architectures import Modules
+from core.model.hub import hub_id_of
 from core.model.load import LoadedModel, full_memory_told, load_model
 from core.model.source import locate
 from core.progress import Progress, silent
@@ -38,8 +39,8 @@ def model_card(recipe: Recipe) -> str:
     """A README.md in Markdown: where the weights come from, what was changed, and the note."""
     model, title = recipe.model, _line(recipe.title) or "Edited model"
     lines = ["---", "library_name: transformers", "pipeline_tag: text-generation"]
-    if "/" in model.name and not model.name.startswith((".", "/", "~")) and model.name.count("/") == 1:
-        lines.append(f"base_model: {json.dumps(model.name)}")
+    if model.revision is not None:
+        lines.append(f"base_model: {json.dumps(hub_id_of(model.name, model.revision))}")
     lines += ["tags:", "- abacus", "- edited-weights", "---", "", f"# {title}", ""]
     n = len(recipe.edits)
     lines.append(

@@ -2,6 +2,7 @@
 
 from core.edits.edit_set import place_of
 from core.edits.recipe import Recipe
+from core.model.hub import hub_id_of
 from core.model.load import LoadedModel
 from core.model.source import BUNDLED
 
@@ -70,7 +71,7 @@ def plain_snippet(lm: LoadedModel, recipe: Recipe, prompt: str = "3+5=") -> str:
     int8 = lm.precision == "int8"
     return _PLAIN.format(
         title=_docstring(recipe),
-        source=str(BUNDLED) if lm.name == "bundled" else lm.name,
+        source=str(BUNDLED) if lm.name == "bundled" else hub_id_of(lm.name, lm.revision),
         revision=f", revision={lm.revision!r}" if lm.revision else "",
         dtype=_DTYPE[lm.precision],
         imports=", BitsAndBytesConfig" if int8 else "",
@@ -86,8 +87,9 @@ def core_snippet(lm: LoadedModel, recipe: Recipe, prompt: str = "3+5=") -> str:
     for edit in recipe.edits:
         kind, layer, index = place_of(edit)
         rows.append(f"    Scale{kind.capitalize()}({layer}, {index}, {float(edit.factor)!r}),")
+    source = lm.name if lm.revision is None else f"{hub_id_of(lm.name, lm.revision)}@{lm.revision}"
     return _CORE.format(
-        title=_docstring(recipe), source=lm.name, precision=lm.precision, edits="\n".join(rows), prompt=prompt
+        title=_docstring(recipe), source=source, precision=lm.precision, edits="\n".join(rows), prompt=prompt
     )
 
 

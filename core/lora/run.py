@@ -21,6 +21,7 @@ from core.forward.replay import read_logits
 from core.lora.settings import AtLeastOne, LoraSettings, Loss, Point
 from core.lora.training_data import TrainingData
 from core.model.adapters import new_adapter
+from core.model.hub import hub_id_of
 from core.model.load import LoadedModel, full_memory_told
 from core.reading import read_as, read_json, strict
 from core.writing import explain_write_errors
@@ -136,7 +137,8 @@ def lora_config(lm: LoadedModel, layer: int, settings: LoraSettings) -> Any:
         r=settings.rank,
         lora_alpha=settings.alpha,
         target_modules=rf"{layers}\.{layer}\.({maps})",
-        base_model_name_or_path=lm.name,
+        base_model_name_or_path=hub_id_of(lm.name, lm.revision),
+        revision=lm.revision,
         task_type="CAUSAL_LM",
     )
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field, with_config
 
 from core.errors import UserError
+from core.model.hub import HubName
 from core.model.load import LoadedModel
 from core.model.source import is_local, locate
 from core.reading import STRICT, named, read_as, read_json_file
@@ -105,7 +106,7 @@ class AdapterFolder:
                 return
             if other != lm.fingerprint:
                 raise self.does_not_fit(lm, f"it was made for {named}")
-        elif lm.revision is not None and named.rsplit("/")[-1].lower() != lm.name.rsplit("/")[-1].lower():
+        elif lm.revision is not None and not _same_repository(named, lm.name):
             raise self.does_not_fit(lm, f"it was made for {named}")
 
     def does_not_fit(self, lm: LoadedModel, why: str) -> UserError:
@@ -122,3 +123,9 @@ class AdapterFolder:
         found = hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode())
         found.update((self.folder / WEIGHTS).read_bytes())
         return found.hexdigest()[:16]
+
+
+def _same_repository(named: str, name: str) -> bool:
+    """Whether two hub names end in the same model; owners and revisions may differ, as in copies and conversions."""
+    one, other = (HubName.of(some).id.rsplit("/")[-1].lower() for some in (named, name))
+    return one == other

@@ -11,12 +11,12 @@ from typing import Annotated, Any
 
 import psutil
 import torch
-from huggingface_hub import HfApi, get_safetensors_metadata, hf_hub_download, snapshot_download
 from pydantic import Field, with_config
 from safetensors import SafetensorError, safe_open
 
 from core.errors import UserError
 from core.model.architectures import architecture_of
+from core.model.hub import Entry, HubName, no_weights
 from core.model.precision import stored_precision
 from core.reading import STRICT, named, read_as, read_json_file
 from core.writing import typed_path
@@ -27,13 +27,7 @@ BUNDLED = Path(__file__).resolve().parents[2] / "bundled"
 _BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "int8": 2.0}
 
 
-_FILES = ["*.json", "*.safetensors", "*.model", "*.txt"]
-
-
 _INDEX, _SINGLE = "model.safetensors.index.json", "model.safetensors"
-
-
-_PICKLES = (".bin", ".pt", ".pth")
 
 
 _MOST_BYTES = 64 * 2**20  # of a configuration or an index
@@ -49,10 +43,6 @@ _HEADROOM = 1.1
 
 
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]
-
-
-#: Name, shape and number type of a stored tensor.
-Entry = tuple[str, tuple[int, ...], str]
 
 
 @dataclass(frozen=True)
@@ -118,11 +108,8 @@ class Source:
         """
         if self.folder is not None:
             return self
-        try:
-            folder = Path(snapshot_download(self.name, revision=self.revision, allow_patterns=_FILES))
-        except Exception as error:  # hub, network and disk fail in many types of their own
-            raise _not_had(self.name, error) from error
-        return replace(read_folder(self.name, folder), revision=self.revision)
+        folder = HubName.of(self.name).downloaded()
+        return replace(read_folder(self.name, folder), revision=folder.name)
 
     def fingerprint(self) -> str:
         """Hash of the configuration and weights of a model that is on this computer.
@@ -153,13 +140,15 @@ def free_memory(device: torch.device) -> int:
 
 
 def is_local(source: str) -> bool:
-    """Whether a source is "bundled" or a path, and not a hub id."""
-    looks_like_path = source.startswith((".", "/", "~")) or source.count("/") > 1 or "\\" in source
+    """Whether a source is "bundled" or a path, and not a hub id, which may end in @ and a revision."""
+    looks_like_path = source.startswith((".", "/", "~")) or source.partition("@")[0].count("/") > 1 or "\\" in source
     return source == "bundled" or looks_like_path or os.path.exists(source)
 
 
 def locate(source: str) -> Source:
     """Finds "bundled", a folder or a hub id and reads what it is; of a hub model only descriptions are downloaded.
+
+    A hub id may end in @ and a revision (`core.model.hub`). What is a folder here is that folder, also with an @.
 
     Raises:
         UserError: says what is missing, or that the architecture is not supported.
@@ -185,42 +174,22 @@ def locate(source: str) -> Source:
     return found
 
 
-def _look_up(hub_id: str) -> Source:
+def _look_up(name: str) -> Source:
+    """A hub model's descriptions: asked for there, or read from the hub's cache where it cannot be asked."""
+    hub = HubName.of(name)
     try:
-        info = HfApi().model_info(hub_id)
-        names = [file.rfilename for file in info.siblings or []]
-        if not any(name.endswith(".safetensors") for name in names):
-            raise _no_weights(hub_id, names)
-        config = json.loads(Path(hf_hub_download(hub_id, "config.json", revision=info.sha)).read_text(encoding="utf-8"))
-        headers = get_safetensors_metadata(hub_id, revision=info.sha).files_metadata.values()
-        entries = tuple((n, tuple(t.shape), t.dtype) for header in headers for n, t in header.tensors.items())
+        config, entries, commit = hub.described()
     except UserError:
         raise
     except Exception as error:  # hub, network and disk fail in many types of their own
-        raise _not_had(hub_id, error) from error
-    return Source(hub_id, config, entries, None, info.sha)
-
-
-def _not_had(hub_id: str, error: Exception) -> UserError:
-    kind = type(error).__name__
-    if kind == "GatedRepoError":
-        return UserError(f"{hub_id} is gated: accept its terms on its hub page, then log in with `hf auth login`.")
-    if isinstance(error, OSError) and error.errno == 28:
-        return UserError(f"The disk is full, so {hub_id} could not be downloaded. Free some space and try again.")
-    return UserError(
-        f"There is no folder {hub_id!r} here, and it could not be had from the Hugging Face hub ({kind}). "
-        "Check the name and the network."
-    )
-
-
-def _no_weights(name: str, files: list[str]) -> UserError:
-    pickled = [file for file in files if file.endswith(_PICKLES)]
-    if pickled:
-        return UserError(
-            f"{name} has its weights as a pickle ({pickled[0]}), which can run any code when it is opened, so it is "
-            "refused. Convert it to safetensors first (model.save_pretrained does)."
-        )
-    return UserError(f"{name} has no weights: there is no .safetensors file beside config.json.")
+        folder = hub.cached()
+        if folder is None:
+            raise hub.not_had(error) from error
+        try:
+            return replace(read_folder(name, folder), revision=folder.name)
+        except UserError as incomplete:  # only its descriptions were downloaded
+            raise hub.not_had(error) from incomplete
+    return Source(name, config, entries, None, commit)
 
 
 def read_folder(name: str, folder: Path) -> Source:
@@ -239,7 +208,7 @@ def read_folder(name: str, folder: Path) -> Source:
     config = read_json_file(config_file, "Choose a folder that save_pretrained wrote.", _MOST_BYTES, ours=False)
     entries = tuple(entry for file in weight_files(folder) for entry in _header(file))
     if not entries:
-        raise _no_weights(name, [file.name for file in folder.iterdir()])
+        raise no_weights(name, [file.name for file in folder.iterdir()])
     return Source(name, config, entries, folder)
 
 

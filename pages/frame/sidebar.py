@@ -53,7 +53,8 @@ def _change(name: str) -> None:
             value=name,
             key="model source",
             disabled=off,
-            help="`bundled`, a folder on this computer, or a Hugging Face id such as `huggyllama/llama-7b`.",
+            help="`bundled`, a folder on this computer, or a Hugging Face id such as `huggyllama/llama-7b`. Some "
+            "models have safetensors only in a pull request: name it, as in `EleutherAI/gpt-j-6b@refs/pr/12`.",
         ).strip()
         precision = st.selectbox(
             "Precision",

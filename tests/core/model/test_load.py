@@ -4,9 +4,7 @@ import gc
 import json
 import shutil
 import weakref
-from types import SimpleNamespace
 
-import huggingface_hub
 import pytest
 import torch
 
@@ -129,12 +127,6 @@ def test_memory_is_what_the_weights_take(checkpoints):
     assert where.memory("int8") < where.memory("fp16")
 
 
-def test_unknown_hub_id_says_what_to_check(monkeypatch):
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(UserError, match="Check the name and the network"):
-        load_model("nobody/nothing-here")
-
-
 def test_bad_precision():
     with pytest.raises(UserError, match="Precision"):
         load_model("bundled", "fp12")  # type: ignore[arg-type]
@@ -168,44 +160,6 @@ def test_fingerprint_follows_the_weights(checkpoints, tmp_path):
     blob[-1] ^= 1
     (folder / "model.safetensors").write_bytes(blob)
     assert source.locate(str(folder)).fingerprint() != same
-
-
-def hub_of(monkeypatch, folder, files=None):
-    """Stands in for the hub: one repository whose files are those of a folder."""
-    names = files or [f.name for f in folder.iterdir()]
-    info = SimpleNamespace(sha="abc123", siblings=[SimpleNamespace(rfilename=n) for n in names])
-    downloads = []
-    shapes = {n: SimpleNamespace(shape=list(s), dtype=d) for n, s, d in source.read_folder("x", folder).entries}
-    metadata = SimpleNamespace(files_metadata={"model.safetensors": SimpleNamespace(tensors=shapes)})
-    monkeypatch.setattr(source.HfApi, "model_info", lambda self, hub_id: info)
-    monkeypatch.setattr(source, "hf_hub_download", lambda hub_id, name, revision: str(folder / name))
-    monkeypatch.setattr(source, "get_safetensors_metadata", lambda hub_id, revision: metadata)
-    monkeypatch.setattr(source, "snapshot_download", lambda name, **k: downloads.append((name, k)) or str(folder))
-    return downloads
-
-
-def test_a_hub_model(checkpoints, monkeypatch):
-    downloads = hub_of(monkeypatch, checkpoints("llama"))
-    lm = load_model("someone/model", "fp32")
-    local = load_model(checkpoints("llama"), "fp32")
-    assert lm.revision == "abc123"
-    assert lm.fingerprint == local.fingerprint
-    assert torch.equal(lm.logits([0, 5]), local.logits([0, 5]))
-    ((name, how),) = downloads
-    assert name == "someone/model"
-    assert how["revision"] == "abc123"
-    assert not any("bin" in pattern for pattern in how["allow_patterns"])
-
-
-def test_a_hub_model_is_checked_before_it_is_downloaded(checkpoints, monkeypatch):
-    downloads = hub_of(monkeypatch, checkpoints("llama"), ["config.json", "pytorch_model.bin"])
-    with pytest.raises(UserError, match="pickle"):
-        load_model("someone/model")
-    hub_of(monkeypatch, checkpoints("llama"))
-    monkeypatch.setattr(source, "free_memory", lambda device: 10_000)
-    with pytest.raises(UserError, match="needs about"):
-        load_model("someone/model")
-    assert downloads == []
 
 
 def test_a_missing_shard_and_a_quantised_checkpoint(checkpoints, tmp_path):
