@@ -12,7 +12,7 @@ over pairs are therefore dominated by the pairs of which the model is surest.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import pandas as pd
@@ -20,7 +20,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-#: The default measured quantity of patching; the others are those of `core.metrics`.
+from core.mediation.probability_changes import PROBABILITY_CHANGES
+
+#: The default measured quantity of patching; the others are `PROBABILITY_CHANGES` and those of `core.metrics`.
 INDIRECT_EFFECT = "indirect effect"
 
 
@@ -51,7 +53,8 @@ class PatchEffects:
         alternative_prediction: most likely token of the alternative run.
         effect: IE.
         log_effect: log(IE + 1), in nats.
-        metric: name of the measured quantity: "indirect effect", or a metric of the base's result r.
+        metric: name of the measured quantity: "indirect effect", another change of both results' probabilities, or a
+            metric of the base's result r.
         unit: of its values; empty where it has none.
         value_clean: the measured quantity in the base and the alternative run (for IE: 0 and the total effect).
         value_patched: the same in the base run with a value copied.
@@ -91,8 +94,33 @@ class PatchEffects:
         """Whether the prediction changes to something else."""
         return (self.prediction != self.base_prediction) & (self.prediction != self.alternative_result)
 
+    @property
+    def undesired(self) -> Bool[Tensor, "*place"]:
+        """Whether a right prediction changes, as the authors count it.
+
+        Their `compute_prediction_change` counts every change of a base prediction that was right, also a change to
+        the alternative's result, so wanted changes of such pairs are among them. They take the most likely of the
+        numbers of one token; here predictions are the most likely of all tokens.
+        """
+        return (self.prediction != self.base_prediction) & (self.base_prediction == self.base_result)
+
+    def measured_by(self, name: str) -> "PatchEffects":
+        """The same effects with one of `PROBABILITY_CHANGES` as the measured quantity."""
+        change, base = PROBABILITY_CHANGES[name], self.clean[0]
+        return replace(
+            self,
+            metric=name,
+            unit="",
+            value_clean=torch.stack([change.of(base, base), change.of(base, self.clean[1])]).float(),
+            value_patched=change.of(base, self.patched).float(),
+        )
+
     def to_frame(self) -> pd.DataFrame:
-        """One row per place: IE, probabilities of both results in the three runs, what changed, the metric's change."""
+        """One row per place.
+
+        IE, probabilities of both results in the three runs, what changed, the metric's change, and every one of
+        `PROBABILITY_CHANGES` by its name.
+        """
         clean = self.clean.exp()
         return pd.DataFrame(
             {
@@ -109,8 +137,13 @@ class PatchEffects:
                 "prediction": self.prediction.flatten().numpy(),
                 "wanted": self.wanted.flatten().numpy(),
                 "unwanted": self.unwanted.flatten().numpy(),
+                "undesired": self.undesired.flatten().numpy(),
                 "metric": self.metric,
                 "change": self.change.flatten().numpy(),
+                **{
+                    name: change.of(self.clean[0], self.patched).flatten().numpy()
+                    for name, change in PROBABILITY_CHANGES.items()
+                },
             }
         )
 

@@ -18,9 +18,10 @@ from einops import rearrange
 from torch import Tensor
 
 from core.errors import UserError
-from core.forward.patching import PairRuns, Place, Site, each_patched, pairs_that_fit
+from core.forward.patching import PairRuns, Place, Site, each_patched, layers_of, pairs_that_fit
 from core.mediation.effect import INDIRECT_EFFECT, PatchEffects, effect
 from core.mediation.pairs import PromptPair, check_differ, typed_pair
+from core.mediation.probability_changes import PROBABILITY_CHANGES
 from core.metrics import Metric, MetricLike, as_metric
 from core.model.load import LoadedModel
 from core.progress import Progress, Stopped, silent
@@ -41,9 +42,10 @@ def measure(
         pairs: prompts and results.
         places_of: from the number of tokens to the places, in order of layer.
         progress: called after every batch; after `Stopped`, what is measured so far is returned.
-        metric: "indirect effect", or a metric of the base's result (`core.metrics`).
+        metric: "indirect effect", one of `PROBABILITY_CHANGES`, or a metric of the base's result (`core.metrics`).
     """
-    chosen = None if metric == INDIRECT_EFFECT else as_metric(metric)
+    is_change = isinstance(metric, str) and metric in PROBABILITY_CHANGES
+    chosen = None if metric == INDIRECT_EFFECT or is_change else as_metric(metric)
     lengths: dict[int, list[int]] = {}
     for number, pair in enumerate(pairs):
         lengths.setdefault(len(pair.base_ids), []).append(number)
@@ -62,7 +64,7 @@ def measure(
             found = _chunk(lm, [pairs[i] for i in members], places[length], tell, chosen)
             done += len(places[length]) * len(members)
             for number, effects in zip(members, found, strict=True):
-                out[number] = effects
+                out[number] = effects.measured_by(str(metric)) if is_change else effects
     return out
 
 
@@ -137,8 +139,8 @@ def _effects(results: list[int], best: list[int], clean: Tensor, patched: Tensor
     )
 
 
-#: Sites with one value at each layer and position.
-LAYER_SITES: tuple[Site, ...] = ("ffn", "attention", "residual")
+#: Sites with one value at each layer and position; the embedding has one layer.
+LAYER_SITES: tuple[Site, ...] = ("embedding", "ffn", "attention", "residual", "pattern")
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,8 @@ class IndirectEffects(PatchEffects):
     """Effects of one site at each layer and position [layer, pos].
 
     Attributes:
-        site: ffn, attention or residual.
+        site: one of `LAYER_SITES`; the embedding has the layer 0 only, and attention weights ("pattern") are those of
+            all heads with which the position reads the positions up to it.
         tokens: the base prompt's tokens as text.
         alternative_tokens: the alternative's.
     """
@@ -190,41 +193,50 @@ def mediate(
     Args:
         lm: the model.
         pairs: from `draw_pairs` or `typed_pair`.
-        sites: of ffn, attention and residual.
+        sites: of `LAYER_SITES`.
         progress: called after every batch; after `Stopped`, the pairs measured so far are returned.
-        metric: "indirect effect", or a metric of the base's result (`core.metrics`).
+        metric: "indirect effect", one of `PROBABILITY_CHANGES`, or a metric of the base's result (`core.metrics`).
 
     Raises:
-        UserError: for no pairs, two prompts that are the same, another site or another metric.
+        UserError: for no pairs, no site, two prompts that are the same, another site or another metric.
         Stopped: when no pair was measured yet.
     """
     if not pairs:
         raise UserError("There is no pair of prompts to measure.")
-    if unknown := [s for s in sites if s not in LAYER_SITES]:
-        raise UserError(f"Site {unknown[0]!r} does not exist here: use one of {', '.join(LAYER_SITES)}.")
-
+    check_sites(sites)
     check_differ(pairs)
 
     def places(n_tokens: int) -> list[Place]:
-        return [Place(s, layer, pos) for layer in range(lm.n_layers) for s in sites for pos in range(n_tokens)]
+        return [Place(site, layer, pos) for layer, site in _rows_of(lm, sites) for pos in range(n_tokens)]
 
     found = measure(lm, pairs, places, progress, metric)
     done = [(pair, effects) for pair, effects in zip(pairs, found, strict=True) if effects is not None]
     if not done:
         raise Stopped
-    out = {
-        site: [_of_site(lm, pair, effects, site, number, len(sites)) for pair, effects in done]
-        for number, site in enumerate(sites)
-    }
+    out = {site: [_of_site(lm, pair, effects, sites, site) for pair, effects in done] for site in sites}
     return Mediation([pair for pair, _ in done], len(pairs), out)
 
 
+def check_sites(sites: Sequence[Site]) -> None:
+    """Raises `UserError` for no site, one twice, or one without a value at each layer and position."""
+    if not sites or len(set(sites)) < len(sites):
+        raise UserError("Choose at least one site, each once.")
+    if unknown := [site for site in sites if site not in LAYER_SITES]:
+        raise UserError(f"Site {unknown[0]!r} does not exist here: use one of {', '.join(LAYER_SITES)}.")
+
+
+def _rows_of(lm: LoadedModel, sites: Sequence[Site]) -> list[tuple[int, Site]]:
+    """(layer, site) in order of layer; each has one place per position."""
+    return [(layer, site) for layer in range(lm.n_layers) for site in sites if layer in layers_of(lm, site)]
+
+
 def _of_site(
-    lm: LoadedModel, pair: PromptPair, found: PatchEffects, site: Site, number: int, n_sites: int
+    lm: LoadedModel, pair: PromptPair, found: PatchEffects, sites: Sequence[Site], site: Site
 ) -> IndirectEffects:
+    mine = [number for number, (_, other) in enumerate(_rows_of(lm, sites)) if other == site]
+
     def part(flat: Tensor) -> Tensor:
-        shape = (lm.n_layers, n_sites, len(pair.base_ids))
-        return flat.unflatten(0, shape)[:, number].contiguous()
+        return flat.unflatten(0, (-1, len(pair.base_ids)))[mine]
 
     return IndirectEffects(
         **_reshaped(found, part),
@@ -255,12 +267,13 @@ def indirect_effects(
         lm: the model.
         base: the prompt whose run is changed.
         alternative: the prompt that values are copied from; as many tokens as the base.
-        site: ffn or attention (their output, added to the residual stream), or residual (the whole
-            stream after the layer).
+        site: ffn or attention (their output, added to the residual stream), residual (the whole
+            stream after the layer), embedding, or pattern (attention weights).
         base_result: r, a token id or the text of one token; None: the base run's own prediction.
         alternative_result: r', likewise for the alternative run.
         progress: called after every batch.
-        metric: "indirect effect", or a metric of the base's result: then `change` is its change. `effect` is always IE.
+        metric: "indirect effect", one of `PROBABILITY_CHANGES`, or a metric of the base's result: then `change` is its
+            change. `effect` is always IE.
 
     Raises:
         UserError: for prompts or results that the model cannot take, prompts that are the same or have

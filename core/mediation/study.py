@@ -10,8 +10,10 @@ from typing import ClassVar
 
 import pandas as pd
 
+from core.forward.patching import Site
 from core.mediation.draw import draw_pairs
 from core.mediation.effect import INDIRECT_EFFECT
+from core.mediation.importance import RelativeImportance, relative_importances
 from core.mediation.measure import Mediation, mediate
 from core.mediation.pairs import PromptPair, typed_pair
 from core.mediation.summary import cells
@@ -23,6 +25,7 @@ from core.progress import Progress, part, silent
 from core.prompts.arithmetic import LAST_TEMPLATE, OPERATIONS
 from core.vocabulary.neuron_tokens import both_sides
 
+DEFAULT_SITES: tuple[Site, ...] = ("embedding", "ffn", "attention")
 N_NEURONS = 20
 N_TOKENS = 6
 
@@ -81,23 +84,25 @@ class MeasuredPairs:
         settings: what was asked for; `settings.count` pairs are wanted.
         found: the effects of each pair.
         table: their averages, from `core.mediation.summary.cells`.
+        importance: the relative importance of the late FFNs at the last position.
     """
 
     settings: PairSettings
     found: Mediation
     table: pd.DataFrame
+    importance: RelativeImportance
 
 
 def measure_pairs(lm: LoadedModel, settings: PairSettings, progress: Progress = silent) -> MeasuredPairs:
-    """Draws pairs and copies each FFN's and attention's output at every position.
+    """Draws pairs and copies every embedding and each FFN's and attention's output, at every position.
 
     Raises:
         UserError: for settings or prompts that the model cannot take, or when it answers no such pair right.
         Stopped: when no pair was measured yet.
     """
     pairs = settings.pairs(lm, part(progress, 0, 10))
-    found = mediate(lm, pairs, ("ffn", "attention"), part(progress, 1, 10, 9), settings.metric)
-    return MeasuredPairs(settings, found, cells(found))
+    found = mediate(lm, pairs, DEFAULT_SITES, part(progress, 1, 10, 9), settings.metric)
+    return MeasuredPairs(settings, found, cells(found), relative_importances(found, lm.n_layers))
 
 
 @dataclass(frozen=True)

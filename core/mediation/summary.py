@@ -1,9 +1,9 @@
 """Averages of the effects of many pairs, by layer and position group, and where the effect is located.
 
 Position groups as in CMA: operands, operator, last, others. A cell of their figures is the mean IE over pairs (and
-over a group's positions). IE has a heavy tail, so the geometric mean of IE + 1 is reported too. Sums add log(IE +
-1) over such cells; a cell below zero (the copied value makes the base's result more likely) counts as zero, so that
-shares stay shares (*choice*; the authors' notebook raises every cell to at least 0.1 before it sums).
+over a group's positions). IE has a heavy tail, so the geometric mean of IE + 1 is reported too, with its bootstrap
+interval over pairs. Sums add log(IE + 1) over such cells; a cell below zero (the copied value makes the base's result
+more likely) counts as zero, so that shares stay shares (*choice*; the authors': `core.mediation.importance`).
 """
 
 import math
@@ -12,11 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import torch
 
 from core.forward.patching import Site
 from core.mediation.effect import Average, PatchEffects
 from core.mediation.groups import FIRST, GROUPS, LAST, SECOND, THIRD
+from core.mediation.intervals import bounds, samples
 from core.mediation.measure import Mediation
+from core.mediation.pair_sums import pair_sums
+from core.mediation.probability_changes import PROBABILITY_CHANGES
 
 OPERANDS = (FIRST, SECOND, THIRD)
 
@@ -42,29 +46,43 @@ def by_position(found: Mediation, site: Site) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def cells(found: Mediation) -> pd.DataFrame:
+#: Columns of `cells` that are plain means of the columns of `by_position`.
+_MEANS = ("wanted", "unwanted", "undesired", "change", *PROBABILITY_CHANGES)
+
+
+def cells(found: Mediation, seed: int = 0) -> pd.DataFrame:
     """One row per site, layer and position group, in the order in which groups are shown.
 
-    Columns: site, layer, group, mean (IE over pairs and positions), geometric mean, wanted and
-    unwanted (shares of prediction changes), change (mean of the metric's change), metric, values
-    (how many were averaged).
+    Columns: site, layer, group, mean (IE over pairs and positions), geometric mean, low and high (the interval of the
+    geometric mean; NaN for one pair), wanted, unwanted and undesired (shares of prediction changes), metric, change
+    (mean of the metric's change), the mean of each of `PROBABILITY_CHANGES`, values (how many were averaged).
+
+    Args:
+        found: the measured pairs.
+        seed: of the bootstrap.
     """
-    parts = []
-    for site in found.effects:
-        frame = by_position(found, site)
-        log = frame["log_effect"].astype(float)
-        frame = frame.assign(
-            mean=np.expm1(log), log=log, wanted=frame["wanted"] * 1.0, unwanted=frame["unwanted"] * 1.0
-        )
-        grouped = frame.groupby(["layer", "group"], sort=False)
-        part = grouped[["mean", "wanted", "unwanted", "change"]].mean()
-        part["geometric mean"], part["values"] = np.expm1(grouped["log"].mean()), grouped.size()
-        parts.append(part.reset_index().assign(site=site, metric=found.effects[site][0].metric))
-    out = pd.concat(parts, ignore_index=True)
+    out = pd.concat([_of_site(found, site, seed) for site in found.effects], ignore_index=True)
     order = {group: number for number, group in enumerate(ordered(out["group"].unique().tolist()))}
     out = out.sort_values(["site", "layer", "group"], key=lambda c: c.map(order) if c.name == "group" else c)
-    columns = ["site", "layer", "group", "mean", "geometric mean", "wanted", "unwanted", "metric", "change", "values"]
-    return out[columns].reset_index(drop=True)
+    first = ["site", "layer", "group", "mean", "geometric mean", "low", "high", "wanted", "unwanted", "undesired"]
+    return out[[*first, "metric", "change", *PROBABILITY_CHANGES, "values"]].reset_index(drop=True)
+
+
+def _of_site(found: Mediation, site: Site, seed: int) -> pd.DataFrame:
+    frame = by_position(found, site)
+    log = frame["log_effect"].astype(float)
+    frame = frame.assign(mean=np.expm1(log), log=log).astype(dict.fromkeys(_MEANS, float))
+    grouped = frame.groupby(["layer", "group"], sort=False)
+    part = grouped[["mean", *_MEANS]].mean()
+    part["geometric mean"], part["values"] = np.expm1(grouped["log"].mean()), grouped.size()
+    out = part.reset_index().assign(site=site, metric=found.effects[site][0].metric)
+    groups = [pair.groups for pair in found.pairs]
+    order = list(dict.fromkeys(group for mine in groups for group in mine))
+    n_pairs = len(found.pairs)
+    sampled = pair_sums(found, site, groups, order).logs("geometric mean", samples(n_pairs, seed))
+    low, high = torch.expm1(bounds(sampled, n_pairs)).numpy()  # (layer, group)
+    column = out["group"].map({group: number for number, group in enumerate(order)})
+    return out.assign(low=low[out["layer"], column], high=high[out["layer"], column])
 
 
 def ordered(groups: Sequence[str]) -> list[str]:
@@ -81,24 +99,6 @@ def weight(effect: pd.Series) -> pd.Series:
 def is_late(layer: pd.Series, n_layers: int) -> pd.Series:
     """Whether layers are in the second half, layer >= L/2."""
     return layer >= n_layers / 2
-
-
-def relative_importance(table: pd.DataFrame, n_layers: int, site: Site = "ffn", average: Average = "mean") -> float:
-    """Share of the late modules at the last position in the sum of log(IE + 1) over all cells of a site.
-
-    Args:
-        table: from `cells`.
-        n_layers: of the model.
-        site: CMA gives it for the FFNs.
-        average: which column of the table.
-
-    Returns:
-        A share (0 to 1); NaN where there is no effect at all.
-    """
-    mine = table[table["site"] == site]
-    weights = weight(mine[average])
-    chosen = weights[is_late(mine["layer"], n_layers) & _is_last(mine)].sum()
-    return _share(float(chosen), float(weights.sum()))
 
 
 @dataclass(frozen=True)

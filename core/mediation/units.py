@@ -24,6 +24,7 @@ from core.hooks import check_neuron
 from core.mediation.effect import AVERAGES, INDIRECT_EFFECT, Average, PatchEffects, averaged
 from core.mediation.measure import measure
 from core.mediation.pairs import PromptPair, check_differ
+from core.mediation.probability_changes import PROBABILITY_CHANGES
 from core.metrics import MetricLike
 from core.model.load import LoadedModel
 from core.neurons.compare import compare_runs
@@ -77,17 +78,21 @@ class UnitEffects:
         return averaged(torch.stack([e.log_effect for e in self.effects]), average)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per place: layer, head or neuron, mean and geometric mean of IE, wanted, unwanted, metric, change.
+        """One row per place: layer, head or neuron, and the columns of `core.mediation.summary.cells` with averages.
 
-        The columns have the names of those of `core.mediation.summary.cells`.
+        Without the intervals.
         """
         where = pd.DataFrame(self.places, columns=["layer", self.site])
         effects = {average: self.averaged(average).numpy() for average in AVERAGES}
         changed = {
             name: torch.stack([getattr(e, name) for e in self.effects]).double().mean(0).numpy()
-            for name in ("wanted", "unwanted", "change")
+            for name in ("wanted", "unwanted", "undesired", "change")
         }
-        return where.assign(**effects, **changed, metric=self.effects[0].metric)
+        others = {
+            name: torch.stack([each.of(e.clean[0], e.patched) for e in self.effects]).mean(0).numpy()
+            for name, each in PROBABILITY_CHANGES.items()
+        }
+        return where.assign(**effects, **changed, **others, metric=self.effects[0].metric)
 
 
 def head_effects(

@@ -12,7 +12,7 @@ from core.mediation.effect import AVERAGES, INDIRECT_EFFECT, Average
 from core.mediation.groups import ASKED as ASKED_THING
 from core.mediation.groups import LAST, OPERATOR, SUBJECT
 from core.mediation.study import MeasuredPairs
-from core.mediation.summary import OPERANDS, finding, relative_importance
+from core.mediation.summary import OPERANDS, finding
 from core.model.load import LoadedModel
 from pages.mediation.charts import (
     HALF,
@@ -97,7 +97,7 @@ def results(lm: LoadedModel, tasks: list[Task]) -> Average:
     for task in tasks:
         _sentence(lm, task, average, len(tasks) > 1)
     if len(tasks) > 1:
-        _specificity(lm, tasks, average)
+        _specificity(tasks, average)
     st.subheader("At the last position, by layer")
     lines = _last(parts)
     st.altair_chart(last_lines(lines, is_dark(), kind, what), alt=f"{what} at the last position by layer")
@@ -150,7 +150,7 @@ def _examples(task: Task) -> str:
 
 def _sentence(lm: LoadedModel, task: Task, average: Average, several: bool) -> None:
     """Where the FFNs' effect is located, and whether that is the paper's finding."""
-    table, found = task.measured.table, task.measured.found
+    found = task.measured.found
     n = len(found.pairs)
     if n < task.measured.settings.count:
         why = "the measurement was stopped" if n < found.asked else "the model answers no other such pair correctly"
@@ -159,7 +159,7 @@ def _sentence(lm: LoadedModel, task: Task, average: Average, several: bool) -> N
     told = [f"**{task.name.capitalize()}.**"] if several else []
     told += [f"{n} pair{'s' * (n != 1)}, {_examples(task)}; the total effect is {effect_text(total)} (median)."]
     told += _halves(lm, task, average)
-    importance = percent(relative_importance(table, lm.n_layers, "ffn", average))
+    importance = percent(_importance(task, average))
     ways = Counter(pair.read_at for pair in found.pairs)
     told += ["Results: " + listed([f"{how} ({count})" for how, count in ways.items()]) + "."]
     told += [f"Relative importance of the late FFNs at the last position: **{importance}** ({average} of IE)."]
@@ -198,8 +198,14 @@ def _strongest(table: pd.DataFrame, average: Average) -> str:
     return f"The largest effects ({average}): " + " and ".join(told) + "."
 
 
-def _specificity(lm: LoadedModel, tasks: list[Task], average: Average) -> None:
-    shares = [(t.name, relative_importance(t.measured.table, lm.n_layers, "ffn", average)) for t in tasks]
+def _importance(task: Task, average: Average) -> float:
+    """Relative importance of the late FFNs at the last position."""
+    found = task.measured.importance
+    return (found.mean if average == "mean" else found.geometric).value
+
+
+def _specificity(tasks: list[Task], average: Average) -> None:
+    shares = [(t.name, _importance(t, average)) for t in tasks]
     told = " and ".join(f"{percent(share)} for {name}" for name, share in shares)
     first, second = (share for _, share in shares)
     more = "higher" if first > second else "lower" if first < second else "no higher"

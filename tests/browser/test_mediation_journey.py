@@ -50,7 +50,7 @@ def test_information_flow(server, new_tab):
         page.get_by_role("button", name="CSV", exact=True).click()
     table = pd.read_csv(io.BytesIO(waiting.value.path().read_bytes()))
     assert set(table["pairs"]) == {"other operands", "facts"}
-    assert set(table["site"]) == {"ffn", "attention"}
+    assert set(table["site"]) == {"embedding", "ffn", "attention"}
 
     second = new_tab(page.url)
     expect(second.get_by_text("importance of the late FFNs at the last position is", exact=False)).to_be_visible()

@@ -52,7 +52,7 @@ def test_drawn_pairs(app):
     assert "The paper's finding" in texts(app)
     assert "Relative importance of the late FFNs at the last position: **" in texts(app)
     table = app.dataframe[0].value
-    assert set(table["site"]) == {"ffn", "attention"}
+    assert set(table["site"]) == {"embedding", "ffn", "attention"}
     assert set(table["pairs"]) == {"other operands"}
     assert {"first operand", "operator", "second operand", "last"} <= set(table["group"])
     assert app.query_params["run"] in ("1", ["1"])

@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from core.errors import UserError
-from core.forward.patching import Place
+from core.forward.patching import Place, layers_of
 from core.forward.record import first
 from core.hooks import ScaleHead, intervene
 from core.mediation.draw import draw_pairs
 from core.mediation.effect import effect
 from core.mediation.measure import LAYER_SITES, indirect_effects, measure, mediate
 from core.mediation.pairs import PromptPair, typed_pair
+from core.mediation.probability_changes import PROBABILITY_CHANGES
 from core.mediation.units import head_effects, important_neurons, neuron_effects
 from core.model.load import load_model
 from core.progress import Stopped
@@ -33,7 +34,8 @@ def results_of(lm, base=BASE, other=OTHER):
 def module_of(lm, site, layer):
     if site == "residual":
         return lm.modules.layers[layer]
-    return {"ffn": lm.modules.ffn, "attention": lm.modules.attention}[site](layer)
+    where = {"ffn": lm.modules.ffn, "attention": lm.modules.attention, "embedding": lambda _: lm.modules.embedding}
+    return where[site](layer)
 
 
 def seen(lm, ids, module, before=False):
@@ -63,10 +65,14 @@ def patched_alone(lm, ids, module, position, value):
 
 
 def places_of(lm, site, n_tokens):
-    return [Place(site, layer, pos) for layer in range(lm.n_layers) for pos in range(n_tokens)]
+    return [Place(site, layer, pos) for layer in layers_of(lm, site) for pos in range(n_tokens)]
 
 
-@pytest.mark.parametrize("site", LAYER_SITES)
+#: Sites whose value is what a module gives out; attention weights are in tests/core/forward/test_patterns.py.
+OUTPUTS = tuple(site for site in LAYER_SITES if site != "pattern")
+
+
+@pytest.mark.parametrize("site", OUTPUTS)
 def test_equals_one_run_a_layer_and_position(any_model, site):
     lm = any_model
     r, s = results_of(lm)
@@ -76,8 +82,9 @@ def test_equals_one_run_a_layer_and_position(any_model, site):
     assert (found.base_prediction, found.alternative_prediction) == (int(p.argmax()), int(q.argmax()))
     assert torch.allclose(found.clean.exp().double(), torch.stack([p[[r, s]], q[[r, s]]]), atol=1e-5)
     assert found.tokens == [lm.token(i) for i in ids]
-    assert found.effect.shape == (lm.n_layers, len(ids))
-    for layer in range(lm.n_layers):
+    layers = layers_of(lm, site)
+    assert found.effect.shape == (len(layers), len(ids))
+    for layer in some(layers):
         module = module_of(lm, site, layer)
         values = seen(lm, other, module)
         for position in range(len(ids)):
@@ -91,7 +98,7 @@ def test_equals_one_run_a_layer_and_position(any_model, site):
 def test_a_run_copied_into_itself_changes_nothing(any_model):
     ids = tuple(any_model.encode(BASE))
     itself = PromptPair(BASE, BASE, ids, ids, None, None, ("others",) * len(ids), "prediction")
-    for site in LAYER_SITES:
+    for site in some(LAYER_SITES):
         found = measure(any_model, [itself], lambda n, s=site: places_of(any_model, s, n))[0]
         assert found.base_result == found.alternative_result
         assert found.effect.abs().max() < 1e-4
@@ -182,8 +189,8 @@ def test_heads_and_neurons_equal_one_run_each(any_model):
             handle.remove()
             assert torch.allclose(found.patched[place], alone, atol=1e-3)
     frame = heads.to_frame()
-    names = ["layer", "head", "mean", "geometric mean", "wanted", "unwanted", "change", "metric"]
-    assert list(frame.columns) == names
+    names = ["layer", "head", "mean", "geometric mean", "wanted", "unwanted", "undesired", "change"]
+    assert list(frame.columns) == [*names, *PROBABILITY_CHANGES, "metric"]
     assert frame["mean"].to_numpy() == pytest.approx(heads.effects[0].effect.numpy(), rel=1e-3, abs=1e-5)
     assert frame["geometric mean"].to_numpy() == pytest.approx(frame["mean"].to_numpy())  # of one pair
 

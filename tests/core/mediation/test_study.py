@@ -7,7 +7,7 @@ import torch
 from core.errors import UserError
 from core.mediation.draw import draw_pairs
 from core.mediation.measure import indirect_effects, mediate
-from core.mediation.study import DrawnPairs, TypedPair, measure_pairs, measure_units
+from core.mediation.study import DEFAULT_SITES, DrawnPairs, TypedPair, measure_pairs, measure_units
 from core.mediation.summary import cells
 from core.mediation.units import head_effects, important_neurons, neuron_effects
 from core.progress import Stopped
@@ -20,7 +20,7 @@ def test_drawn_pairs_are_measured_as_by_hand(bundled):
     pairs = draw_pairs(bundled, count=3, seed=4)
     assert found.found.pairs == pairs
     assert found.settings.count == 3
-    pd.testing.assert_frame_equal(found.table, cells(mediate(bundled, pairs)))
+    pd.testing.assert_frame_equal(found.table, cells(mediate(bundled, pairs, DEFAULT_SITES)))
     assert told == sorted(told)
     assert told[-1] == 1.0
 

@@ -8,11 +8,13 @@ import pytest
 
 from core.errors import UserError
 from core.mediation.draw import draw_pairs
+from core.mediation.intervals import samples
 from core.mediation.measure import mediate
 from core.mediation.pairs import typed_pair
-from core.mediation.summary import by_position, cells, finding, ordered, relative_importance
+from core.mediation.summary import by_position, cells, finding, ordered
 from core.mediation.units import important_neurons
 from core.neurons.compare import compare_prompts
+from tests.some import some
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,27 @@ def test_cells_are_means_over_pairs_and_positions(bundled, found):
         assert row["mean"] == pytest.approx(np.mean(effects), rel=1e-4, abs=1e-6)
         geometric = math.exp(np.mean(np.log1p(effects))) - 1
         assert row["geometric mean"] == pytest.approx(geometric, rel=1e-4, abs=1e-6)
+        interval = row["low"], row["high"]
+        assert interval[0] <= row["geometric mean"] <= interval[1]
+        assert interval[1] > interval[0]
+        assert row["undesired"] == pytest.approx(row["wanted"] + row["unwanted"])  # every drawn base is right
     assert list(dict.fromkeys(table["group"])) == ["first operand", "operator", "second operand", "last", "others"]
+
+
+def test_the_interval_of_a_cell_is_that_of_a_loop_over_resamples(bundled, found):
+    table = cells(found, seed=3)
+    row = table[(table["site"] == "ffn") & (table["layer"] == 6) & (table["group"] == "others")].iloc[0]
+    logs = [
+        [float(e.log_effect[6, at]) for at, name in enumerate(pair.groups) if name == "others"]
+        for pair, e in zip(found.pairs, found.effects["ffn"], strict=True)
+    ]
+    means = []
+    for counts in some(samples(len(logs), 3)[1:].int().tolist()):
+        drawn = [value for mine, times in zip(logs, counts, strict=True) for value in mine * times]
+        means.append(math.expm1(np.mean(drawn)) if drawn else math.nan)
+    assert (row["low"], row["high"]) == pytest.approx(tuple(np.nanquantile(means, [0.025, 0.975])), rel=1e-4)
+    alone = cells(mediate(bundled, [typed_pair(bundled, "3 + 5 =", "2 + 7 =")]))
+    assert alone[["low", "high"]].isna().all(axis=None)
 
 
 def test_rows_by_position(bundled, found):
@@ -53,36 +75,25 @@ def table_of(values):
     return pd.DataFrame(rows, columns=["site", "layer", "group", "mean"])
 
 
-def test_relative_importance_by_hand():
+def test_finding_by_hand():
     e = math.e - 1  # log(IE + 1) is 1
     groups = ("first operand", "last")
     values = {(layer, group): 0.0 for layer in range(3) for group in groups}
     table = table_of(
         {**values, (0, "first operand"): e, (2, "last"): math.e**2 - 1, (1, "last"): e, (2, groups[0]): -0.5}
     )
-    assert relative_importance(table, 3) == pytest.approx(2 / 4)  # of 3 layers only the last is late
     told = finding(table, 3)
     assert (told.early_operands, told.early_last, told.late_last) == pytest.approx((0.5, 0.5, 1.0))
     assert not told.holds
     assert (told.peak_operands, told.peak_last) == (0, 2)
     assert finding(table.assign(mean=[2 * e, 0.0, 0.0, 0.0, 0.0, e]), 3).holds
     assert not finding(table.assign(mean=[0.0, e, 0.0, 0.0, 0.0, e]), 3).holds
-    assert math.isnan(relative_importance(table.assign(mean=0.0), 3))
     assert finding(table.assign(group="subject"), 3) is None
 
 
 def test_order_of_groups():
     assert ordered(["others", "last", "operator", "first operand"]) == ["first operand", "operator", "last", "others"]
     assert ordered(["0 <s>", "1 3→2", "2 ="]) == ["0 <s>", "1 3→2", "2 ="]
-
-
-def test_the_last_position_of_typed_prompts(bundled):
-    table = cells(mediate(bundled, [typed_pair(bundled, "3 + 5 =", "2 + 7 =")]))
-    share = relative_importance(table, bundled.n_layers)
-    mine = table[(table["site"] == "ffn")]
-    weights = np.log1p(mine["mean"].clip(lower=0))
-    late = (mine["layer"] >= bundled.n_layers / 2) & (mine["group"] == "4 =")
-    assert share == pytest.approx(weights[late].sum() / weights.sum())
 
 
 def test_important_neurons_are_those_of_the_comparison(bundled):

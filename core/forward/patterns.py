@@ -1,0 +1,47 @@
+"""Attention patterns of one run on the values of another: what heads write when only their attention weights differ.
+
+A head's output at a query position is the sum over key positions of its attention weight times the value there. With
+the weights of the alternative run and the values of the base run this is what the head writes in the base run after
+its pattern was replaced, so a copied pattern is a copied head output (`core.forward.patching`). Values are those that
+the layer's value map gives out, bias included; rotary positions do not touch them.
+"""
+
+import torch
+from einops import rearrange, repeat
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from core.model.load import LoadedModel
+
+
+def value_module(lm: LoadedModel, layer: int) -> nn.Linear:
+    """The linear map whose output holds the values: W_V, or the fused map of queries, keys and values."""
+    module: nn.Linear = lm.modules.layers[layer].get_submodule(lm.architecture.query_key_value[-1])
+    return module
+
+
+def head_values(lm: LoadedModel, output: Float[Tensor, "row pos width"]) -> Float[Tensor, "row head pos d_head"]:
+    """The values that each query head reads, from the output of `value_module`.
+
+    Query heads of a group read the same values.
+    """
+    if len(lm.architecture.query_key_value) == 1:
+        shape = "row pos (head qkv d_head) -> qkv row head pos d_head"
+        return rearrange(output, shape, qkv=3, head=lm.n_heads)[2]
+    values = rearrange(output, "row pos (kv_head d_head) -> row kv_head pos d_head", d_head=lm.d_head)
+    group = lm.n_heads // values.shape[1]
+    return repeat(values, "row kv_head pos d_head -> row (kv_head group) pos d_head", group=group)
+
+
+def patterned(
+    lm: LoadedModel, pattern: Float[Tensor, "row head query key"], output: Float[Tensor, "row pos width"]
+) -> Float[Tensor, "row pos heads_by_d_head"]:
+    """The concatenated heads (the input of the output map) with some attention weights and some values.
+
+    Args:
+        lm: the model.
+        pattern: attention weights.
+        output: of `value_module`, in the run that the heads write into.
+    """
+    z = torch.matmul(pattern, head_values(lm, output))
+    return rearrange(z, "row head pos d_head -> row pos (head d_head)")
