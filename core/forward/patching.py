@@ -20,7 +20,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from core.forward.patterns import patterned, value_module
+from core.forward.patterns import patterned
 from core.forward.record import first
 from core.forward.replay import Hooks, Replay, Row, causal_inputs, read_logits, rows_that_fit
 from core.hooks import InputHook, OutputHook
@@ -128,7 +128,7 @@ def _notes(lm: LoadedModel, seen: dict[tuple[Site, int], _Seen]) -> Hooks:
             kept.append(output[1])
 
         if site in _PATTERNS:
-            after += [(value_module(lm, layer), keep), (lm.modules.attention(layer), keep_pattern)]
+            after += [(lm.modules.value(layer), keep), (lm.modules.attention(layer), keep_pattern)]
         else:
             (before if _is_input(site) else after).append((_module(lm, site, layer), keep))
     return Hooks(before, after)

@@ -9,19 +9,13 @@ the layer's value map gives out, bias included; rotary positions do not touch th
 import torch
 from einops import rearrange, repeat
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.model.load import LoadedModel
 
 
-def value_module(lm: LoadedModel, layer: int) -> nn.Linear:
-    """The linear map whose output holds the values: W_V, or the fused map of queries, keys and values."""
-    module: nn.Linear = lm.modules.layers[layer].get_submodule(lm.architecture.query_key_value[-1])
-    return module
-
-
 def head_values(lm: LoadedModel, output: Float[Tensor, "row pos width"]) -> Float[Tensor, "row head pos d_head"]:
-    """The values that each query head reads, from the output of `value_module`.
+    """The values that each query head reads, from the output of `Modules.value`.
 
     Query heads of a group read the same values.
     """
@@ -41,7 +35,7 @@ def patterned(
     Args:
         lm: the model.
         pattern: attention weights.
-        output: of `value_module`, in the run that the heads write into.
+        output: of `Modules.value`, in the run that the heads write into.
     """
     z = torch.matmul(pattern, head_values(lm, output))
     return rearrange(z, "row head pos d_head -> row pos (head d_head)")

@@ -148,6 +148,10 @@ class Modules:
         """The linear map whose input is the concatenated heads."""
         return self._in(layer, self.row.head_output)
 
+    def value(self, layer: int) -> nn.Linear:
+        """The linear map whose output holds the heads' values: W_V, or the fused map of query, key and value."""
+        return self._in(layer, self.row.query_key_value[-1])
+
     def ffn(self, layer: int) -> nn.Module:
         """The FFN module; its output is added to the residual stream."""
         return self._in(layer, self.row.ffn)

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from core.forward.patching import PairRuns, Place
-from core.forward.patterns import head_values, patterned, value_module
+from core.forward.patterns import head_values, patterned
 from core.forward.record import record
 from tests.some import some
 
@@ -90,7 +90,7 @@ def test_every_weight_and_every_value_are_the_whole_head(any_model):
     cache = record(lm, ids)
     for layer in some(range(lm.n_layers)):
         kept = []
-        handle = value_module(lm, layer).register_forward_hook(lambda _m, _a, output, kept=kept: kept.append(output))
+        handle = lm.modules.value(layer).register_forward_hook(lambda _m, _a, output, kept=kept: kept.append(output))
         lm.logits(ids)
         handle.remove()
         values = head_values(lm, kept[0])
