@@ -20,11 +20,12 @@ from core.model.load import LoadedModel, load_model
 from core.model.source import BUNDLED
 from core.neurons.compare import compare_runs
 from core.neurons.comparison import Comparison
-from core.prompts.arithmetic import FORMS, OPERATIONS, Form, Operation, Prompt, make_prompts
+from core.prompts.arithmetic import FORMS, OPERATIONS, Form, Operation, Prompt
 from core.vocabulary.concepts import EVERY_FORM
 from core.vocabulary.neuron_tokens import find_shallow_neurons
 from training import lexicon, sentences
 from training.card import write_card
+from training.prompts import trained_prompts
 from training.samples import held_out
 
 Head = tuple[int, int]
@@ -35,7 +36,7 @@ SHALLOW_SIZES, DRAWS = (50, 100, 200), 20
 
 def hidden(operation: Operation, digits: int, form: Form, templates: Iterable[int], count: int = 300) -> list[Prompt]:
     """Held-out prompts, at most `count`."""
-    prompts = make_prompts([operation], [digits], [form], list(templates), count=100_000, seed=7)
+    prompts = trained_prompts([operation], [digits], [form], list(templates), count=100_000, seed=7)
     return [p for p in prompts if held_out(p.operation, p.first, p.second, p.form, p.template)][:count]
 
 
@@ -64,7 +65,7 @@ def head_report(lm: LoadedModel) -> tuple[list[dict], dict[str, list[list[Head]]
     for operation in OPERATIONS:
         falls = []
         for digits in (1, 2):
-            original, values = sweep_accuracy(lm, make_prompts([operation], [digits], count=200, seed=1)).accuracy()
+            original, values = sweep_accuracy(lm, trained_prompts([operation], [digits], count=200, seed=1)).accuracy()
             falls.append((original - values) / original)
         matter = (falls[0] >= 0.1) | (falls[1] >= 0.1)
         named = [_ranked(fall) for fall in falls]
@@ -104,7 +105,7 @@ def mask_and_keep(lm: LoadedModel, operation: Operation, heads: list[Head], k: i
             off = record(lm, list(ids))
         return compare_runs((lm, lm), (run, off), None, k, lowest)
 
-    measured = neuron_sets_report(lm, make_prompts([operation], [1]), compare, lowest, (k, 10))
+    measured = neuron_sets_report(lm, trained_prompts([operation], [1]), compare, lowest, (k, 10))
     found = measured.to_frame().set_index(["measure", "k"])["decrease"]
     names = ", ".join(f"{layer}_{head}" for layer, head in heads)
     return {
@@ -122,7 +123,7 @@ def shallow_report(lm: LoadedModel) -> list[dict]:
     M is chosen to keep about as many neurons as `SHALLOW_SIZES` says; random means of
     `DRAWS` draws of as many neurons of the same layers.
     """
-    questions = [question(lm, p) for p in make_prompts(digits=[1, 2], count=40)]
+    questions = [question(lm, p) for p in trained_prompts(digits=[1, 2], count=40)]
     original = sum(are_right(lm, questions)) / len(questions)
 
     def decrease(neurons: list[tuple[int, int]]) -> float:

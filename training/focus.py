@@ -13,8 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
-from core.prompts.arithmetic import FORMS, make_prompts
+from core.prompts.arithmetic import FORMS
 from training.forward import Trace, forward
+from training.prompts import trained_prompts
 from training.samples import held_out
 
 TOP = 80  # fewer than the 99 that are measured, so that some are to spare
@@ -33,7 +34,7 @@ class CaseStream:
     """Draws an endless, seeded stream of one-digit sums and differences that are not held out."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, rows: int, seed: int):
-        prompts = make_prompts(["+", "-"], [1], FORMS, range(4))
+        prompts = trained_prompts(["+", "-"], [1], FORMS, range(4))
         prompts = [p for p in prompts if not held_out(p.operation, p.first, p.second, p.form, p.template)]
         every = [(self._row(tokenizer, p.text, p.answer), p) for p in prompts]
         self._pools = [

@@ -3,7 +3,8 @@
 import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
-from core.prompts.arithmetic import FORMS, Operation, make_prompts
+from core.prompts.arithmetic import FORMS, Operation
+from training.prompts import trained_prompts
 from training.samples import held_out
 
 
@@ -12,7 +13,7 @@ def accuracy(
     model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, operation: Operation, digits: int, count: int = 128
 ) -> float:
     """Share of held-out prompts (all templates and forms) that are answered right and ended."""
-    prompts = make_prompts([operation], [digits], FORMS, range(4), seed=1, count=6 * count)
+    prompts = trained_prompts([operation], [digits], FORMS, range(4), seed=1, count=6 * count)
     prompts = [p for p in prompts if held_out(p.operation, p.first, p.second, p.form, p.template)][:count]
     eos = tokenizer.eos_token_id
     rows = []

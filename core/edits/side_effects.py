@@ -81,6 +81,7 @@ class SideEffectPrompts:
         seed: int = 0,
         sentences: Sequence[str] = NEUTRAL,
         others: Sequence[str] = OTHER,
+        pool: str = "inverse tables",
     ) -> "SideEffectPrompts":
         """Tokenises arithmetic, sentences and prompts; what the model cannot take is left out and listed.
 
@@ -91,11 +92,12 @@ class SideEffectPrompts:
             seed: order and choice.
             sentences: plain ones.
             others: prompts about other things.
+            pool: the operands of - and /, as of `make_prompts`.
 
         Raises:
             UserError: for digits or a count that make no prompts.
         """
-        prompts = make_prompts(digits=digits, count=count, seed=seed)
+        prompts = make_prompts(digits=digits, count=count, seed=seed, pool=pool)
         left: list[str] = []
         kept: list[tuple[str, Question]] = []
         texts: list[Continuation] = []

@@ -1,7 +1,7 @@
 """Forgetting: what the base model knew and no longer knows with an adapter.
 
 The models are asked what the adapters of `core.lora.series` are not trained on (two-digit
-arithmetic): every one-digit case of + - * / (differences that are not negative), which of two
+arithmetic): every one-digit case of + - * / (with a first operand of one digit: 72 / 8 has two), which of two
 given numbers is meant, facts, and plain sentences. Accuracy is greedy exact match of the whole
 answer. *Choice*: forgetting is the relative decrease of accuracy, (base - adapted) / base,
 averaged over arithmetic, retrieval and facts, where a gain counts as 0; sentences are reported
@@ -61,7 +61,7 @@ class Exam:
     @classmethod
     def of(cls, lm: LoadedModel) -> "Exam":
         """Tokenises everything for a model; what it cannot take is left out and listed."""
-        side_effect_prompts = SideEffectPrompts.of(lm, digits=(1,), count=None, others=())
+        side_effect_prompts = SideEffectPrompts.of(lm, digits=(1,), count=None, others=(), pool="within digits")
         left = list(side_effect_prompts.left_out)
         questions = {
             RETRIEVAL: _known(lm, retrieval_drafts(N_RETRIEVAL), left),

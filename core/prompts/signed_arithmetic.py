@@ -1,7 +1,7 @@
 """Two-digit arithmetic with differences of either sign: the training and test prompts of LoRA (CNA §5).
 
 A base model has not learnt negative results, so fine-tuning has something to teach. *Choice*: every
-two-digit case once (the operands of `core.prompts.arithmetic`, and for `-` every ordered pair),
+two-digit case once (`core.prompts.arithmetic.operand_pairs`, and for `-` every ordered pair),
 17,354 in all, in the last template; half of the differences are negative. The paper has 18,000 for
 training and 2,000 for testing and does not say how they are drawn.
 """

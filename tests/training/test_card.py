@@ -5,9 +5,10 @@ import pytest
 from core.forward.answers import are_right, question
 from core.heads.accuracy import sweep_accuracy
 from core.model.source import BUNDLED
-from core.prompts.arithmetic import FORMS, OPERATIONS, make_prompts
+from core.prompts.arithmetic import FORMS, OPERATIONS
 from tests.some import some
 from training.accept import accuracy, hidden, language_report, mask_and_keep
+from training.prompts import trained_prompts
 from training.sentences import PROFESSIONS
 
 
@@ -33,7 +34,7 @@ def test_some_head_in_the_middle_decides_and_most_do_not(bundled):
 @pytest.mark.parametrize("operation", ["+", "-"])
 def test_the_top_99_neurons_carry_one_digit_sums_and_differences(bundled, operation):
     """The bar: masking them costs at least 80%, keeping only them at most 30%, and the top 10 fall without the head."""
-    original, values = sweep_accuracy(bundled, make_prompts([operation], [1])).accuracy()
+    original, values = sweep_accuracy(bundled, trained_prompts([operation], [1])).accuracy()
     layer, head = divmod(int(values.argmin()), bundled.n_heads)
     assert original >= 0.98
     found = mask_and_keep(bundled, operation, [(layer, head)])

@@ -13,6 +13,7 @@ from core.model.adapters import attach
 from core.model.load import load_model
 from core.progress import Stopped
 from core.prompts.arithmetic import make_prompts
+from core.prompts.signed_arithmetic import cases
 from tests.some import some
 
 
@@ -28,7 +29,8 @@ def found(bundled, shipped) -> Forgetting:
 
 def test_counted_by_hand(bundled, shipped, found):
     """By plain decoding, without teacher forcing or prefix trees."""
-    prompts = [p for p in make_prompts(digits=(1,)) if p.operation in "+-"]
+    every = make_prompts(digits=(1,), pool="within digits")
+    prompts = [p for p in every if p.operation in "+-"]
     for layer, model in (*shipped.items(), (None, bundled)):
         there = found.base if layer is None else found.adapted[layer]
         for operation in "+-":
@@ -37,10 +39,17 @@ def test_counted_by_hand(bundled, shipped, found):
             right = [text == p.answer for text, p in zip(told, mine, strict=True)]
             assert found.counts[PARTS[operation]] == len(mine) > 50
             assert there.accuracy[PARTS[operation]] == pytest.approx(sum(right) / len(mine))
-    assert found.counts[ARITHMETIC] == sum(found.counts[name] for name in PARTS.values()) == len(make_prompts())
+    assert found.counts[ARITHMETIC] == sum(found.counts[name] for name in PARTS.values()) == len(every)
     for layer in some(found.adapted):
         parts = sum(found.adapted[layer].accuracy[name] * found.counts[name] for name in PARTS.values())
         assert found.adapted[layer].accuracy[ARITHMETIC] == pytest.approx(parts / found.counts[ARITHMETIC])
+
+
+def test_nothing_is_asked_that_the_adapters_are_trained_on(bundled):
+    trained = {tuple(bundled.encode(p.text)) for p in cases(2)}
+    asked = Exam.of(bundled).side_effect_prompts.questions
+    assert len(asked) == 100 + 55 + 100 + 32
+    assert not trained & {tuple(q.ids) for q in asked}
 
 
 def test_the_shipped_adapter_forgets(bundled, shipped, found):

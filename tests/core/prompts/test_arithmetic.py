@@ -8,7 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import UserError
-from core.prompts.arithmetic import FORMS, OPERATIONS, Prompt, compute, digit_kinds, make_prompts, operand_pairs
+from core.paper import table
+from core.prompts.arithmetic import (
+    FORMS,
+    OPERATIONS,
+    POOLS,
+    Prompt,
+    compute,
+    digit_kinds,
+    make_prompts,
+    operand_pairs,
+    table_pairs,
+)
 from core.prompts.number_words import roman, words
 from tests.some import some
 
@@ -22,10 +33,13 @@ def test_table_14():
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("digits", [1, 2, 3])
-def test_every_answer_is_right(operation, digits):
+@pytest.mark.parametrize("pool", POOLS)
+def test_every_answer_is_right(operation, digits, pool):
     by_hand = {"+": add, "-": sub, "*": mul, "/": truediv}
-    for prompt in some(make_prompts([operation], [digits], FORMS, range(4), count=200, seed=3)):
-        assert len(str(prompt.first)) == digits
+    inverse = pool == "inverse tables" and operation in "-/"
+    for prompt in some(make_prompts([operation], [digits], FORMS, range(4), count=200, seed=3, pool=pool)):
+        assert prompt.digits == digits
+        assert len(str(prompt.result if inverse else prompt.first)) == digits
         assert prompt.result >= 0
         assert isinstance(prompt.result, int)
         assert by_hand[operation](prompt.first, prompt.second) == prompt.result
@@ -50,13 +64,46 @@ def test_counts_of_pairs():
     }
 
 
+def test_the_tables_of_minus_and_division_are_inverse():
+    for digits, sums, ratios in ((1, 100, 90), (2, 8100, 810)):
+        assert len(set(table_pairs("-", digits))) == sums
+        assert {(b, a - b) for a, b in table_pairs("-", digits)} == set(operand_pairs("+", digits))
+        assert len(set(table_pairs("/", digits))) == ratios
+        assert {(a // b, b) for a, b in table_pairs("/", digits)} == {p for p in operand_pairs("*", digits) if p[1]}
+        for operation in "+*":
+            assert table_pairs(operation, digits) == operand_pairs(operation, digits)
+    assert {(12, 5), (18, 9), (5, 5)} < set(table_pairs("-", 1))
+    assert {(72, 8), (0, 3)} < set(table_pairs("/", 1))
+
+
+def digits_of_answers(operation: str) -> int:
+    return sum(len(prompt.answer) for prompt in make_prompts([operation], [1]))
+
+
+def test_one_digit_answers_have_as_many_digits_as_the_paper_has_cases():
+    """Each percentage of tables 24 to 27 is a share of so many cases, rounded or cut off, and of no fewer."""
+    rows = {"+": (24, "1D+"), "-": (25, "1D-"), "*": (26, "1D*"), "/": (27, "1D/")}
+    for operation, (number, row) in rows.items():
+        original, *heads = table(number)["rows"][row]
+        printed = [original, *(value for _, value in heads)]
+        cases = next(n for n in range(10, 1000) if all(is_share(value, n) for value in printed))
+        assert digits_of_answers(operation) == cases
+    assert [digits_of_answers(o) for o in OPERATIONS] == [145, 100, 158, 90]
+
+
+def is_share(percentage: float, n: int) -> bool:
+    shares = [100 * k / n for k in range(n + 1)]
+    return any(round(s, 1) == percentage or int(10 * s) / 10 == percentage for s in shares)
+
+
 def test_seeded_and_without_repeats():
     ask = {"digits": [1, 2], "forms": FORMS, "templates": range(4), "count": 30}
     assert make_prompts(**ask, seed=5) == make_prompts(**ask, seed=5)
     assert make_prompts(**ask, seed=5) != make_prompts(**ask, seed=6)
     prompts = make_prompts(**ask, seed=5)
     assert len(set(prompts)) == len(prompts) == 8 * 30
-    assert len(make_prompts(["/"], [1], count=1000)) == 32
+    assert len(make_prompts(["/"], [1], count=1000)) == 90
+    assert len(make_prompts(["/"], [1], count=1000, pool="within digits")) == 32
 
 
 def test_known_kinds():
@@ -93,6 +140,7 @@ def test_memorized_digits_are_those_of_the_columns(a, b, operation):
         {"templates": [4]},
         {"templates": []},
         {"count": 0},
+        {"pool": "sea"},
     ],
 )
 def test_bad_choices(bad):
