@@ -1,18 +1,5 @@
-"""The tables of the CNA paper (Llama-7B), to show beside our own results, marked as the paper's."""
+"""What the CNA paper printed and used, to show beside our own results: tables, notebook, models, presets."""
 
-import json
-from functools import cache
-from pathlib import Path
-from typing import Any
+from core.paper.tables import SOURCE, frame, table
 
-SOURCE = "Yu and Ananiadou (EMNLP 2024), Llama-7B"
-
-
-@cache
-def _tables() -> dict[str, Any]:
-    return json.loads((Path(__file__).parent / "tables.json").read_text(encoding="utf-8"))["tables"]
-
-
-def table(number: int) -> dict[str, Any]:
-    """One table as its title, unit, columns, rows and note."""
-    return _tables()[str(number)]
+__all__ = ["SOURCE", "frame", "table"]
