@@ -1,4 +1,4 @@
-"""The most important heads of each operation and number of digits: tables 24 to 27 of the CNA paper, of our own sweep."""
+"""The most important heads of each operation and number of digits, as in tables 24 to 27 of the CNA paper."""
 
 import pandas as pd
 

@@ -5,7 +5,7 @@ model trained in the same shape counts as the paper's, and then its numbers diff
 """
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from core.paper.tables import table
 
@@ -15,6 +15,7 @@ LLAMA: PaperModel = "Llama-7B"
 GPT_J: PaperModel = "GPT-J"
 
 
+@runtime_checkable
 class HasDimensions(Protocol):
     """What `core.model.load.LoadedModel` has."""
 

@@ -45,11 +45,20 @@ def frame(number: int) -> pd.DataFrame:
         }
         return pd.DataFrame.from_dict(rows, orient="index", columns=_PLACES)
     rows = {name: [_text(value) for value in row] for name, row in printed["rows"].items()}
-    return pd.DataFrame.from_dict(rows, orient="index", columns=printed["columns"][: len(next(iter(rows.values())))])
+    named, longest = printed["columns"], max(len(row) for row in rows.values())
+    columns = named if longest == len(named) else [str(number) for number in range(1, longest + 1)]  # a list of words
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 
 def _text(value: Any) -> Any:
     return " ".join(value) if isinstance(value, list) else value
+
+
+def decrease_by_head(number: int, row: str) -> dict[str, float]:
+    """Relative decrease without each head of table 1 or 18, in one of its rows ("all", "2D+")."""
+    printed = table(number)
+    original, *without = printed["rows"][row]
+    return {head: 1 - value / original for head, value in zip(printed["columns"][1:], without, strict=True)}
 
 
 def top_heads() -> pd.DataFrame:

@@ -1,16 +1,17 @@
 """One picked head by number of digits and by kind of digit, beside tables 2 and 3 of the paper."""
 
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
 from core import paper
 from core.heads.one_head import DIGITS, OneHead, measure_head
 from core.model.load import LoadedModel
+from core.paper.models import LLAMA, model_of
+from core.paper.tables import SOURCE
 from core.prompts.arithmetic import OPERATIONS
 from pages.arithmetic_heads.settings import OneHeadSettings
 from pages.shared.job_slot import job_slot
+from pages.shared.papers import not_ours
 from pages.shared.picked_heads import picked_heads
 from pages.shared.words import head_name, of_n, percent
 
@@ -34,10 +35,10 @@ def one_head(lm: LoadedModel) -> None:
         start=st.button("Measure this head", icon=":material/play_arrow:"),
     )
     if found is not None:
-        _show(name, found.result)
+        _show(lm, name, found.result)
 
 
-def _show(name: str, measured: OneHead) -> None:
+def _show(lm: LoadedModel, name: str, measured: OneHead) -> None:
     answers, kinds = measured.digits_frame(), measured.kinds_frame()
     if answers.empty:
         st.info("Stopped before the first operation was measured.")
@@ -45,9 +46,9 @@ def _show(name: str, measured: OneHead) -> None:
     known = answers[answers["baseline"] > 0]
     left, right = st.columns(2)
     with left:
-        _by_digits(name, answers, known)
+        _by_digits(lm, name, answers, known)
     with right:
-        _by_kind(name, answers, kinds)
+        _by_kind(lm, name, answers, kinds)
     if len(known):
         worst = known.loc[known["decrease"].idxmax()]
         st.markdown(
@@ -64,7 +65,7 @@ def _show(name: str, measured: OneHead) -> None:
     )
 
 
-def _by_digits(name: str, answers: pd.DataFrame, known: pd.DataFrame) -> None:
+def _by_digits(lm: LoadedModel, name: str, answers: pd.DataFrame, known: pd.DataFrame) -> None:
     st.markdown(f"**By number of digits** (as in table 2): relative decrease of accuracy without {name}")
     st.dataframe(_pivot(answers), key="by digits")
     unknown = [f"{digits}D" for digits in DIGITS if f"{digits}D" in set(answers["group"]) - set(known["group"])]
@@ -72,11 +73,11 @@ def _by_digits(name: str, answers: pd.DataFrame, known: pd.DataFrame) -> None:
         st.caption(
             f"– : the model answers no {' and no '.join(unknown)} prompt correctly, so there is nothing to decrease."
         )
-    st.caption("Llama-7B in the paper, with the most important head of each operation (the paper's numbers):")
-    st.dataframe(_paper(2))
+    st.caption("Table 2: the most important head of each operation.")
+    _paper(lm, 2)
 
 
-def _by_kind(name: str, answers: pd.DataFrame, kinds: pd.DataFrame) -> None:
+def _by_kind(lm: LoadedModel, name: str, answers: pd.DataFrame, kinds: pd.DataFrame) -> None:
     st.markdown(
         f"**By kind of digit** (as in table 3, two-digit prompts): relative decrease of accuracy without {name}"
     )
@@ -88,8 +89,8 @@ def _by_kind(name: str, answers: pd.DataFrame, kinds: pd.DataFrame) -> None:
         "memorize: no carry or borrow changes the digit. change-one: a carry or borrow does "
         "(for * and /: every digit but the last)."
     )
-    st.caption("Llama-7B in the paper (the paper's numbers):")
-    st.dataframe(_paper(3))
+    st.caption("Table 3: the same heads.")
+    _paper(lm, 3)
 
 
 def _pivot(frame: pd.DataFrame) -> pd.DataFrame:
@@ -97,6 +98,6 @@ def _pivot(frame: pd.DataFrame) -> pd.DataFrame:
     return wide[[o for o in OPERATIONS if o in wide]].map(percent)
 
 
-def _paper(number: int) -> pd.DataFrame:
-    table: dict[str, Any] = paper.table(number)
-    return pd.DataFrame(table["rows"], index=table["columns"]).T.map(lambda v: f"{v}%")
+def _paper(lm: LoadedModel, number: int) -> None:
+    not_ours(SOURCE, model_of(lm), LLAMA)
+    st.dataframe(paper.frame(number).map(lambda v: f"{v}%"))

@@ -8,12 +8,16 @@ import pandas as pd
 import streamlit as st
 import torch
 
-from core import paper
 from core.heads.accuracy import AccuracySweep
 from core.heads.sweep import HeadSweep
 from core.metrics import PROBABILITY, Metric, relative
 from core.model.load import LoadedModel
+from core.paper.models import LLAMA, model_of, table_for
+from core.paper.tables import decrease_by_head
+from pages.arithmetic_heads.notebook import notebook_sweep
+from pages.arithmetic_heads.top_heads import heads_by_digits
 from pages.shared.charts import PICK, head_map
+from pages.shared.papers import same_in_paper
 from pages.shared.picked_heads import HEADS, picked_heads
 from pages.shared.present import downloads
 from pages.shared.settings import Settings
@@ -41,7 +45,7 @@ def of_accuracy(lm: LoadedModel, swept: AccuracySweep, settings: Settings) -> No
     else:
         original = float(swept.probability_baseline[chosen].mean())
         values = swept.probability[chosen].mean(0)
-    frame = _map_frame(values, original, len(chosen), None if shown == ALL else shown)
+    frame = _map_frame(lm, values, original, len(chosen), None if shown == ALL else shown)
     _show_map(frame, measure)
     _sentence(frame, measure, "the prompts" if shown == ALL else f"the {shown} prompts", len(chosen))
     table, counts = _table(swept, operations), _counts(swept, operations)
@@ -55,7 +59,8 @@ def of_accuracy(lm: LoadedModel, swept: AccuracySweep, settings: Settings) -> No
         column_config={c: _percent_column(f"{c} (of {counts[c]:,})") for c in table.columns if c != "head"},
     )
     downloads("arithmetic-heads", lm, settings, swept.to_frame(), lambda dark: head_map(frame, dark, "decrease"))
-    _paper_tables()
+    heads_by_digits(lm, swept.to_frame(), settings)
+    same_in_paper(lm, 1)
 
 
 def of_own_prompts(lm: LoadedModel, swept: HeadSweep, settings: Settings) -> None:
@@ -66,7 +71,7 @@ def of_own_prompts(lm: LoadedModel, swept: HeadSweep, settings: Settings) -> Non
         st.info("Stopped before the first prompt was measured.")
         return
     original, values = float(swept.value_baseline[done].mean()), swept.value[done].mean(0)
-    frame = _map_frame(values, original, n, None, metric)
+    frame = _map_frame(lm, values, original, n, None, metric)
     _show_map(frame, metric.name, metric.unit)
     predicted = [f"`{p}` → `{lm.token(t)}`" for p, t in zip(swept.prompts, swept.targets, strict=True) if t >= 0]
     st.markdown("Predictions: " + ", ".join(predicted[:6]) + (" ..." if len(predicted) > 6 else ""))
@@ -79,6 +84,7 @@ def of_own_prompts(lm: LoadedModel, swept: HeadSweep, settings: Settings) -> Non
     numbers = [c for c in top.columns if c != "name"]
     st.dataframe(top.style.format(percent if metric.is_share else three_digits, subset=numbers), hide_index=True)
     title = _decrease_of(metric.name, metric.unit)
+    notebook_sweep(lm, swept)
     downloads("heads-own-prompts", lm, settings, swept.to_frame(), lambda dark: _map(frame, dark, title, metric.unit))
 
 
@@ -102,9 +108,9 @@ def _difference_sentence(frame: pd.DataFrame, quantity: str, unit: str, n: int) 
 
 
 def _map_frame(
-    values: torch.Tensor, original: float, n: int, operation: str | None, metric: Metric = PROBABILITY
+    lm: LoadedModel, values: torch.Tensor, original: float, n: int, operation: str | None, metric: Metric = PROBABILITY
 ) -> pd.DataFrame:
-    theirs = _paper_decrease(operation)
+    theirs = paper_decrease(lm, operation)
     picked = set(picked_heads())
     rows = []
     for layer, row in enumerate(values.tolist()):
@@ -127,14 +133,11 @@ def _map_frame(
     return pd.DataFrame(rows, columns=columns)
 
 
-def _paper_decrease(operation: str | None) -> dict[str, str]:
-    """Relative decrease by head in table 1 of the paper, for the tooltip."""
-    table = paper.table(1)
-    accuracy = table["rows"]["all" if operation is None else f"2D{operation}"]
-    return {
-        name: f"{percent(relative(accuracy[0], value))} (2-digit)"
-        for name, value in zip(table["columns"][1:], accuracy[1:], strict=True)
-    }
+def paper_decrease(lm: LoadedModel, operation: str | None) -> dict[str, str]:
+    """Relative decrease by head in table 1 of the paper (18 on GPT-J), for the tooltip."""
+    model = model_of(lm)
+    found = decrease_by_head(table_for(1, model), "all" if operation is None else f"2D{operation}")
+    return {name: f"{percent(value)} ({model or LLAMA}, 2-digit)" for name, value in found.items()}
 
 
 def _show_map(frame: pd.DataFrame, measure: str, unit: str = "") -> None:
@@ -208,24 +211,3 @@ def _table(swept: AccuracySweep, operations: Sequence[str]) -> pd.DataFrame:
 
 def _percent_column(label: str) -> Any:
     return st.column_config.NumberColumn(label, format="percent")
-
-
-def _paper_tables() -> None:
-    with st.expander("The same in the paper: Llama-7B"):
-        st.caption(paper.SOURCE + ". The paper's numbers, not measured here.")
-        for number in (1, 24, 25, 26, 27):
-            table = paper.table(number)
-            st.markdown(f"**Table {number}.** {table['title']} ({table['unit']})")
-            st.dataframe(_paper_frame(table))
-
-
-def _paper_frame(table: dict[str, Any]) -> pd.DataFrame:
-    if table["columns"][1:] == ["head", "accuracy"]:
-        return pd.DataFrame(
-            {
-                name: [str(row[0]), *(f"{head}: {value}" for head, value in row[1:])]
-                for name, row in table["rows"].items()
-            },
-            index=["all heads", "1st head", "2nd", "3rd", "4th", "5th"],
-        ).T
-    return pd.DataFrame(table["rows"], index=table["columns"]).T

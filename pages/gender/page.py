@@ -81,7 +81,7 @@ def _choice(lm: LoadedModel, study: BiasStudy) -> EditSettings:
         **EditSettings.bound("count"),
     )
     fourth.slider("Random draws", 0, 20, EditSettings.draws, **EditSettings.bound("draws"))
-    results.neurons(study, int(n))
+    results.neurons(lm, study, int(n))
     return EditSettings.read(words=study.bias.words, neurons=tuple(study.located.top(int(n))))
 
 

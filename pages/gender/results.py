@@ -12,6 +12,7 @@ from core.bias.study import BiasStudy, NeuronEdit
 from core.model.load import LoadedModel
 from pages.gender.charts import bias_dots, curve_lines
 from pages.gender.settings import CurveSettings, EditSettings
+from pages.shared.papers import same_in_paper
 from pages.shared.present import accuracies, downloads, table_below
 from pages.shared.theme import is_dark
 from pages.shared.words import of_n, percent, three_digits
@@ -46,7 +47,7 @@ def _paper(row: str) -> str:
     return f"total {total}, woman {woman}, man {man}"
 
 
-def neurons(study: BiasStudy, n: int) -> None:
+def neurons(lm: LoadedModel, study: BiasStudy, n: int) -> None:
     """Table 12: the neurons that distinguish the groups."""
     frame, located = study.neurons.head(n), study.located
     shown = frame.assign(top_tokens=[" ".join(t.strip() for t in tokens) for tokens in frame["top_tokens"]])
@@ -57,16 +58,7 @@ def neurons(study: BiasStudy, n: int) -> None:
         f"Neuron **{frame['neuron'].iloc[0]}** distinguishes them most: its importance for a profession is "
         f"{three_digits(frame['change'].iloc[0])} nats higher after the profession's own group{counted}."
     )
-    with st.expander("The same in the paper: Llama-7B (table 12)"):
-        table = paper.table(12)
-        st.caption(paper.SOURCE + ". The paper's numbers, not measured here.")
-        st.dataframe(
-            pd.DataFrame(
-                [(name, *row[:4], " ".join(row[4])) for name, row in table["rows"].items()],
-                columns=["neuron", *table["columns"]],
-            ),
-            hide_index=True,
-        )
+    same_in_paper(lm, 12)
     st.download_button(
         "Neurons as CSV",
         shown.to_csv(index=False),

@@ -3,18 +3,18 @@
 import pandas as pd
 import streamlit as st
 
-from core import paper
 from core.chain.case import LogicCase
 from core.model.load import LoadedModel
 from core.neurons.agreement import score_agreement
 from core.neurons.roles import AGAINST, CARRIES, ORDERS, TURNS, Order, carried, in_order, role_of
 from pages.logic_chain.charts import agreement, neuron_dots
-from pages.logic_chain.head_routes import head_routes
+from pages.logic_chain.notebook import notebook_neurons
 from pages.logic_chain.settings import ChainSettings
 from pages.shared.charts import PICK
 from pages.shared.job_slot import job_slot
 from pages.shared.neuron_card import CARD, PLACE, card_here, pick
 from pages.shared.neuron_words import readings_of
+from pages.shared.papers import same_in_paper
 from pages.shared.present import downloads, short_number, told
 from pages.shared.theme import is_dark
 from pages.shared.words import code, head_name, listed, three_digits
@@ -88,10 +88,9 @@ def deep_neurons(lm: LoadedModel, case: LogicCase, settings: ChainSettings) -> N
         on_change=_typed,
     )
     card_here(lm, "deep", readings_of(lm, case), first=True)
-    head_routes(lm, case)
     downloads("cna-neurons", lm, settings, frame[COLUMNS], lambda dark: neuron_dots(frame, dark))
-    with st.expander("The same in the paper: Llama-7B"):
-        _paper_table()
+    same_in_paper(lm, 4)
+    notebook_neurons(lm, case)
     with st.expander("First-order scores: all at once, but approximate"), told():
         _first_order(lm, case, settings)
 
@@ -189,13 +188,6 @@ def _exact(case: LogicCase) -> None:
         f"Exact: of {c.compared:,} neurons, {c.by_full_vocabulary} needed the full vocabulary; bounds ruled out "
         "the others. Layers below the heads are the same in both runs."
     )
-
-
-def _paper_table() -> None:
-    st.caption(paper.SOURCE + ". The paper's numbers for '3+5=' with head 17_22 ablated, not measured here.")
-    table = paper.table(4)
-    rows = {name: [*row[:4], " ".join(row[4])] for name, row in table["rows"].items()}
-    st.dataframe(pd.DataFrame(rows, index=table["columns"]).T)
 
 
 def _first_order(lm: LoadedModel, case: LogicCase, settings: ChainSettings) -> None:

@@ -10,13 +10,14 @@ from core.model.load import LoadedModel
 from core.progress import Progress
 from pages.logic_chain.deep import deep_neurons
 from pages.logic_chain.graph import chain_graph
+from pages.logic_chain.head_routes import head_routes
 from pages.logic_chain.settings import ChainSettings
 from pages.logic_chain.shallow import shallow_neurons
 from pages.logic_chain.whole_set import whole_set
 from pages.shared.charts import token_bars_beside
 from pages.shared.job_slot import job_slot
 from pages.shared.picked_heads import picked_heads
-from pages.shared.present import heading, table_below, told
+from pages.shared.present import heading, next_tokens, table_below, told
 from pages.shared.resources import current_model
 from pages.shared.theme import is_dark
 from pages.shared.tokens import next_tokens, read_at, token_strip
@@ -108,9 +109,13 @@ def _prediction(lm: LoadedModel, case: LogicCase, settings: ChainSettings) -> No
 def _show(lm: LoadedModel, case: LogicCase, settings: ChainSettings) -> None:
     settings = replace(settings, heads=tuple(case.heads))
     _prediction(lm, case, settings)
-    for part in (deep_neurons, chain_graph, shallow_neurons):
+    for part in (deep_neurons, chain_graph):
         with told():
             part(lm, case, settings)
+    with told():
+        head_routes(lm, case)
+    with told():
+        shallow_neurons(lm, case, settings)
     with told():
         whole_set(lm, case.heads)
 

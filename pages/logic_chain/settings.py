@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from core.ablation.whole_set import Filter
 from core.prompts.arithmetic import Prompt, make_prompts
-from core.types import Head
+from core.types import Head, Neuron
 from pages.shared.settings import Settings, in_link
 
 
@@ -16,6 +16,16 @@ class ChainSettings(Settings):
     k: int = in_link("k", 99)
     heads: tuple[Head, ...] = ()
     position: int | None = None  # of the token after which the model is read; None: at the end
+
+
+@dataclass(frozen=True)
+class RouteSettings(Settings):
+    """A head's way to a neuron in one run; `at` is the position that is looked at more closely."""
+
+    ids: tuple[int, ...]
+    head: Head
+    neuron: Neuron
+    at: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,16 @@
-"""Part 4 of the logic chain: the shallow neurons and input tokens that reach the deep neurons."""
+"""Part 5 of the logic chain: the shallow neurons and input tokens that reach the deep neurons."""
 
 import pandas as pd
 import streamlit as st
 
-from core import paper
 from core.chain.case import LogicCase
 from core.model.load import LoadedModel
 from pages.logic_chain.charts import feature_bars
+from pages.logic_chain.notebook import notebook_shallow
 from pages.logic_chain.settings import ChainSettings
 from pages.shared.neuron_card import card_here, pick
 from pages.shared.neuron_words import readings_of
+from pages.shared.papers import same_in_paper
 from pages.shared.present import downloads, short_number
 from pages.shared.theme import is_dark
 from pages.shared.words import code, listed, percent, visible
@@ -30,7 +31,7 @@ COLUMNS = [
 
 def shallow_neurons(lm: LoadedModel, case: LogicCase, settings: ChainSettings) -> None:
     """Scores of this case's shallow neurons and word embeddings, with their tokens (table 7)."""
-    st.header("4 · Where do their inputs come from?")
+    st.header("5 · Where do their inputs come from?")
     if case.features is None:
         st.info("No neuron of the list reads what these heads write.", icon=":material/info:")
         return
@@ -57,10 +58,8 @@ def shallow_neurons(lm: LoadedModel, case: LogicCase, settings: ChainSettings) -
     )
     card_here(lm, "shallow", readings_of(lm, case))
     downloads("shallow-neurons", lm, settings, frame[COLUMNS], lambda dark: feature_bars(frame, dark))
-    with st.expander("The same in the paper: Llama-7B"):
-        st.caption(paper.SOURCE + ". The paper's numbers for '3+5=' (table 7), through attention layer 15.")
-        rows = {name: [" ".join(before), " ".join(after)] for name, (before, after) in paper.table(7)["rows"].items()}
-        st.dataframe(pd.DataFrame(rows, index=["tokens before", "tokens after"]).T)
+    same_in_paper(lm, 7)
+    notebook_shallow(lm)
 
 
 def feature_table(case: LogicCase) -> pd.DataFrame:

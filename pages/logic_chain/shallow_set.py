@@ -1,4 +1,4 @@
-"""The shallow half of part 5 of the logic chain: the zero-shot filter over a whole set of prompts, tables 8 and 17."""
+"""The shallow half of part 6 of the logic chain: the zero-shot filter over a whole set of prompts, tables 8 and 17."""
 
 import pandas as pd
 import streamlit as st
@@ -7,9 +7,9 @@ from core.ablation.shallow import ShallowAblation
 from core.ablation.whole_set import measure_shallow_set
 from core.model.load import LoadedModel
 from pages.logic_chain.charts import shallow_bars
-from pages.logic_chain.paper_tables import paper_tables
 from pages.logic_chain.settings import ShallowSetSettings
 from pages.shared.job_slot import job_slot
+from pages.shared.papers import same_in_paper
 from pages.shared.present import downloads
 from pages.shared.theme import is_dark
 from pages.shared.words import of_n, percent
@@ -90,4 +90,4 @@ def _show_shallow(lm: LoadedModel, result: ShallowAblation, settings: ShallowSet
         )
     st.dataframe(frame.assign(prompts=result.prompts), hide_index=True)
     downloads("shallow-filter", lm, settings, frame, lambda dark: shallow_bars(bars, dark))
-    paper_tables((8, 17))
+    same_in_paper(lm, 8, 17)

@@ -1,4 +1,4 @@
-"""Part 5 of the logic chain: both measurements over a whole set of prompts, tables 5, 6, 8 and 15 to 17."""
+"""Part 6 of the logic chain: both measurements over a whole set of prompts, tables 5, 6, 8 and 15 to 17."""
 
 import streamlit as st
 
@@ -8,10 +8,10 @@ from core.model.load import LoadedModel
 from core.prompts.arithmetic import OPERATIONS
 from core.types import Head
 from pages.logic_chain.charts import decrease_lines
-from pages.logic_chain.paper_tables import paper_tables
 from pages.logic_chain.settings import DeepSetSettings
 from pages.logic_chain.shallow_set import shallow_set
 from pages.shared.job_slot import job_slot
+from pages.shared.papers import same_in_paper
 from pages.shared.present import downloads, told
 from pages.shared.theme import is_dark
 from pages.shared.words import head_name, listed, percent
@@ -19,7 +19,7 @@ from pages.shared.words import head_name, listed, percent
 
 def whole_set(lm: LoadedModel, heads: list[Head]) -> None:
     """Controls and results of both measurements."""
-    st.header("5 · Does it hold for all prompts?")
+    st.header("6 · Does it hold for all prompts?")
     neurons, shallow = st.tabs(["Deep neurons (tables 5, 6, 15, 16)", "Shallow neurons (tables 8, 17)"])
     with neurons, told():
         _deep(lm, heads)
@@ -89,4 +89,4 @@ def _show(lm: LoadedModel, result: DeepSet, settings: DeepSetSettings) -> None:
     with st.expander("Case by case"):
         st.dataframe(result.mask_keep.cases_frame(), hide_index=True)
     downloads("mask-and-keep", lm, settings, everything, lambda dark: decrease_lines(frame, dark))
-    paper_tables((5, 6, 15, 16))
+    same_in_paper(lm, 5, 6, 15, 16)

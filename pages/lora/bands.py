@@ -3,7 +3,6 @@
 import pandas as pd
 import streamlit as st
 
-from core import paper
 from core.lora.beside import increase_over
 from core.lora.coefficients import CoefficientIncrease, bands_of
 from core.lora.series import Series
@@ -11,6 +10,7 @@ from core.model.load import LoadedModel
 from pages.lora.charts import increase_by_band
 from pages.lora.settings import BandSettings
 from pages.shared.job_slot import job_slot
+from pages.shared.papers import same_in_paper
 from pages.shared.present import downloads, told
 from pages.shared.resources import adapter_digest
 from pages.shared.theme import is_dark
@@ -37,10 +37,7 @@ def show(lm: LoadedModel, series: Series) -> None:
         )
         if found is not None and len(found.result.points):
             _show(lm, found.result, found.key)
-    with st.expander("Table 10 of the paper: Llama-7B"):
-        theirs = paper.table(10)
-        st.caption(f"{paper.SOURCE}. Their numbers. {theirs['title']}; rows: the layers that carry LoRA.")
-        st.dataframe(pd.DataFrame(theirs["rows"], index=theirs["columns"]).T.map(lambda v: f"{v}%"))
+    same_in_paper(lm, 10)
 
 
 def _show(lm: LoadedModel, found: CoefficientIncrease, settings: BandSettings) -> None:

@@ -7,14 +7,16 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import paper
 from core.lora.beside import attach_each
 from core.lora.forgetting import ARITHMETIC, TASKS, Forgetting, forgetting
 from core.lora.series import Series
 from core.model.load import LoadedModel
+from core.paper.models import LLAMA, model_of
+from core.paper.tables import SOURCE, table
 from core.prompts.signed_arithmetic import GROUPS
 from pages.lora.charts import by_layer, learning
 from pages.shared.job_slot import job_slot
+from pages.shared.papers import expander_title, not_ours
 from pages.shared.present import downloads, told
 from pages.shared.resources import adapter_digest
 from pages.shared.theme import is_dark
@@ -53,9 +55,23 @@ def show(lm: LoadedModel, series: Series) -> None:
         tables.append(lost.to_frame().rename(columns={"task": "group"}).assign(of="forgetting"))
     downloads("lora-by-layer", lm, settings, pd.concat(tables), lambda dark: by_layer(drawn, dark))
     _how_trained(series, settings)
-    with st.expander("The same in the paper: Llama-7B"):
-        st.caption(paper.SOURCE + ". Their numbers, not measured here.")
-        st.markdown(paper.table(10)["note"])
+    _figure_2(lm)
+
+
+def _figure_2(lm: LoadedModel) -> None:
+    """What the paper prints of its figure 2: the base and layer 9 (table 11), and the text; the curve is a picture."""
+    model, printed = model_of(lm), table(11)
+    base, layer_9 = (printed["rows"]["acc"][printed["columns"].index(name)] for name in ("origin", "LoRA9"))
+    with st.expander(expander_title(model, model == LLAMA)):
+        not_ours(SOURCE, model, LLAMA)
+        st.dataframe(
+            pd.DataFrame({"adapter on layer": ["none", "9"], "accuracy": [f"{base}%", f"{layer_9}%"]}), hide_index=True
+        )
+        st.caption(
+            "Figure 2 is the accuracy by layer. The paper prints its curve as a picture only; these two points are "
+            "also in table 11."
+        )
+        st.caption(table(10)["note"])
 
 
 def _forgotten(lm: LoadedModel, series: Series) -> Forgetting | None:

@@ -7,7 +7,6 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import paper
 from core.lora.beside import BASE, PromptBeside, answers_beside, beside, check_answerable
 from core.model.load import LoadedModel
 from core.neurons.comparison import Comparison
@@ -16,6 +15,7 @@ from pages.shared.adapters import OWN
 from pages.shared.job_slot import job_slot
 from pages.shared.neuron_card import card_here, pick
 from pages.shared.neuron_words import Reading, Readings
+from pages.shared.papers import same_in_paper
 from pages.shared.permissions import locked
 from pages.shared.present import short_number, told
 from pages.shared.resources import adapter_digest
@@ -133,11 +133,7 @@ def _coefficients(lm: LoadedModel, found: PromptBeside, settings: PromptSettings
     if len(rises) > 1:
         told += f", and {_rises(rises[lowest])} with the one on {mono(lowest)}, the lowest"
     st.markdown(told + ".")
-    left, _ = st.columns([3, 2])
-    with left.expander("Table 9 of the paper: Llama-7B"):
-        theirs = paper.table(9)
-        st.caption(f"{paper.SOURCE}. Their numbers. {theirs['title']}.")
-        st.dataframe(pd.DataFrame(theirs["rows"], index=theirs["columns"]).T)
+    same_in_paper(lm, 9)
     st.download_button(
         "Coefficients as CSV",
         frame.to_csv(index=False),

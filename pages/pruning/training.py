@@ -1,9 +1,7 @@
 """Training on one choice of neurons: the share, the two trainings, table 11 and the export."""
 
-import pandas as pd
 import streamlit as st
 
-from core import paper
 from core.lora.prune import DeepRankings
 from core.lora.prune_train import PrunedPair, train_pair
 from core.lora.series import SHIPPED, Series, own_folder
@@ -13,6 +11,7 @@ from pages.pruning.export import export_here
 from pages.pruning.results import columns
 from pages.pruning.settings import FindSettings, TrainSettings
 from pages.shared.job_slot import Found, job_slot
+from pages.shared.papers import same_in_paper
 from pages.shared.permissions import check_allowed, locked
 from pages.shared.present import told
 from pages.shared.words import percent
@@ -52,11 +51,7 @@ def train_on_kept(lm: LoadedModel, series: Series, about: About, found: DeepRank
         if trained is not None:
             columns(lm, about, trained.result, trained.key)
             export_here(lm, trained.result.kept)
-    with st.expander("Table 11 of the paper: Llama-7B"):
-        theirs = paper.table(11)
-        st.caption(f"{paper.SOURCE}. Their numbers. {theirs['title']}.")
-        st.dataframe(pd.DataFrame(theirs["rows"], index=theirs["columns"]).T.map(lambda v: f"{v}%"))
-        st.caption(theirs["note"])
+    same_in_paper(lm, 11)
 
 
 def _trained(

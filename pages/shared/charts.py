@@ -165,7 +165,7 @@ def head_map(frame: pd.DataFrame, dark: bool, title: str, share: bool = True) ->
             tip("original", "all heads"),
             tip("intervened", "without the head"),
             alt.Tooltip("prompts:Q"),
-            alt.Tooltip("paper:N", title="this head in Llama-7B (paper)"),
+            alt.Tooltip("paper:N", title="this head in the paper"),
         ],
     )
     frames = base.transform_filter("datum.selected").mark_rect(fill=None, stroke=ink(dark), strokeWidth=2.5).encode()

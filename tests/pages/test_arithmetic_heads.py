@@ -3,9 +3,15 @@
 import json
 import time
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core import paper
+from core.heads.sweep import sweep_heads
+from pages.arithmetic_heads.notebook import beside
+from pages.arithmetic_heads.results import paper_decrease
+from pages.shared.words import percent
 from tests.some import some
 
 PAGE = "pages/arithmetic_heads/page.py"
@@ -173,6 +179,74 @@ def test_the_papers_tables_stand_beside(app):
     run_and_wait(app)
     theirs = next(d.value for d in app.dataframe if "17_22" in getattr(d.value, "columns", []))
     assert theirs.loc["2D+", "17_22"] == 42.9
+    assert "In the paper: Llama-7B, another model" in [e.label for e in app.expander]
+    assert any("Another model than the loaded one" in c.value for c in app.caption)
+
+
+@pytest.mark.parametrize(
+    ("model", "number", "label", "marked"),
+    [("Llama-7B", 1, "The same in the paper: Llama-7B", False), ("GPT-J", 18, "The same in the paper: GPT-J", True)],
+)
+def test_the_papers_tables_follow_the_loaded_model(app, monkeypatch, model, number, label, marked):
+    """On GPT-J only tables 24 to 27 are of another model, since the paper has them of Llama-7B only."""
+    for module in ("shared.papers", "arithmetic_heads.results", "arithmetic_heads.top_heads"):
+        monkeypatch.setattr(f"pages.{module}.model_of", lambda lm: model)
+    app.slider(key="count").set_value(5)
+    run_and_wait(app)
+    assert not app.exception
+    assert label in [e.label for e in app.expander]
+    theirs = next(d.value for d in app.dataframe if "ori" in getattr(d.value, "columns", []))
+    assert theirs.equals(paper.frame(number))
+    assert any("Another model than the loaded one" in c.value for c in app.caption) == marked
+
+
+@pytest.mark.parametrize(
+    ("model", "operation", "head", "text"),
+    [
+        ("Llama-7B", None, "17_22", "28.6% (Llama-7B, 2-digit)"),
+        ("GPT-J", "-", "13_9", "46.8% (GPT-J, 2-digit)"),
+        (None, "/", "14_19", "73.2% (Llama-7B, 2-digit)"),
+    ],
+)
+def test_a_heads_tooltip_names_the_papers_model(bundled, monkeypatch, model, operation, head, text):
+    monkeypatch.setattr("pages.arithmetic_heads.results.model_of", lambda lm: model)
+    assert paper_decrease(bundled, operation)[head] == text
+
+
+def test_the_top_five_heads_stand_beside_the_papers(app):
+    app.slider(key="count").set_value(10)
+    run_and_wait(app)
+    assert not app.exception
+    ours, theirs = (d.value for d in app.dataframe if "1st head" in d.value.columns)
+    assert list(ours.index) == [f"{d}D{o}" for o in "+-*/" for d in (1, 2)] == list(theirs.index)
+    for name, row in theirs.iterrows():
+        original, *heads = paper.table({"+": 24, "-": 25, "*": 26, "/": 27}[name[2]])["rows"][name]
+        assert row["all heads"] == f"{original:.1f}%"
+        assert row.tolist()[1:] == [f"{head}: {accuracy:.1f}%" for head, accuracy in some(heads)]
+    assert "different heads lead a group" in texts(app)
+
+
+def test_the_notebooks_sweep_stands_beside_own_prompts(app, monkeypatch, arithmetic_head):
+    app.button_group(key="source").set_value("Your own prompts").run()
+    app.text_area(key="own").set_value("3+5=")
+    run_and_wait(app)
+    (theirs,) = [d.value for d in app.dataframe if "probability, notebook" in d.value.columns]
+    assert theirs["head"].iloc[0] == "17_22"
+    assert theirs["probability, notebook"].iloc[0] == "6.16%"
+    assert not any("here" in column for column in theirs.columns)
+    assert "The paper's notebook: Llama-7B, another model" in [e.label for e in app.expander]
+
+
+def test_our_sweep_stands_beside_the_notebooks(bundled, monkeypatch):
+    """In a model that has the notebook's heads."""
+    swept = sweep_heads(bundled, ["9-2=", "3+5="])
+    frame = pd.DataFrame({"head": ["4_2", "0_1"], "probability": [0.1, 0.2], "decrease": [0.9, 0.8]})
+    monkeypatch.setattr("core.paper.notebook.heads_frame", lambda: frame)
+    table = beside(swept, True)
+    assert table["probability, here"].tolist() == [percent(float(swept.probability[1, *h])) for h in ((4, 2), (0, 1))]
+    assert table["probability, notebook"].tolist() == ["10.0%", "20.0%"]
+    assert "probability, here" not in beside(sweep_heads(bundled, ["9-2="]), True)
+    assert "probability, here" not in beside(swept, False)
 
 
 def test_a_changed_model_is_not_mixed_with_old_results(app, checkpoints):

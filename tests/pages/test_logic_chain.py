@@ -4,6 +4,7 @@ import json
 import time
 
 import networkx as nx
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -13,7 +14,9 @@ from core.chain.head_paths import head_paths
 from core.chain.prune import prune
 from core.forward.record import record
 from core.neurons.compare import compare_heads
+from core.paper import notebook
 from pages.logic_chain.graph_chart import chain_chart, edge_frame, node_frame
+from pages.logic_chain.notebook import beside_neurons, is_the_notebooks, with_ours
 from pages.shared.words import code, three_digits
 from tests.some import some
 
@@ -57,10 +60,10 @@ def press(app, label):
     return wait(app)
 
 
-def test_five_parts_on_opening(app):
+def test_six_parts_on_opening(app):
     assert not app.exception
     assert not app.error
-    assert [h.value[0] for h in app.header] == ["1", "2", "3", "4", "5"]
+    assert [h.value[0] for h in app.header] == ["1", "2", "3", "4", "5", "6"]
     assert len(table(app, "importance_first")) == 99
     assert "the head whose ablation lowers it most" in texts(app)
     assert "adds most to" in texts(app)
@@ -124,18 +127,78 @@ def test_bad_prompts(app):
         assert not app.exception
 
 
+def route_frames(app):
+    """The tables of part 4, without the notebook's, which come behind them."""
+    return [d.value for d in app.dataframe if "weight_up" in d.value.columns][:4]
+
+
 def test_the_route_of_a_head_to_a_neuron(app, bundled):
-    app.text_input(key="neuron").set_value("7_12").run()
-    assert not [d for d in app.dataframe if "source" in d.value]
-    app.toggle(key="head routes").set_value(True).run()
-    assert not app.exception
     case = logic_case(bundled, "3+5=")
+    root = case.features.root
+    assert f"Of **{root[0]}_{root[1]}** (the root" in texts(app)
+    app.text_input(key="neuron").set_value("7_12").run()
+    wait(app)
+    assert not app.exception
     route = head_paths(bundled, case.run, case.heads[0], (7, 12))
-    (shown,) = [d.value for d in app.dataframe if "source" in d.value]
-    assert shown["source"].tolist() == route.sources_frame()["source"].tolist()
+    positions, heads, sources, origins = route_frames(app)
+    assert sources["source"].tolist() == route.sources_frame()["source"].tolist()
+    assert positions["weight"].tolist() == pytest.approx(route.positions_frame()["weight"].tolist())
+    assert heads["head"].tolist() == route.heads_frame(route.via)["head"].tolist()
+    assert origins["weight"].tolist() == pytest.approx(
+        route.origins_frame(route.strongest_attention)["weight"].tolist()
+    )
     assert f"brings neuron 7_12 most from position {route.via}" in texts(app)
     app.text_input(key="neuron").set_value("0_3").run()
     assert "lies below these heads" in texts(app)
+
+
+def test_a_link_sets_the_position_of_the_route(bundled):
+    case = logic_case(bundled, "3+5=")
+    app = AppTest.from_file("../../app.py", default_timeout=60)
+    app.query_params["route_at"] = "1"
+    app = wait(app.run().switch_page(CHAIN).run())
+    assert app.selectbox(key="route_at").value == "1"
+    route = head_paths(bundled, case.run, case.heads[0], case.features.root, 1)
+    assert route_frames(app)[2]["weight"].tolist() == pytest.approx(route.sources_frame(1)["weight"].tolist())
+    app.text_input(key="chain_prompt").set_value("9-2=")
+    press(app, "Look inside")
+    assert not app.exception
+
+
+def test_the_notebook_stands_beside(app):
+    labels = [e.label for e in app.expander]
+    assert labels.count("The paper's notebook: Llama-7B, another model") == 3  # parts 2, 4 and 5
+    theirs = next(d.value for d in app.dataframe if "28_3696" in d.value.get("neuron", pd.Series()).tolist())
+    assert theirs["change"].tolist() == notebook.neurons_frame()["change"].tolist()
+    assert not any("here" in str(column) for d in app.dataframe for column in d.value.columns)
+    shown = [d.value for d in app.dataframe if "weight_up" in d.value.columns][4:]
+    assert [len(frame) for frame in shown] == [6, 32, 10, 6, 2]
+
+
+def test_our_neurons_stand_beside_the_notebooks_in_its_model(bundled, arithmetic_head, monkeypatch):
+    case = logic_case(bundled, "3+5=", [arithmetic_head], 20)
+    monkeypatch.setattr("pages.logic_chain.notebook.model_of", lambda lm: "Llama-7B")
+    assert not is_the_notebooks(bundled, case)
+    monkeypatch.setattr(notebook, "HEAD", arithmetic_head)
+    assert is_the_notebooks(bundled, case)
+    first, other = case.neurons.pairs[3], (0, 0)
+    theirs = notebook.neurons_frame().head(2).assign(neuron=[f"{n[0]}_{n[1]}" for n in (first, other)])
+    shown = beside_neurons(theirs, case)
+    assert shown["change"].tolist() == theirs["change"].tolist()
+    assert shown["change, here"].iloc[0] == float(case.neurons.change[3])
+    assert shown["coefficient_second, here"].iloc[0] == float(case.neurons.coefficient_second[3])
+    assert shown["change, here"].isna().tolist() == [False, True]
+
+
+def test_our_route_stands_beside_the_notebooks(bundled, arithmetic_head):
+    case = logic_case(bundled, "3+5=", [arithmetic_head], 20)
+    route = head_paths(bundled, case.run, arithmetic_head, case.features.root)
+    theirs = pd.DataFrame({"source": ["FFN 2", "FFN 99"], "weight": 1.0, "weight_up": 0.5, "weight_gate": 0.5})
+    shown = with_ours(theirs, route.sources_frame())
+    mine = route.sources_frame().set_index("source")
+    assert shown["weight, here"].iloc[0] == mine["weight"]["FFN 2"]
+    assert shown["weight"].tolist() == [1.0, 1.0]
+    assert shown["weight_gate, here"].isna().tolist() == [False, True]
 
 
 def test_a_neurons_card(app):

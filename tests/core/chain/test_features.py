@@ -179,36 +179,6 @@ def test_tokens_before_and_after(bundled):
     assert {row.layer for row in only.rows} == {2, -1}
 
 
-def test_route_of_a_head_adds_up(any_model):
-    """All positions together are the head's own output; all earlier outputs together what it reads at a position."""
-    head, root, run = setting(any_model)
-    layer, h = head
-    route = head_paths(any_model, run, head, root)
-    keys = keys_of(any_model, run, [root]).signed[:, 0]
-    d, block = any_model.d_head, any_model.modules.layers[layer]
-    norm, out = any_model.modules.attention_norm(layer), any_model.modules.head_output(layer).weight
-    names = any_model.architecture.query_key_value
-    value = block.get_submodule(names[-1])
-    bias = value(norm.bias if getattr(norm, "bias", None) is not None else torch.zeros(any_model.d_model))
-    bias = bias.view(any_model.n_heads, 3 * d)[:, 2 * d :] if len(names) == 1 else bias.view(-1, d)
-    bias = bias.repeat_interleave(any_model.n_heads // len(bias), 0)
-    z = run.z[layer, -1].view(-1, d) - bias  # attention weights sum to 1, so biases pass on whole
-    output = torch.stack([out[:, i * d : (i + 1) * d] @ z[i] for i in range(any_model.n_heads)])
-    size = route.by_head.abs().max().item()
-    assert torch.allclose(route.by_head.sum(1), keys @ output.T, rtol=1e-3, atol=1e-3 * size)
-    assert torch.allclose(route.by_source.sum(1) * route.attention, route.by_head[:, :, h], rtol=1e-3, atol=1e-3 * size)
-    assert route.sources[0] == "embedding"
-    assert len(route.sources) == 1 + 2 * layer
-    positions, heads, sources = route.positions_frame(), route.heads_frame(), route.sources_frame()
-    assert positions.weight.argmax() == route.via
-    assert len(positions) == len(run.ids)
-    total = heads.set_index("head").weight[h]
-    assert total == pytest.approx(positions.weight.sum(), rel=1e-3, abs=1e-3 * size)
-    assert sources.weight.is_monotonic_decreasing
-    assert heads.weight.is_monotonic_decreasing
-    assert positions.weight_layer.sum() == pytest.approx(heads.weight.sum(), rel=1e-3, abs=1e-3 * size)
-
-
 def test_stop_and_errors(bundled):
     root, run = (5, 3), record(bundled, bundled.encode(PROMPT))
 
@@ -219,8 +189,6 @@ def test_stop_and_errors(bundled):
         find_features(bundled, run, [(4, 1)], root, progress=stop)
     with pytest.raises(UserError, match="reads nothing"):
         find_features(bundled, run, [(6, 1)], root)
-    with pytest.raises(UserError, match="reads nothing"):
-        head_paths(bundled, run, (6, 1), root)
     for kwargs in {"layers": [4]}, {"layers": [-1]}, {"n": -1}, {"k_tokens": 0}:
         with pytest.raises(UserError):
             find_features(bundled, run, [(4, 1)], root, **kwargs)

@@ -1,0 +1,111 @@
+"""The five most important heads by operation and digits, ours beside those of tables 24 to 27 of the paper."""
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from core.heads.top_heads import top_heads
+from core.model.load import LoadedModel
+from core.paper.models import LLAMA, model_of
+from core.paper.tables import SOURCE
+from core.paper.tables import top_heads as printed_heads
+from pages.shared.charts import percent_tip, with_percent
+from pages.shared.papers import not_ours
+from pages.shared.present import downloads
+from pages.shared.settings import Settings
+from pages.shared.theme import ATTENTION, ink, is_dark
+from pages.shared.words import percent
+
+PANEL = 96  # pixels; three stand in half a page
+PLACES = {1: "1st head", 2: "2nd", 3: "3rd", 4: "4th", 5: "5th"}
+
+
+def heads_by_digits(lm: LoadedModel, swept: pd.DataFrame, settings: Settings) -> None:
+    """Both top fives of the operations and digits that were swept, as charts on one scale and as tables.
+
+    Args:
+        lm: the model.
+        swept: of `core.heads.accuracy.AccuracySweep.to_frame`.
+        settings: of the sweep, for the download.
+    """
+    ours, theirs = top_heads(swept), printed_heads()
+    theirs = theirs[theirs["operation"].isin(swept["operation"]) & theirs["digits"].isin(swept["digits"])]
+    if ours.empty:
+        return
+    st.subheader("The five most important heads by operation and digits")
+    most = float(pd.concat([ours["decrease"], theirs["decrease"]]).max())
+    left, right = st.columns(2)
+    with left:
+        st.markdown("**Here**")
+        st.altair_chart(
+            head_bars(ours, is_dark(), most), width="content", alt="Top five heads by operation and digits, here"
+        )
+        st.dataframe(wide(ours))
+        st.caption("Accuracy with all heads, and without each head alone, lowest first.")
+    with right:
+        st.markdown(f"**{LLAMA} in the paper** (tables 24 to 27)")
+        st.altair_chart(
+            head_bars(theirs, is_dark(), most), width="content", alt="Top five heads by operation and digits, paper"
+        )
+        st.dataframe(wide(theirs))
+        not_ours(SOURCE, model_of(lm), LLAMA)
+    st.markdown(_sentence(ours))
+    both = pd.concat([ours.assign(whose="here"), theirs.assign(whose=f"paper, {LLAMA}")], ignore_index=True)
+    downloads("top-heads", lm, settings, both, lambda dark: head_bars(ours, dark, most))
+
+
+def head_bars(frame: pd.DataFrame, dark: bool, most: float) -> alt.FacetChart:
+    """Relative decrease without each head, one panel for each operation and number of digits.
+
+    Columns: operation, digits, rank, head, baseline, accuracy, decrease.
+    """
+    rows = with_percent(frame.assign(group=frame["digits"].astype(str) + "D"), "baseline", "accuracy", "decrease")
+    base = alt.Chart().encode(
+        y=alt.Y("rank:O", title=None, axis=None),
+        x=alt.X(
+            "decrease:Q",
+            title=None,
+            scale=alt.Scale(domain=[min(0.0, float(rows["decrease"].min())), most * 1.7]),
+            axis=alt.Axis(format="%", values=[0, 0.25, 0.5, 0.75, 1], labelOverlap=True),
+        ),
+        tooltip=[
+            alt.Tooltip("head:N"),
+            percent_tip("decrease", "relative decrease"),
+            percent_tip("baseline", "all heads"),
+            percent_tip("accuracy", "without the head"),
+        ],
+    )
+    names = base.mark_text(align="left", dx=3, color=ink(dark), fontSize=11).encode(text="head:N")
+    panel = alt.layer(base.mark_bar(color=ATTENTION), names).properties(width=PANEL, height=84)
+    operations, groups = list(dict.fromkeys(rows["operation"])), sorted(set(rows["group"]))
+    return panel.facet(
+        data=rows,
+        row=alt.Row("operation:N", sort=operations, title=None, header=alt.Header(labelAngle=0, labelFontSize=14)),
+        column=alt.Column("group:N", sort=groups, title="relative decrease of accuracy", header=alt.Header()),
+        spacing=8,
+    )
+
+
+def wide(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row per operation and digits ("1D+"): accuracy with all heads, and each head with that without it."""
+    rows = {}
+    for (operation, digits), group in frame.groupby(["operation", "digits"], sort=False):
+        cells = {PLACES[rank]: f"{head}: {percent(value)}" for rank, head, value in _cells(group)}
+        rows[f"{digits}D{operation}"] = {"all heads": percent(float(group["baseline"].iloc[0])), **cells}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _cells(group: pd.DataFrame) -> list[tuple[int, str, float]]:
+    return list(zip(group["rank"].tolist(), group["head"].tolist(), group["accuracy"].tolist(), strict=True))
+
+
+def _sentence(ours: pd.DataFrame) -> str:
+    """Which head leads in how many of the groups."""
+    first = ours[ours["rank"] == 1]["head"].value_counts()
+    head, n = first.index[0], int(first.iloc[0])
+    if len(ours["head"][ours["rank"] == 1]) == 1:
+        return f"Head **{head}** is the most important one of the group that was measured."
+    return (
+        f"Head **{head}** is the most important one in {n} of {int(first.sum())} groups of operation and digits; "
+        f"{len(first)} different heads lead a group."
+    )
