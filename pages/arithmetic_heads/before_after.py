@@ -7,9 +7,8 @@ from core.heads.before_after import BeforeAfter, before_and_after
 from core.hooks import check_head
 from core.model.load import LoadedModel
 from pages.arithmetic_heads.settings import BeforeAfterSettings
+from pages.shared.inputs import picked_heads, usable_prompts
 from pages.shared.job_slot import job_slot
-from pages.shared.picked_heads import picked_heads
-from pages.shared.prompts import usable_prompts
 from pages.shared.words import head_name, listed, of_n
 
 MOST = 60

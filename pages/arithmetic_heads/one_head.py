@@ -10,9 +10,9 @@ from core.paper.models import LLAMA, model_of
 from core.paper.tables import SOURCE
 from core.prompts.arithmetic import OPERATIONS
 from pages.arithmetic_heads.settings import OneHeadSettings
+from pages.shared.inputs import picked_heads
 from pages.shared.job_slot import job_slot
 from pages.shared.papers import not_ours
-from pages.shared.picked_heads import picked_heads
 from pages.shared.words import head_name, of_n, percent
 
 

@@ -17,8 +17,8 @@ from core.paper.tables import decrease_by_head
 from pages.arithmetic_heads.notebook import notebook_sweep
 from pages.arithmetic_heads.top_heads import heads_by_digits
 from pages.shared.charts import PICK, head_map
+from pages.shared.inputs import HEADS, picked_heads
 from pages.shared.papers import same_in_paper
-from pages.shared.picked_heads import HEADS, picked_heads
 from pages.shared.present import downloads
 from pages.shared.settings import Settings
 from pages.shared.theme import is_dark

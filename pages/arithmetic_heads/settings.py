@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from core.prompts.arithmetic import LAST_TEMPLATE, OPERATIONS, Prompt, make_prompts
 from core.types import Head
-from pages.shared.prompts import lines_of
+from pages.shared.inputs import lines_of
 from pages.shared.settings import Settings, in_link
 
 

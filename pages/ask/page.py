@@ -10,8 +10,8 @@ from core.model.load import LoadedModel
 from core.neurons.prompt_view import PromptView, view_prompt
 from pages.ask.settings import AskSettings
 from pages.shared.charts import increase_bars, lens_strip, pattern_map, token_bars, token_bars_beside
-from pages.shared.picked_heads import picked_heads
-from pages.shared.present import heading, next_tokens, table_below, told
+from pages.shared.inputs import picked_heads
+from pages.shared.present import heading, table_below, told
 from pages.shared.resources import current_model, kept
 from pages.shared.theme import is_dark
 from pages.shared.tokens import next_tokens, read_at, token_strip

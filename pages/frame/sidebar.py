@@ -11,8 +11,8 @@ from core.model.resident import memory_needed
 from core.model.source import free_memory, is_local
 from core.progress import Progress
 from pages.frame.model_notice import note_model
+from pages.shared.inputs import HEADS
 from pages.shared.permissions import check_allowed, locked
-from pages.shared.picked_heads import HEADS
 from pages.shared.present import told
 from pages.shared.resources import board, current_model, residence, session_id
 from pages.shared.waiting import outcome, wait_for

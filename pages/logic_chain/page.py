@@ -15,9 +15,9 @@ from pages.logic_chain.settings import ChainSettings
 from pages.logic_chain.shallow import shallow_neurons
 from pages.logic_chain.whole_set import whole_set
 from pages.shared.charts import token_bars_beside
+from pages.shared.inputs import picked_heads
 from pages.shared.job_slot import job_slot
-from pages.shared.picked_heads import picked_heads
-from pages.shared.present import heading, next_tokens, table_below, told
+from pages.shared.present import heading, table_below, told
 from pages.shared.resources import current_model
 from pages.shared.theme import is_dark
 from pages.shared.tokens import next_tokens, read_at, token_strip

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.lora.settings import LoraSettings
-from pages.shared.prompts import lines_of
+from pages.shared.inputs import lines_of
 from pages.shared.settings import Settings, in_link
 
 _DEFAULTS = LoraSettings()

@@ -8,15 +8,13 @@ from typing import Any
 import altair as alt
 import pandas as pd
 import streamlit as st
-import torch
 import vl_convert
-from torch import Tensor
 
 from core.errors import UserError
 from core.model.load import LoadedModel
 from pages.shared.settings import Settings
 from pages.shared.theme import PRINTED
-from pages.shared.words import of_n, plain, visible
+from pages.shared.words import of_n, plain
 
 ChartMaker = Callable[[bool], alt.TopLevelMixin]
 #: What a download says that it was computed with.
@@ -112,12 +110,3 @@ def points(change: float) -> str:
     if change != change:
         return "–"
     return f"{100 * change:+.1f} points".replace("-", "−") if abs(change) >= 0.0005 else "0 points"
-
-
-def next_tokens(lm: LoadedModel, logits: Tensor, n: int = 10) -> pd.DataFrame:
-    """Columns token, id, probability, most likely first; tokens with the same text are told apart by their ids."""
-    best = torch.softmax(logits, -1).topk(min(n, lm.n_vocab))
-    ids = best.indices.tolist()
-    tokens = [visible(lm.token(i)) for i in ids]
-    shown = [f"{t} (id {i})" if tokens.count(t) > 1 else t for t, i in zip(tokens, ids, strict=True)]
-    return pd.DataFrame({"token": shown, "id": ids, "probability": best.values.tolist()})

@@ -9,9 +9,9 @@ from core.hooks import Edit
 from core.model.load import LoadedModel
 from core.vocabulary.promoters import Promoters, promoters
 from pages.shared import bench
+from pages.shared.inputs import picked_heads
 from pages.shared.job_slot import job_slot
 from pages.shared.neuron_words import readings_found, remember
-from pages.shared.picked_heads import picked_heads
 from pages.shared.present import told
 from pages.shared.words import code, head_name, listed, mono, plain, three_digits
 

@@ -9,9 +9,9 @@ from core.edits.effects import EditEffects
 from core.edits.study import DRAWS, EditedAnswers, edited_answers
 from core.hooks import Edit
 from core.model.load import LoadedModel
+from pages.shared.inputs import usable_prompts
 from pages.shared.job_slot import Found, job_slot
 from pages.shared.present import accuracies, downloads
-from pages.shared.prompts import usable_prompts
 from pages.shared.theme import is_dark
 from pages.shared.tokens import reads_at, token_strips
 from pages.shared.words import code, from_to, of_n, percent, three_digits, visible

@@ -1,11 +1,14 @@
-"""Prompts that a person typed, one per line."""
+"""What a person typed or picked: prompts, one per line, and heads, in the sidebar or on a heatmap."""
 
 import streamlit as st
 
 from core.errors import UserError
 from core.forward.answers import BOTH
 from core.model.load import LoadedModel
-from pages.shared.words import mono, plain
+from pages.shared.words import head_of, mono, plain
+
+#: The key of the heads' widget, in the sidebar of every page.
+HEADS = "heads"
 
 
 def lines_of(text: str) -> tuple[str, ...]:
@@ -35,3 +38,8 @@ def usable_prompts(lm: LoadedModel, text: str, most: int, room: int = 0) -> list
         except UserError as error:
             st.error(f"{mono(line[:60])}: {plain(str(error))}", icon=":material/error:")
     return good
+
+
+def picked_heads() -> list[tuple[int, int]]:
+    """The picked heads as (layer, head)."""
+    return [head_of(name) for name in st.session_state.get(HEADS, [])]
