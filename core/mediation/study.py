@@ -1,11 +1,12 @@
 """Whole measurements of causal mediation, from their settings to tables.
 
-`measure_pairs` draws pairs of prompts (or takes two typed ones), copies every FFN's and attention's output and averages
-the effects; `measure_units` copies single heads and neurons over pairs that were measured.
+`measure_pairs` draws pairs of prompts (or takes two typed ones), copies the value of each chosen site and averages the
+effects; `measure_control` does the same to a model with random weights; `measure_units` copies single heads and neurons
+over pairs that were measured.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import pandas as pd
@@ -14,25 +15,27 @@ from core.forward.patching import Site
 from core.mediation.draw import draw_pairs
 from core.mediation.effect import INDIRECT_EFFECT
 from core.mediation.importance import RelativeImportance, relative_importances
-from core.mediation.measure import Mediation, mediate
+from core.mediation.measure import Mediation, check_sites, mediate
 from core.mediation.pairs import PromptPair, typed_pair
 from core.mediation.summary import cells
 from core.mediation.templates import Task, drafts_of
 from core.mediation.units import UnitEffects, head_effects, important_neurons, neuron_effects
 from core.metrics import MetricLike
 from core.model.load import LoadedModel
+from core.model.random_weights import SEED, random_weights
 from core.progress import Progress, part, silent
 from core.prompts.arithmetic import LAST_TEMPLATE, OPERATIONS
 from core.vocabulary.neuron_tokens import both_sides
 
 DEFAULT_SITES: tuple[Site, ...] = ("embedding", "ffn", "attention")
+MODULES: tuple[Site, ...] = ("ffn", "attention")
 N_NEURONS = 20
 N_TOKENS = 6
 
 
 @dataclass(frozen=True)
 class DrawnPairs:
-    """Pairs to draw; the fields are those of `core.mediation.draw.draw_pairs`, and the measured quantity."""
+    """Pairs to draw; the fields are those of `core.mediation.draw.draw_pairs`, the measured quantity and the sites."""
 
     kind: str = "other operands"
     count: int = 50
@@ -42,14 +45,16 @@ class DrawnPairs:
     templates: tuple[int, ...] = (LAST_TEMPLATE,)
     seed: int = 0
     metric: str = INDIRECT_EFFECT
+    sites: tuple[Site, ...] = DEFAULT_SITES
 
     def check(self, lm: LoadedModel) -> None:
         """Raises `UserError` for an unknown or empty choice."""
+        check_sites(self.sites)
         drafts_of(Task(self.kind, self.operations, self.digits, self.forms, self.templates))
 
     def pairs(self, lm: LoadedModel, progress: Progress = silent) -> list[PromptPair]:
         """Draws them; fewer than `count` where the model answers fewer right."""
-        chosen = {name: value for name, value in vars(self).items() if name != "metric"}
+        chosen = {name: value for name, value in vars(self).items() if name not in ("metric", "sites")}
         return draw_pairs(lm, **chosen, progress=progress)
 
 
@@ -62,10 +67,12 @@ class TypedPair:
     alternative: str
     alternative_result: str | None
     metric: str = INDIRECT_EFFECT
+    sites: tuple[Site, ...] = DEFAULT_SITES
     count: ClassVar[int] = 1
 
     def check(self, lm: LoadedModel) -> None:
-        """Raises `UserError` for prompts or results that the model cannot take."""
+        """Raises `UserError` for prompts or results that the model cannot take, or an unknown or empty choice."""
+        check_sites(self.sites)
         self.pairs(lm)
 
     def pairs(self, lm: LoadedModel, progress: Progress = silent) -> list[PromptPair]:
@@ -84,25 +91,59 @@ class MeasuredPairs:
         settings: what was asked for; `settings.count` pairs are wanted.
         found: the effects of each pair.
         table: their averages, from `core.mediation.summary.cells`.
-        importance: the relative importance of the late FFNs at the last position.
+        importance: of FFNs and attention, where they were copied: the relative importance of the late ones at the last
+            position.
+        control: the seed of the random weights that were measured in place of the model's; None: the model's own.
     """
 
     settings: PairSettings
     found: Mediation
     table: pd.DataFrame
-    importance: RelativeImportance
+    importance: dict[Site, RelativeImportance]
+    control: int | None = None
 
 
 def measure_pairs(lm: LoadedModel, settings: PairSettings, progress: Progress = silent) -> MeasuredPairs:
-    """Draws pairs and copies every embedding and each FFN's and attention's output, at every position.
+    """Draws pairs and copies the value of every chosen site at every layer and position.
 
     Raises:
         UserError: for settings or prompts that the model cannot take, or when it answers no such pair right.
         Stopped: when no pair was measured yet.
     """
     pairs = settings.pairs(lm, part(progress, 0, 10))
-    found = mediate(lm, pairs, DEFAULT_SITES, part(progress, 1, 10, 9), settings.metric)
-    return MeasuredPairs(settings, found, cells(found), relative_importances(found, lm.n_layers))
+    found = mediate(lm, pairs, settings.sites, part(progress, 1, 10, 9), settings.metric)
+    return _measured(lm, settings, found)
+
+
+def measure_control(
+    lm: LoadedModel, measured: MeasuredPairs, seed: int = SEED, progress: Progress = silent
+) -> MeasuredPairs:
+    """The same pairs, results and sites in a model with random weights (`core.model.random_weights`).
+
+    Args:
+        lm: the trained model.
+        measured: what was measured with it. A result that was its prediction stays that token.
+        seed: of the random weights.
+        progress: called after every batch.
+
+    Raises:
+        UserError: where there is no room for a second model.
+        Stopped: when no pair was measured yet.
+    """
+    pairs = [
+        replace(pair, base_result=effects.base_result, alternative_result=effects.alternative_result)
+        for pair, effects in zip(measured.found.pairs, next(iter(measured.found.effects.values())), strict=True)
+    ]
+    settings = measured.settings
+    with random_weights(lm, seed) as drawn:
+        found = mediate(drawn, pairs, settings.sites, progress, settings.metric)
+    return replace(_measured(lm, settings, found), control=seed)
+
+
+def _measured(lm: LoadedModel, settings: PairSettings, found: Mediation) -> MeasuredPairs:
+    sites = [site for site in MODULES if site in found.effects]
+    importance = {site: relative_importances(found, lm.n_layers, site) for site in sites}
+    return MeasuredPairs(settings, found, cells(found), importance)
 
 
 @dataclass(frozen=True)
@@ -127,15 +168,24 @@ def measure_units(
     n_neurons: int = N_NEURONS,
     progress: Progress = silent,
     metric: MetricLike = INDIRECT_EFFECT,
+    head_part: str = "output",
 ) -> MeasuredUnits:
-    """Copies every head's output, and the coefficients of the neurons whose importance changes most.
+    """Copies every head, and the coefficients of the neurons whose importance changes most.
+
+    Args:
+        lm: the model.
+        pairs: prompts and results.
+        n_neurons: how many neurons.
+        progress: called after every batch.
+        metric: "indirect effect", one of `PROBABILITY_CHANGES`, or a metric of the base's result (`core.metrics`).
+        head_part: what is copied of a head, one of `HEAD_PARTS`.
 
     Raises:
         UserError: for no pairs, or two prompts that are the same.
         Stopped: when nothing was measured yet.
     """
     k = min(n_neurons, lm.n_layers * lm.n_neurons)
-    heads = head_effects(lm, pairs, part(progress, 0, 5, 3), metric)
+    heads = head_effects(lm, pairs, part(progress, 0, 5, 3), metric, head_part)
     chosen = important_neurons(lm, pairs, k, part(progress, 3, 5))
     neurons = neuron_effects(lm, pairs, chosen, part(progress, 4, 5), metric)
     return MeasuredUnits(heads, neurons, [both_sides(lm, *place, N_TOKENS) for place in neurons.places])

@@ -1,7 +1,11 @@
 """Indirect effects of single heads and neurons at the last position.
 
-The same effect as in `core.mediation.measure`, of one head's output or one neuron's coefficient. Effects of single
-units are small: where many work together, each alone shows little.
+The same effect as in `core.mediation.measure`, of one head's output, its attention weights, or one neuron's
+coefficient. Effects of single units are small: where many work together, each alone shows little.
+
+The attention weights of a head may be copied at the last position (with which weights it reads the prompt there) or
+at every position at once. The latter is what the authors' code does (`attention_intervention`); they report nothing of
+it: their code returns no values for it, and the module that it puts into the model has new weights of its own.
 
 The neurons to copy are those that CNA finds between the two prompts of a pair: the change of importance of the
 base's result between base and alternative run (CNA §4.2, one model with two inputs) ranks them; causal mediation
@@ -11,6 +15,7 @@ importance and are not found here.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import pandas as pd
 import torch
@@ -31,6 +36,13 @@ from core.neurons.compare import compare_runs
 from core.progress import Progress, Stopped, silent
 
 MOST_PAIRS = 20
+
+
+#: What is copied of a head.
+HeadPart = Literal["output", "attention weights", "attention weights everywhere"]
+
+
+HEAD_PARTS: tuple[HeadPart, ...] = get_args(HeadPart)
 
 
 def important_neurons(
@@ -62,7 +74,7 @@ class UnitEffects:
     """Effects of single heads or neurons at the last position, for many pairs.
 
     Attributes:
-        site: head or neuron.
+        site: head, head pattern or neuron.
         places: (layer, head or neuron) of each.
         pairs: the pairs that were measured.
         effects: of each pair [place].
@@ -82,7 +94,7 @@ class UnitEffects:
 
         Without the intervals.
         """
-        where = pd.DataFrame(self.places, columns=["layer", self.site])
+        where = pd.DataFrame(self.places, columns=["layer", "neuron" if self.site == "neuron" else "head"])
         effects = {average: self.averaged(average).numpy() for average in AVERAGES}
         changed = {
             name: torch.stack([getattr(e, name) for e in self.effects]).double().mean(0).numpy()
@@ -100,21 +112,26 @@ def head_effects(
     pairs: Sequence[PromptPair],
     progress: Progress = silent,
     metric: MetricLike = INDIRECT_EFFECT,
+    head_part: str = "output",
 ) -> UnitEffects:
-    """Effect of every head's output (the input slice of the output map) at the last position.
+    """Effect of every head's output (the input slice of the output map) or attention weights at the last position.
 
     Args:
         lm: the model.
         pairs: prompts and results.
         progress: called after every batch.
-        metric: "indirect effect", or a metric of the base's result (`core.metrics`).
+        metric: "indirect effect", one of `PROBABILITY_CHANGES`, or a metric of the base's result (`core.metrics`).
+        head_part: what is copied of a head, one of `HEAD_PARTS`.
 
     Raises:
-        UserError: for no pairs, two prompts that are the same, or another metric.
+        UserError: for no pairs, two prompts that are the same, another metric or another part.
         Stopped: when no pair was measured yet.
     """
+    if head_part not in HEAD_PARTS:
+        raise UserError(f"Of a head, {head_part!r} cannot be copied: use one of {', '.join(HEAD_PARTS)}.")
+    site: Site = "head" if head_part == "output" else "head pattern"
     places = [(layer, head) for layer in range(lm.n_layers) for head in range(lm.n_heads)]
-    return _units(lm, pairs, "head", places, progress, metric)
+    return _units(lm, pairs, site, places, progress, metric, everywhere=head_part == "attention weights everywhere")
 
 
 def neuron_effects(
@@ -131,7 +148,7 @@ def neuron_effects(
         pairs: prompts and results.
         neurons: (layer, neuron), in any order; kept in order of layer.
         progress: called after every batch.
-        metric: "indirect effect", or a metric of the base's result (`core.metrics`).
+        metric: "indirect effect", one of `PROBABILITY_CHANGES`, or a metric of the base's result (`core.metrics`).
 
     Raises:
         UserError: for no pairs or neurons, a neuron that does not exist, two prompts that are the same, or another
@@ -150,11 +167,17 @@ def _units(
     where: list[tuple[int, int]],
     progress: Progress,
     metric: MetricLike,
+    everywhere: bool = False,
 ) -> UnitEffects:
     if not pairs or not where:
         raise UserError(f"Give at least one pair of prompts and one {site}.")
     check_differ(pairs)
-    found = measure(lm, pairs, lambda n: [Place(site, layer, n - 1, i) for layer, i in where], progress, metric)
+
+    def places(n_tokens: int) -> list[Place]:
+        position = None if everywhere else n_tokens - 1
+        return [Place(site, layer, position, index) for layer, index in where]
+
+    found = measure(lm, pairs, places, progress, metric)
     done = [(pair, e) for pair, e in zip(pairs, found, strict=True) if e is not None]
     if not done:
         raise Stopped

@@ -39,7 +39,8 @@ _AGAIN = "Download it or save it again."
 _WHOLE_FILE = 256 * 2**20
 
 
-_HEADROOM = 1.1
+#: What a model takes while it runs, by the size of its weights.
+HEADROOM = 1.1
 
 
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]
@@ -91,7 +92,7 @@ class Source:
 
     def check_memory(self, precision: str, device: torch.device) -> None:
         """Raises `UserError` when the weights, and a tenth more to run, do not fit."""
-        need, free = self.memory(precision) * _HEADROOM, free_memory(device)
+        need, free = self.memory(precision) * HEADROOM, free_memory(device)
         if need > free:
             smaller = " To go on," if precision == "int8" else " Load it in a smaller precision (int8 is the least), or"
             raise UserError(

@@ -200,7 +200,7 @@ def _strongest(table: pd.DataFrame, average: Average) -> str:
 
 def _importance(task: Task, average: Average) -> float:
     """Relative importance of the late FFNs at the last position."""
-    found = task.measured.importance
+    found = task.measured.importance["ffn"]
     return (found.mean if average == "mean" else found.geometric).value
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from core.errors import UserError
-from core.forward.patching import Place, layers_of
+from core.forward.patching import PairRuns, Place, layers_of
 from core.forward.record import first
 from core.hooks import ScaleHead, intervene
 from core.mediation.draw import draw_pairs
@@ -352,3 +352,24 @@ def test_frame(bundled):
     assert row["effect"] == pytest.approx(found.effect[2, 3].item())
     assert row["base_patched"] == pytest.approx(found.patched[2, 3, 0].exp().item())
     assert row["alternative_in_alternative"] == pytest.approx(found.clean[1, 1].exp().item())
+
+
+@pytest.mark.parametrize(("part", "everywhere"), [("attention weights", False), ("attention weights everywhere", True)])
+def test_attention_weights_of_heads(any_model, part, everywhere):
+    """All heads together move as the weights of the layer do; a head's weights at the end move its output there."""
+    lm = any_model
+    pair = typed_pair(lm, BASE, OTHER)
+    heads = head_effects(lm, [pair], head_part=part)
+    assert list(heads.to_frame().columns[:2]) == ["layer", "head"]
+    runs = PairRuns(lm, [list(pair.base_ids)], [list(pair.alternative_ids)], ("head pattern",))
+    position = None if everywhere else len(pair.base_ids) - 1
+    for place, (layer, head) in enumerate(some(heads.places)):
+        with torch.no_grad():
+            alone = torch.log_softmax(runs.patched([(0, Place("head pattern", layer, position, head))])[0].double(), -1)
+        results = [heads.effects[0].base_result, heads.effects[0].alternative_result]
+        assert torch.allclose(heads.effects[0].patched[place].double(), alone[results].cpu(), atol=1e-3)
+
+
+def test_no_other_part_of_a_head(bundled):
+    with pytest.raises(UserError, match="cannot be copied"):
+        head_effects(bundled, [typed_pair(bundled, BASE, "2 + 7 =")], head_part="queries")
