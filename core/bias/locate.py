@@ -136,8 +136,13 @@ def locate(lm: LoadedModel, words: BiasWords, prompt: str | None = None, progres
 
 
 def _first_visible(lm: LoadedModel, prompt: str, word: str) -> int:
-    _, answer = lm.encode_continuation(prompt, word)
-    return answer[lm.first_visible(answer)]
+    joined = lm.encode_joined(prompt, word)
+    if joined.shift:
+        raise UserError(
+            f"The tokenizer joins the end of {prompt[-60:]!r} with {word!r}, so they are not read at the same place as "
+            "the other words. End the prompt in another way, or leave the word out."
+        )
+    return joined.text[lm.first_visible(joined.text)]
 
 
 def _mean_importances(

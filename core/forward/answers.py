@@ -51,6 +51,23 @@ def question(lm: LoadedModel, prompt: Prompt, ends: bool = False) -> Question:
     return Question(ids, answer, kinds)
 
 
+def shift_note(lm: LoadedModel, prompts: Sequence[Prompt]) -> str | None:
+    """A sentence for tokenizers that join a prompt's last token with its answer, so that it is read earlier; or None.
+
+    Raises:
+        UserError: as `question`.
+    """
+    shifted = [joined for p in prompts if (joined := lm.encode_joined(p.text, p.answer, BOTH)).shift]
+    if not shifted:
+        return None
+    first = shifted[0]
+    where = "one token earlier" if first.shift == 1 else f"{first.shift} tokens earlier"
+    return (
+        f"In {len(shifted):,} of {len(prompts):,} prompts the tokenizer joins the prompt's last token with the answer "
+        f"(such as {lm.token(first.text[0])!r}): the position that is read is {where} there."
+    )
+
+
 def _token_kinds(lm: LoadedModel, prompt: Prompt, answer: list[int]) -> list[DigitKind | None]:
     """A label for each token that is one digit; none where the tokenizer joins digits. A sign is not a digit."""
     kinds: list[DigitKind | None] = [None] * len(answer)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from core.errors import UserError
 from core.forward.prefix_tree import PrefixTree, trees_for
+from core.model.encode import stays_blank
 from core.model.load import MAX_BLANKS, LoadedModel
 from core.progress import Progress, silent
 from core.types import PromptLike
@@ -68,25 +69,21 @@ def answer_ids(lm: LoadedModel, prompts: Sequence[PromptLike]) -> list[list[int]
     """`LoadedModel.prompt_ids` of many prompts, in few passes.
 
     Raises:
-        UserError: for a prompt that the model cannot take.
+        UserError: for a prompt that the model cannot take, or a text after which it writes nothing but blanks.
     """
     out = [lm.encode(p) if isinstance(p, str) else lm.prompt_ids(p) for p in prompts]
     growing = [i for i, p in enumerate(prompts) if isinstance(p, str)]
-    for _ in range(MAX_BLANKS):
-        growing = [i for i in growing if len(out[i]) < lm.n_context]
+    for added in range(MAX_BLANKS + 1):
         if not growing:
             break
         best = next_token_logits(lm, [out[i] for i in growing]).argmax(-1).tolist()
-        growing = [i for i, token in zip(growing, best, strict=True) if _extend(lm, out[i], token)]
+        blanks = {i: token for i, token in zip(growing, best, strict=True) if lm.goes_on_blank(token)}
+        for i, token in blanks.items():
+            if added == MAX_BLANKS or len(out[i]) == lm.n_context:
+                raise stays_blank(str(prompts[i]), added)
+            out[i].append(token)
+        growing = list(blanks)
     return out
-
-
-def _extend(lm: LoadedModel, ids: list[int], token: int) -> bool:
-    """Appends a predicted blank; whether it is one."""
-    if token in lm.ends or not lm.is_blank(token):
-        return False
-    ids.append(token)
-    return True
 
 
 def next_token_logits(

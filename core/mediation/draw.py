@@ -92,6 +92,7 @@ def _correct(lm: LoadedModel, kind: str, drawn: list[tuple[Draft, Draft]]) -> li
 
 
 def _fitting(lm: LoadedModel, kind: str, base: Draft, other: Draft) -> tuple[PromptPair, list[Question]] | None:
+    lm.check_digits(base.text + other.text)  # no other draw would help
     try:
         questions = [question_of(lm, base), question_of(lm, other)]
     except UserError:  # a word that this model does not know
@@ -107,7 +108,7 @@ def _fitting(lm: LoadedModel, kind: str, base: Draft, other: Draft) -> tuple[Pro
     common = first.answer[:at]
     texts = [draft.text + (f" {lm.decode(common).strip()}".rstrip() if common else "") for draft in (base, other)]
     how = "single token" if single else "first token" if kind == "same result" else "first token that differs"
-    roles = [*roles_of(lm, base.text, base.spans), *[OTHERS] * len(common)]
+    roles = [*roles_of(lm, base.text, base.spans)[: len(first.ids)], *[OTHERS] * len(common)]
     pair = PromptPair(
         base=texts[0],
         alternative=texts[1],

@@ -103,8 +103,13 @@ def _result(lm: LoadedModel, prompt: str, result: int | str | None) -> int | Non
     if result is None:
         return None
     if isinstance(result, str):
-        tokens = lm.encode_continuation(prompt, result, "The prompt and its result have")[1]
-        if len(tokens) != 1:
+        joined = lm.encode_joined(prompt, result, "The prompt and its result have")
+        if joined.shift:
+            raise UserError(
+                f"The tokenizer joins the end of {prompt[-60:]!r} with {result!r}, so the result is not a token. "
+                "End the prompt in another way, or give the result as a token id."
+            )
+        if len(tokens := joined.text) != 1:
             raise UserError(
                 f"{result!r} is {len(tokens)} tokens. Give a result of one token, or put its beginning into the prompt."
             )

@@ -5,10 +5,41 @@ blank token, which says nothing of the answer. Both are decided here, once for a
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from core.errors import UserError
 from core.types import PromptLike
+
+
+@dataclass(frozen=True)
+class JoinedTokens:
+    """A prompt and the text that follows it as one sequence of tokens, cut where the text begins.
+
+    Attributes:
+        ids: the tokens before the text.
+        text: the tokens of the text.
+        shift: how many of the prompt's last tokens the tokenizer joins with the text, so that `ids` ends, and the
+            text begins, that much earlier than the prompt does by itself; 0 with nearly every tokenizer.
+    """
+
+    ids: list[int]
+    text: list[int]
+    shift: int
+
+
+def stays_blank(prompt: str, added: int) -> UserError:
+    """The error of a prompt after which a model writes nothing but blanks, so that there is no answer to look at.
+
+    Args:
+        prompt: text.
+        added: how many blanks were added to it.
+    """
+    return UserError(
+        f"The model goes on with nothing but blanks after {prompt[-60:]!r} ({added} were added), so there is no answer "
+        "to look at. Write the prompt in another way, or choose a token of it to read the model there."
+    )
 
 
 class TextEncoder:
@@ -26,10 +57,11 @@ class TextEncoder:
             what: names the text in the error of one that is too long, such as "The prompt and its answer have".
 
         Raises:
-            UserError: for empty text, a word the model does not know, or too long a text.
+            UserError: for empty text, a digit or word the model does not know, or too long a text.
         """
         if not text.strip():
             raise UserError("The prompt is empty. Type something such as 3+5=")
+        self.check_digits(text)
         encoded = self.tokenizer(text, return_offsets_mapping=self.tokenizer.is_fast)
         ids = list(encoded["input_ids"])
         unknown = self.tokenizer.unk_token_id
@@ -43,6 +75,25 @@ class TextEncoder:
         self.check_length(len(ids), what)
         return ids
 
+    @cached_property
+    def unknown_digits(self) -> str:
+        """The digits from 0 to 9 that the tokenizer cannot write: it drops them, or turns them into something else."""
+        return "".join(digit for digit in "0123456789" if not self._writes(digit))
+
+    def _writes(self, text: str) -> bool:
+        ids = self.encode_answer(text)
+        known = all(i != self.tokenizer.unk_token_id and i < self.n_vocab for i in ids)
+        return known and text in self.decode(ids)
+
+    def check_digits(self, text: str) -> None:
+        """Raises `UserError` for a text with digits that the tokenizer cannot write."""
+        if missing := [digit for digit in self.unknown_digits if digit in text]:
+            which = f"digit {missing[0]}" if len(missing) == 1 else f"digits {', '.join(missing)}"
+            raise UserError(
+                f"This model's tokenizer cannot write the {which}, so the model cannot be asked about numbers with "
+                "them. Load another model, or ask in number words."
+            )
+
     def encode_answer(self, text: str) -> list[int]:
         """Turns text into token ids by itself, without special tokens and without the prompt before it."""
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
@@ -52,8 +103,7 @@ class TextEncoder:
     ) -> tuple[list[int], list[int]]:
         """Turns a prompt, and the text that follows it after one space, into token ids.
 
-        The text's tokens are those behind the prompt's in both together. Where the tokenizer joins the
-        two, so that the prompt is no longer there token by token, the text is encoded by itself.
+        As `encode_joined`, which also says where the tokenizer joins the two.
 
         Args:
             prompt: the text that the model is given.
@@ -61,21 +111,34 @@ class TextEncoder:
             what: names both together in the error of a text that is too long.
 
         Returns:
-            The prompt's ids as of `encode`, and those of the text.
+            The ids before the text, and those of the text.
 
         Raises:
             UserError: for no text, a word the model does not know, or too long a text.
+        """
+        joined = self.encode_joined(prompt, text, what)
+        return joined.ids, joined.text
+
+    def encode_joined(self, prompt: str, text: str, what: str = "The prompt and its continuation have") -> JoinedTokens:
+        """Turns a prompt, and the text that follows it after one space, into token ids.
+
+        The text's tokens are those behind the prompt's in both together. Where the tokenizer joins the prompt's last
+        tokens with the text, the text begins at the joined token, and the prompt is what stands before it.
+
+        Raises:
+            UserError: as `encode_continuation`, and where no token stands before the joined one.
         """
         if not text.strip():
             raise UserError("There is no text after the prompt. Type at least one word.")
         ids = self.encode(prompt)
         together = self.encode(f"{prompt} {text}", what)
-        separate = together[: len(ids)] == ids and len(together) > len(ids)
-        answer = together[len(ids) :] if separate else self.encode_answer(text)
-        if not answer:  # some tokenizers drop what they do not know
+        pairs = enumerate(zip(ids, together, strict=False))
+        begin = next((i for i, (alone, joined) in pairs if alone != joined), min(len(ids), len(together)))
+        if begin == len(together):  # some tokenizers drop what they do not know
             raise UserError(f"The model does not know {text!r}. Leave it out or write it in another way.")
-        self.check_length(len(ids) + len(answer), what)
-        return ids, answer
+        if begin == 0:
+            raise UserError(f"The tokenizer joins {prompt!r} with {text!r} into one token. Write a longer prompt.")
+        return JoinedTokens(ids[:begin], together[begin:], len(ids) - begin)
 
     def check_length(self, n_tokens: int, what: str = "The prompt has") -> None:
         """Raises `UserError` when so many tokens do not fit into the model's context.

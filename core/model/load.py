@@ -18,7 +18,7 @@ from transformers.utils import logging as transformers_logging
 
 from core.errors import UserError
 from core.model.architectures import Architecture, Modules, architecture_of
-from core.model.encode import TextEncoder
+from core.model.encode import TextEncoder, stays_blank
 from core.model.precision import DTYPES, check_precision, choose_device, choose_precision
 from core.model.source import Source, locate
 from core.types import PromptLike
@@ -107,10 +107,14 @@ class LoadedModel(TextEncoder):
         ids = self.encode(text)
         for _ in range(min(MAX_BLANKS, self.n_context - len(ids))):
             best = int(self.logits(ids)[-1].argmax())
-            if best in self.ends or not self.is_blank(best):
+            if not self.goes_on_blank(best):
                 break
             ids.append(best)
         return ids
+
+    def goes_on_blank(self, token: int) -> bool:
+        """Whether a predicted token is white space that comes before an answer; what ends the text is not."""
+        return token not in self.ends and self.is_blank(token)
 
     def prompt_ids(self, prompt: PromptLike) -> list[int]:
         """The token ids after which a prompt's answer is read: the one rule for every analysis.
@@ -120,11 +124,16 @@ class LoadedModel(TextEncoder):
                 to read another position).
 
         Raises:
-            UserError: for a prompt that the model cannot take.
+            UserError: for a prompt that the model cannot take, or a text after which it writes nothing but blanks.
         """
-        if isinstance(prompt, str):
-            return self.encode_for_answer(prompt)
-        return [int(i) for i in self.tensor(list(prompt))[0]]
+        if not isinstance(prompt, str):
+            return [int(i) for i in self.tensor(list(prompt))[0]]
+        ids = self.encode_for_answer(prompt)
+        added = len(ids) - len(self.encode(prompt))
+        cut_off = added == MAX_BLANKS or len(ids) == self.n_context  # else an answer was seen to come next
+        if cut_off and self.goes_on_blank(int(self.logits(ids)[-1].argmax())):
+            raise stays_blank(prompt, added)
+        return ids
 
     @torch.no_grad()
     def logits(self, ids: list[int]) -> Float[Tensor, "pos vocab"]:

@@ -22,6 +22,7 @@ from pages.shared.papers import same_in_paper
 from pages.shared.present import downloads
 from pages.shared.settings import Settings
 from pages.shared.theme import is_dark
+from pages.shared.tokens import note_shift
 from pages.shared.words import from_to, head_name, head_of, of_n, percent, three_digits
 
 ALL = "all"
@@ -30,6 +31,7 @@ TOP = 12
 
 def of_accuracy(lm: LoadedModel, swept: AccuracySweep, settings: Settings) -> None:
     """Shows a sweep over arithmetic prompts."""
+    note_shift(lm, swept.prompts)
     operations = list(dict.fromkeys(p.operation for p in swept.prompts))
     first, second = st.columns(2)
     measure = first.segmented_control(

@@ -12,6 +12,7 @@ from pages.shared.job_slot import job_slot
 from pages.shared.papers import same_in_paper
 from pages.shared.present import downloads
 from pages.shared.theme import is_dark
+from pages.shared.tokens import note_shift
 from pages.shared.words import of_n, percent
 
 LARGE_VOCABULARY = 5000
@@ -64,6 +65,7 @@ def _show_shallow(lm: LoadedModel, result: ShallowAblation, settings: ShallowSet
     if frame.empty:
         st.info("Stopped before the first set was measured.")
         return
+    note_shift(lm, settings.prompts())
     bars = pd.concat(
         [
             pd.DataFrame(

@@ -14,6 +14,7 @@ from pages.shared.job_slot import job_slot
 from pages.shared.papers import same_in_paper
 from pages.shared.present import downloads, told
 from pages.shared.theme import is_dark
+from pages.shared.tokens import note_shift
 from pages.shared.words import head_name, listed, percent
 
 
@@ -71,6 +72,7 @@ def _show(lm: LoadedModel, result: DeepSet, settings: DeepSetSettings) -> None:
     if not int(result.mask_keep.measured.sum()):
         st.info("No prompt of the set was answered correctly and measured, so nothing can decrease.")
         return
+    note_shift(lm, settings.prompts())
     everything = result.to_frame()
     frame = everything[everything["measure"] != ROOT_ROW]
     st.altair_chart(decrease_lines(frame, is_dark()), alt="Decrease by number of neurons masked or kept")

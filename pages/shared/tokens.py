@@ -15,10 +15,12 @@ import torch
 from streamlit.delta_generator import DeltaGenerator
 from torch import Tensor
 
+from core.forward.answers import shift_note
 from core.model.load import LoadedModel
+from core.prompts.arithmetic import Prompt
 from core.types import PromptLike
 from pages.shared.resources import kept, model_key
-from pages.shared.words import code, mono, visible
+from pages.shared.words import code, mono, plain, visible
 
 _LINK = "read_at"
 #: Prompts above which the strips are folded away, and tokens above which one is.
@@ -46,13 +48,13 @@ def read_prompt(lm: LoadedModel, prompt: str) -> ReadPrompt:
     Raises:
         UserError: for a prompt that the model cannot take.
     """
-    typed, ids = lm.encode(prompt), lm.prompt_ids(prompt)
+    typed, ids = lm.encode(prompt), lm.encode_for_answer(prompt)
     return ReadPrompt(tuple(ids), len(typed), tuple(lm.logits(ids).argmax(-1).tolist()))
 
 
 def read_at(lm: LoadedModel, prompt: str, position: int | None) -> PromptLike:
     """A prompt for `core`: the text itself, or its tokens up to a picked position."""
-    return prompt if position is None else tuple(lm.prompt_ids(prompt)[: position + 1])
+    return prompt if position is None else tuple(lm.encode_for_answer(prompt)[: position + 1])
 
 
 def reads_at(lm: LoadedModel, prompts: Sequence[str], positions: Sequence[int | None]) -> list[PromptLike]:
@@ -140,6 +142,13 @@ def _summary(prompts: Sequence[str], read: Sequence[ReadPrompt], known: dict[str
     told = "where each prompt is read" if len(prompts) > 1 else f"{len(read[0].ids)}, and where the model is read"
     told += f"; {added} of {len(prompts)} with a blank added" if added else ""
     return told + (f"; {moved} not at the end" if moved else "")
+
+
+def note_shift(lm: LoadedModel, prompts: Sequence[Prompt]) -> None:
+    """Says where the tokenizer joins prompts with their answers, so that they are read earlier than they end."""
+    note = kept(lm, shift_note, tuple(prompts))
+    if note is not None:
+        st.caption(plain(note))
 
 
 def _from_link(prompts: Sequence[str]) -> dict[str, int]:

@@ -63,9 +63,32 @@ def test_the_blank_that_a_person_typed_is_not_added_again(lm, ids):
 def test_a_batch_of_prompts_is_extended_like_one(lm, ids, bundled):
     mixed = [TEXT, ids[:-1], "8", TEXT + " "]
     assert answer_ids(lm, mixed) == [lm.prompt_ids(p) for p in mixed] == [ids, ids[:-1], lm.encode("8"), ids]
-    endless = predicting(lm.name, {})
-    assert answer_ids(endless, ["3="]) == [endless.encode("3=") + [BLANK] * MAX_BLANKS]
     assert answer_ids(bundled, [TEXT]) == [bundled.encode(TEXT)]
+
+
+def test_a_continuation_that_stays_blank_is_refused(lm, tmp_path):
+    """The ids of `encode_for_answer` are still there to be read, and so is any position that a person picks."""
+    endless = predicting(tmp_path / "endless", {EIGHT: 2})
+    why = r"nothing but blanks after '3=' \(4 were added\).*in another way, or choose a token"
+    for ask in (lambda: endless.prompt_ids("3="), lambda: answer_ids(endless, ["8", "3="])):
+        with pytest.raises(UserError, match=why):
+            ask()
+    assert endless.encode_for_answer("3=") == endless.encode("3=") + [BLANK] * MAX_BLANKS
+    picked = endless.encode_for_answer("3=")[:3]
+    assert endless.prompt_ids(picked) == answer_ids(endless, [picked])[0] == picked
+    assert answer_ids(endless, ["8"]) == [endless.prompt_ids("8")] == [endless.encode("8")]  # goes on with its end
+    for long, added in (("3+5+3+5+3=", 0), ("3+5+3+5+=", 1)):  # no room for more
+        for ask in (endless.prompt_ids, lambda text: answer_ids(endless, [text])):
+            with pytest.raises(UserError, match=rf"nothing but blanks .*\({added} were added\)"):
+                ask(long)
+    four = predicting(tmp_path / "four", {BLANK: EIGHT}, joined=())
+    assert four.prompt_ids("3=") == [*four.encode("3="), BLANK]
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_analyses_say_that_there_is_no_answer(tmp_path, name):
+    with pytest.raises(UserError, match="nothing but blanks"):
+        TARGETS[name](predicting(tmp_path, {}), TEXT)
 
 
 def test_ids_that_the_model_does_not_have_are_refused(lm):

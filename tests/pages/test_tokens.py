@@ -97,3 +97,43 @@ def test_positions_of_several_prompts():
     assert [one.value for one in strips][:2] == [4, 2]
     assert any("1 not at the end" in e.label for e in app.expander)
     assert not app.exception
+
+
+@pytest.fixture
+def endless(tmp_path):
+    """The app's model writes nothing but blanks."""
+    model = predicting(tmp_path, {})
+    residence().change(str(tmp_path), "fp32", by="the test")
+    yield model
+    residence().change("bundled", "auto", by="the test")
+
+
+def test_a_continuation_that_stays_blank_is_told_and_another_position_can_be_picked(endless):
+    app = wait(AppTest.from_file(APP, default_timeout=60).run())
+    assert "nothing but blanks after" in app.error[0].value
+    assert "choose a token" in app.error[0].value
+    assert len(strip(app).options) == len(endless.encode("3+5=")) + 4
+    pick(app, 2)
+    assert [e.value for e in app.error] == []
+    assert not app.exception
+
+
+@pytest.fixture
+def joining(tmp_path):
+    """The app's model has a token that is the end of a prompt and the beginning of an answer."""
+    model = predicting(tmp_path, {}, joined=("=\u2581",))
+    residence().change(str(tmp_path), "fp32", by="the test")
+    yield model
+    residence().change("bundled", "auto", by="the test")
+
+
+def test_an_answer_that_is_joined_with_its_prompt_is_told(joining):
+    app = AppTest.from_file(APP, default_timeout=60).run().switch_page("pages/arithmetic_heads/page.py").run()
+    app.button_group(key="operations").set_value(["+"])
+    app.button_group(key="digits").set_value([1])
+    app.slider(key="count").set_value(5)
+    wait(next(b for b in app.button if b.label == "Run").click().run())
+    assert not app.exception
+    assert [e.value for e in app.error] == []
+    assert "In 5 of 5 prompts the tokenizer joins the prompt's last token with the answer" in texts(app)
+    assert "the position that is read is one token earlier there." in texts(app)

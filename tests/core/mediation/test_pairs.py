@@ -129,6 +129,13 @@ def test_typed_pairs(bundled):
 
 def test_a_model_that_cannot_do_it_is_told(reference):
     with pytest.raises(UserError, match="cannot do this"):
+        draw_pairs(reference, "facts", 5)
+
+
+def test_a_model_that_cannot_write_digits_is_told(reference):
+    """Was: 400 pairs were drawn, and the error said nothing of digits."""
+    assert reference.unknown_digits == "0123456789"
+    with pytest.raises(UserError, match="tokenizer cannot write the digit"):
         draw_pairs(reference, "other operands", 5)
 
 

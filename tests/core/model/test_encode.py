@@ -1,13 +1,20 @@
 """Joining prompt and answer, and the blanks before an answer, with tokenizers that treat spaces differently."""
 
 import pytest
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast
 
+from core.bias.locate import locate
+from core.bias.measure import BiasWords
 from core.errors import UserError
-from core.forward.answers import question
+from core.forward.answers import question, shift_note
 from core.forward.rows import TrainingRows
+from core.forward.scoring import continuation
 from core.hooks import ScaleNeuron, intervene
+from core.mediation.pairs import typed_pair
+from core.model.encode import TextEncoder
 from core.model.load import MAX_BLANKS
-from core.prompts.arithmetic import Prompt
+from core.prompts.arithmetic import Prompt, make_prompts
 from tests.told_models import BLANK, EIGHT, EQUALS, predicting
 
 SUM = Prompt("+", 3, 5, 1, "digits", 3)
@@ -68,13 +75,91 @@ def test_prompt_and_answer_with_a_blank_between(blank_first):
     assert lm.first_visible([]) == 0
 
 
+JOINED = ("=\u2581", "=\u25818", "\u25818")
+
+
 def test_an_answer_that_the_tokenizer_joins_with_the_prompt(tmp_path):
-    lm = predicting(tmp_path, {}, joined=("=\u2581", "=\u25818", "\u25818"))
-    assert lm.encode("5= 8")[-1] == lm.n_vocab - 2  # "= 8" is one token
-    ids, answer = lm.encode_continuation("5=", "8")
-    assert ids == lm.encode("5=")
-    assert ids[-1] == EQUALS
-    assert answer == lm.encode_answer("8") == [lm.n_vocab - 1]
+    """The position is one token earlier: the model never writes the answer behind an "=" of its own."""
+    lm = predicting(tmp_path, {}, joined=JOINED)
+    merged = lm.n_vocab - 2
+    assert lm.encode("5= 8")[-1] == merged  # "= 8" is one token
+    joined = lm.encode_joined("5=", "8")
+    assert joined.ids == lm.encode("5=")[:-1] == lm.encode("5")
+    assert joined.text == [merged]
+    assert joined.shift == 1
+    assert joined.ids + joined.text == lm.encode("5= 8")
+    assert lm.encode_continuation("5=", "8") == (joined.ids, joined.text)
+    assert lm.encode_joined("5=", "3").shift == 1  # "= " is a token, too
+    assert lm.encode_joined("5+", "3").shift == 0
+
+
+def test_what_reads_at_a_joined_answer(tmp_path):
+    """Questions, training rows and continuations begin at the joined token, all in the same place."""
+    lm = predicting(tmp_path, {}, joined=JOINED)
+    merged, text = lm.n_vocab - 2, SUM.text
+    asked = question(lm, SUM)
+    assert (asked.ids, asked.answer) == (lm.encode(text)[:-1], [merged])
+    rows = TrainingRows.of(lm, [SUM])
+    assert rows.wanted[0][rows.answer[0]].tolist() == [merged]
+    assert continuation(lm, text, "8").answer == (merged,)
+    assert shift_note(lm, [SUM, Prompt("+", 4, 5, 1, "digits", 3)]) == (
+        "In 2 of 2 prompts the tokenizer joins the prompt's last token with the answer (such as '=\u25818'): "
+        "the position that is read is one token earlier there."
+    )
+    with pytest.raises(UserError, match=r"joins the end of '5=' with '8'.*End the prompt in another way"):
+        typed_pair(lm, "5=", "3=", "8", "8")
+    lm = predicting(tmp_path, {EQUALS: EIGHT}, joined=JOINED)
+    gendered = BiasWords(("3", "5"), (("8",), ("7",)), ("<gend>=",))
+    with pytest.raises(UserError, match=r"joins the end of '3=' with '8'.*leave the word out"):
+        locate(lm, gendered)
+
+
+def test_a_joined_answer_needs_a_longer_prompt(tmp_path):
+    lm = predicting(tmp_path, {}, joined=JOINED)
+    lm.tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never", split=False)
+    assert lm.encode_joined("=", "8").ids == [1]  # the beginning of the text
+    lm.tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(single="$A", special_tokens=[])
+    with pytest.raises(UserError, match=r"joins '=' with '8' into one token. Write a longer prompt"):
+        lm.encode_joined("=", "8")
+
+
+def test_no_answer_is_shifted_with_an_ordinary_tokenizer(bundled, any_model):
+    for lm in (bundled, any_model):
+        assert shift_note(lm, make_prompts(digits=[1, 2], count=3)) is None
+
+
+class WithoutDigits(TextEncoder):
+    """A tokenizer without some digits: it drops what it does not know, or has a token for it."""
+
+    def __init__(self, digits: str, unknown: str | None = None):
+        pieces = [*"+-*/= ", *digits, *([unknown] if unknown else [])]
+        plain = Tokenizer(models.BPE({piece: i for i, piece in enumerate(pieces)}, [], unk_token=unknown))
+        plain.decoder = decoders.Fuse()
+        self.tokenizer = PreTrainedTokenizerFast(tokenizer_object=plain, unk_token=unknown)
+        self.n_vocab, self.n_context = len(pieces), 50
+
+
+@pytest.mark.parametrize("unknown", [None, "?"])
+@pytest.mark.parametrize(("digits", "missing"), [("", "0123456789"), ("012346789", "5"), ("0123456789", "")])
+def test_digits_that_a_tokenizer_cannot_write(digits, missing, unknown):
+    assert WithoutDigits(digits, unknown).unknown_digits == missing
+
+
+def test_a_prompt_with_a_digit_that_cannot_be_written_is_refused():
+    encoder = WithoutDigits("012346789")
+    assert len(encoder.encode("3 + 4 =")) == 7
+    with pytest.raises(UserError, match="cannot write the digit 5, so .* Load another model, or ask in number words"):
+        encoder.encode("3 + 5 =")
+    with pytest.raises(UserError, match="cannot write the digit 5,"):
+        encoder.encode_joined("3 + 2 =", "5")
+    with pytest.raises(UserError, match="cannot write the digits 3, 5,"):
+        WithoutDigits("0").encode("5 + 3 =")
+
+
+def test_digits_beyond_the_output_matrix_cannot_be_written():
+    encoder = WithoutDigits("0123456789")
+    encoder.n_vocab -= 2
+    assert encoder.unknown_digits == "89"
 
 
 def test_questions_and_training_rows_have_the_same_tokens(bundled):
