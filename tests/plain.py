@@ -9,8 +9,8 @@ residual stream before the neuron's FFN adds to it, m its coefficient and v its 
 final norm's scale frozen to the original run's.
 """
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -151,3 +151,26 @@ def importances(
         after = torch.cat([log_probabilities(model, r + some, like)[:, target] for some in chunks])
         found.append(after - log_probabilities(model, r, like)[target])
     return torch.stack(found).float()
+
+
+@contextmanager
+def without_neurons(model: Any, pairs: Iterable[tuple[int, int]]) -> Iterator[None]:
+    """Zeroes the values of some (layer, neuron) in the weights themselves while the block runs."""
+    layers, *_, ffn_output = _PATHS[model.config.model_type]
+    blocks = list(model.get_submodule(layers))
+    kept = [block.get_submodule(ffn_output).weight.detach().clone() for block in blocks]
+    try:
+        with torch.no_grad():
+            for layer, neuron in pairs:
+                blocks[layer].get_submodule(ffn_output).weight[:, neuron] = 0
+        yield
+    finally:
+        with torch.no_grad():
+            for block, weights in zip(blocks, kept, strict=True):
+                block.get_submodule(ffn_output).weight.copy_(weights)
+
+
+@torch.no_grad()
+def next_token(model: Any, ids: Sequence[int]) -> int:
+    """The most likely token after some others."""
+    return int(model(torch.tensor([list(ids)], device=model.device)).logits[0, -1].argmax())

@@ -20,7 +20,7 @@ def tokenizer_of(joined: tuple[str, ...] = ()) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=plain, unk_token="<unk>", bos_token="<s>", eos_token="</s>")
 
 
-def predicting(folder, follows: dict[int, int], joined: tuple[str, ...] = ()) -> LoadedModel:
+def predicting(folder, follows: dict[int, int], joined: tuple[str, ...] = (), n_context: int = 12) -> LoadedModel:
     """A Llama whose next token depends on the last one only: `follows`, else a blank."""
     n = len(PIECES) + len(joined)
     config = LlamaConfig(
@@ -29,7 +29,7 @@ def predicting(folder, follows: dict[int, int], joined: tuple[str, ...] = ()) ->
         num_hidden_layers=1,
         num_attention_heads=1,
         intermediate_size=128,
-        max_position_embeddings=12,
+        max_position_embeddings=n_context,
         bos_token_id=1,
         eos_token_id=2,
     )

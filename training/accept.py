@@ -6,20 +6,18 @@ With `--write` the figures go into the model's README.md (the card).
 import argparse
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import torch
 
+from core.ablation.cases import comparing_heads
 from core.ablation.mask_keep import mask_and_keep as neuron_sets_report
 from core.forward.answers import are_right, question
 from core.forward.generate import continue_greedily
-from core.forward.record import record
 from core.heads.accuracy import sweep_accuracy
-from core.hooks import ScaleHead, ScaleNeuron, intervene
+from core.hooks import ScaleNeuron, intervene
 from core.model.load import LoadedModel, load_model
 from core.model.source import BUNDLED
-from core.neurons.compare import compare_runs
-from core.neurons.comparison import Comparison
 from core.prompts.arithmetic import FORMS, OPERATIONS, Form, Operation, Prompt
 from core.vocabulary.concepts import EVERY_FORM
 from core.vocabulary.neuron_tokens import find_shallow_neurons
@@ -92,24 +90,18 @@ def _ranked(fall: torch.Tensor, n: int = 4) -> str:
 
 
 def mask_and_keep(lm: LoadedModel, operation: Operation, heads: list[Head], k: int = 99) -> dict:
-    """Tables 5 and 15: relative decrease of accuracy with each case's top k neurons of CNA masked, or only them kept.
+    """Tables 5 and 15: the share of right answer tokens lost with each one's top k neurons masked, or only them kept.
 
     CNA compares with these heads ablated. Keep: all other FFN neurons from the lowest head's
     layer on are zero. Coefficient: the decrease of the top 10's when the heads are ablated.
     """
     lowest = min(layer for layer, _ in heads)
-
-    def compare(ids: Sequence[int]) -> Comparison:
-        run = record(lm, list(ids))
-        with intervene(lm, *(ScaleHead(*head, 0.0) for head in heads)):
-            off = record(lm, list(ids))
-        return compare_runs((lm, lm), (run, off), None, k, lowest)
-
+    compare = comparing_heads(lm, heads, k)
     measured = neuron_sets_report(lm, trained_prompts([operation], [1]), compare, lowest, (k, 10))
     found = measured.to_frame().set_index(["measure", "k"])["decrease"]
     names = ", ".join(f"{layer}_{head}" for layer, head in heads)
     return {
-        "cases": f"1D{operation}, {int(measured.measured.sum())} cases",
+        "cases": f"1D{operation}, {int(measured.measured.sum())} answer tokens",
         "heads off": names,
         "mask": float(found["mask", k]),
         "keep": float(found["keep", k]),

@@ -2,7 +2,8 @@
 
 CNA §4.4, tables 8 and 17. The kept neurons are set to zero for all prompts at once, at every position. So are as many
 random neurons of the same layers: a decrease means something only where it is larger than
-theirs. A low M keeps so many neurons that any such set breaks the model.
+theirs. A low M keeps so many neurons that any such set breaks the model. Accuracy is the share of answer tokens that
+the model predicts after the right tokens before them (`core.ablation.cases`), the paper's scoring.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,9 +15,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from core.ablation.cases import questions_of
+from core.ablation.cases import CaseSet
 from core.errors import UserError
-from core.forward.answers import Question, are_right
+from core.forward.answers import greedy_tokens, right_tokens
 from core.forward.neuron_sets import NeuronSet, random_like, scaled_neurons
 from core.metrics import relative
 from core.model.load import LoadedModel
@@ -37,7 +38,8 @@ class ShallowAblation:
         neurons: how many neurons it keeps, for each M.
         by_chance: how many it would keep if top tokens were drawn at random (`ShallowCounts.by_chance`).
         prompts: how many prompts were asked.
-        original: share of right answers with nothing ablated; NaN before it is measured.
+        cases: how many answer tokens they have.
+        original: share of right answer tokens with nothing ablated; NaN before it is measured.
         accuracy: with the kept neurons ablated; NaN where a Stop came first.
         control: with random neurons ablated, as many in each layer.
     """
@@ -46,6 +48,7 @@ class ShallowAblation:
     neurons: list[int]
     by_chance: list[float]
     prompts: int
+    cases: int
     original: float
     accuracy: Float[Tensor, " more_than"]
     control: Float[Tensor, "more_than draw"]
@@ -117,21 +120,22 @@ def ablate_shallow(
     """
     if not more_than or draws < 0:
         raise UserError("Choose at least one M, and 0 or more random draws.")
-    questions = questions_of(lm, prompts)
+    cases = CaseSet.of(lm, prompts)
     kept = [counts.pairs(m) for m in more_than]
     accuracy, control = torch.full((len(kept),), torch.nan), torch.full((len(kept), draws), torch.nan)
     original = float("nan")
     total = 1 + len(kept) * (1 + draws)
     with suppress(Stopped):  # what is measured stays
-        original = _accuracy(lm, questions, NeuronSet(()), progress, 0, total)
+        original = _accuracy(lm, cases, NeuronSet(()), progress, 0, total)
         for number, (at, draw, chosen) in enumerate(_sets(lm, more_than, kept, draws, seed), start=1):
-            share = _accuracy(lm, questions, chosen, progress, number, total)
+            share = _accuracy(lm, cases, chosen, progress, number, total)
             if draw is None:
                 accuracy[at] = share
             else:
                 control[at, draw] = share
     sizes, by_chance = [len(pairs) for pairs in kept], [counts.by_chance(m) for m in more_than]
-    return ShallowAblation(list(more_than), sizes, by_chance, len(prompts), original, accuracy, control)
+    asked = len(prompts), len(cases)
+    return ShallowAblation(list(more_than), sizes, by_chance, *asked, original, accuracy, control)
 
 
 def _sets(
@@ -145,9 +149,7 @@ def _sets(
             yield at, draw, random_like(lm, pairs, seed=(seed * 1000 + draw) * 1000 + m)
 
 
-def _accuracy(
-    lm: LoadedModel, questions: list[Question], chosen: NeuronSet, progress: Progress, number: int, total: int
-) -> float:
+def _accuracy(lm: LoadedModel, cases: CaseSet, chosen: NeuronSet, progress: Progress, number: int, total: int) -> float:
     with scaled_neurons(lm, chosen):
-        right = are_right(lm, questions, part(progress, number, total))
-    return sum(right) / len(right)
+        found = greedy_tokens(lm, cases.questions, part(progress, number, total))
+    return sum(right_tokens(cases.tokens, found)) / len(cases)

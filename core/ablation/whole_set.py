@@ -5,15 +5,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from core.ablation.cases import TOP_KS, remembered
+from core.ablation.cases import TOP_KS, comparing_heads, remembered
 from core.ablation.mask_keep import MaskKeep, mask_and_keep
 from core.ablation.root import RootAblation, ablate_root
 from core.ablation.shallow import ShallowAblation, ablate_shallow
-from core.forward.record import record
-from core.hooks import ScaleHead, check_head, intervene
+from core.hooks import check_head
 from core.model.load import LoadedModel
-from core.neurons.compare import compare_runs
-from core.neurons.comparison import Comparison
 from core.progress import Progress, part, silent
 from core.prompts.arithmetic import Prompt
 from core.types import Head
@@ -25,13 +22,13 @@ ROOT_ROW = "root ablated: coefficient"
 
 @dataclass(frozen=True)
 class DeepSet:
-    """What masking, keeping and ablating the root do over a set; each right case has its own top neurons."""
+    """What masking, keeping and ablating the root do over a set; each right answer token has its own top neurons."""
 
     mask_keep: MaskKeep
     root: RootAblation
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per measure and k: measure (mask, keep, coefficient, `ROOT_ROW`), k, decrease, cases."""
+        """One row per measure and k: measure (mask, keep, coefficient, `ROOT_ROW`), k, decrease, median, cases."""
         tables = [self.mask_keep.to_frame(), self.root.to_frame().assign(measure=ROOT_ROW)]
         return pd.concat(tables, ignore_index=True)
 
@@ -43,7 +40,7 @@ def measure_deep_set(
     ks: Sequence[int] = TOP_KS,
     progress: Progress = silent,
 ) -> DeepSet:
-    """Masks and keeps each right case's top neurons, and ablates the lowest of them; ranks them once.
+    """Masks and keeps each right answer token's top neurons, and ablates the lowest of them; ranks them once.
 
     Args:
         lm: the model.
@@ -58,14 +55,7 @@ def measure_deep_set(
     for head in heads:
         check_head(lm, *head)
     lowest, most = min(layer for layer, _ in heads), min(max(ks), lm.n_layers * lm.n_neurons)
-
-    def compare(ids: Sequence[int]) -> Comparison:
-        run = record(lm, list(ids))
-        with intervene(lm, *(ScaleHead(*head, 0.0) for head in heads)):
-            ablated = record(lm, list(ids))
-        return compare_runs((lm, lm), (run, ablated), None, most, lowest)
-
-    once = remembered(compare)
+    once = remembered(comparing_heads(lm, heads, most))
     masked = mask_and_keep(lm, prompts, once, lowest, ks, part(progress, 0, 4, 3))
     return DeepSet(masked, ablate_root(lm, prompts, once, ks, part(progress, 3, 4)))
 

@@ -30,22 +30,23 @@ class Trial:
     scaled: NeuronSet
 
 
-def right_without(
+def greedy_without(
     lm: LoadedModel, trials: Sequence[tuple[Question, NeuronSet]], progress: Progress = silent
-) -> list[bool]:
-    """Whether each question's whole answer is right (greedy exact match) under its own set.
+) -> list[list[int]]:
+    """The most likely token at each place of each answer, after the right tokens before it, under each one's own set.
+
+    What `core.forward.answers.greedy_tokens` gives with nothing scaled.
 
     Raises:
         UserError: for neurons that do not exist.
     """
     runs = _Runs(lm, [Trial((*q.ids, *q.answer[:-1]), chosen) for q, chosen in trials])
-    right = [False] * len(trials)
+    found: list[list[int]] = [[] for _ in trials]
     for numbers in runs.batches(max((len(q.answer) for q, _ in trials), default=1), progress):
         begin = min(len(trials[i][0].ids) for i in numbers) - 1
         for i, best in zip(numbers, runs.logits(numbers, begin).argmax(-1).tolist(), strict=True):
-            question = trials[i][0]
-            right[i] = best[len(question.ids) - 1 - begin :] == question.answer
-    return right
+            found[i] = best[len(trials[i][0].ids) - 1 - begin :]
+    return found
 
 
 def coefficients_without(

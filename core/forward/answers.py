@@ -134,6 +134,11 @@ def are_right(lm: LoadedModel, questions: Sequence[Question], progress: Progress
     return [tokens == q.answer for tokens, q in zip(found, questions, strict=True)]
 
 
+def right_tokens(cases: Sequence[TokenCase], found: Sequence[list[int]]) -> list[bool]:
+    """Whether `greedy_tokens` of the questions has each case's token right, whatever it says at the other places."""
+    return [found[case.number][case.place] == case.token for case in cases]
+
+
 def digit_accuracy(questions: Sequence[Question], found: Sequence[list[int]]) -> pd.DataFrame:
     """Share of right digits of `greedy_tokens`, by kind (CNA §3.4). Columns: kind, accuracy, count."""
     right: dict[str, list[bool]] = {"memorize": [], "change-one": []}

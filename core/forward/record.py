@@ -3,7 +3,7 @@
 Inside an `intervene` block it is a record of the intervened run.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psutil
@@ -41,6 +41,25 @@ class ActivationCache:
     z: Float[Tensor, "layer pos heads_by_d_head"]
     coefficient: Float[Tensor, "layer pos neuron"]
     pattern: Float[Tensor, "layer head query key"]
+
+    def until(self, position: int) -> "ActivationCache":
+        """The run up to a position, which in a causal model is the run of the shorter prompt.
+
+        In 8 bits only nearly: there the later tokens affect how the earlier ones are rounded.
+        """
+        n = position + 1
+        return replace(
+            self,
+            ids=self.ids[:n],
+            logits=self.logits[:n],
+            resid_pre=self.resid_pre[:, :n],
+            resid_post=self.resid_post[:n],
+            attention_out=self.attention_out[:, :n],
+            ffn_out=self.ffn_out[:, :n],
+            z=self.z[:, :n],
+            coefficient=self.coefficient[:, :n],
+            pattern=self.pattern[:, :, :n, :n],
+        )
 
 
 @torch.no_grad()

@@ -1,11 +1,13 @@
 """The deep FFN neurons to keep: those that CNA finds between base and fine-tuned model (CNA §6.1, table 11).
 
-For every one-digit case (negative results included) and every token of its answer, the
-deep neurons are ranked by how much more important they are in one model than in the
-other; the union of each case's top n is kept, all other deep neurons are set to zero.
+For every one-digit prompt (negative results included) and every visible token of its answer, after the right tokens
+before it, the deep neurons are ranked by how much more important they are in one model than in the
+other; the union of each token's top n is kept, all other deep neurons are set to zero.
 
-*Choices*: other cases may be given, such as two-digit ones from the training set (in a small
-model they find what one-digit cases miss); the target is the right token; both directions of
+A case is one such token (`core.ablation.cases`), here also where neither model predicts it.
+
+*Choices*: other prompts may be given, such as two-digit ones from the training set (in a small
+model they find what one-digit prompts miss); the target is the right token; both directions of
 change count, so that a neuron on which both models rely can be found by a small change either
 way; neurons are ranked among the deep ones only; where the union is too large, the neurons that
 are at the top of most rankings stay (in a small model the union is soon a large share).
@@ -14,12 +16,14 @@ are at the top of most rankings stay (in a small model the union is soon a large
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import groupby
 
+from core.ablation.cases import CaseSet
 from core.errors import UserError
+from core.forward.answers import TokenCase
 from core.forward.neuron_sets import NeuronSet, only
-from core.forward.record import ActivationCache, record
-from core.forward.rows import TrainingRows
+from core.forward.record import record
 from core.model.load import LoadedModel
 from core.neurons.compare import check_comparable, compare_runs, shared_layers
 from core.progress import Progress, Stopped, silent
@@ -35,7 +39,7 @@ class DeepRankings:
     Attributes:
         from_layer: the first deep layer.
         n_deep: how many deep neurons there are.
-        rankings: (layer, neuron) in order, one list per case, answer token and direction.
+        rankings: (layer, neuron) in order, one list per case (an answer token) and direction.
         measured: cases that were compared (before a Stop).
     """
 
@@ -74,15 +78,15 @@ def find_to_keep(
     prompts: Sequence[Prompt] | None = None,
     progress: Progress = silent,
 ) -> DeepRankings:
-    """Ranks the deep neurons of every case between two models.
+    """Ranks the deep neurons of every case, an answer token, between two models.
 
     Args:
         lm: the base model.
         other: the fine-tuned model.
         from_layer: deep layers are this one and those above.
         most: how many neurons of each ranking are kept, so the largest n to choose later.
-        prompts: the cases; None: every one-digit case.
-        progress: called after every case; when it raises `Stopped`, the cases so far are returned.
+        prompts: whose answer tokens are the cases; None: every one-digit prompt.
+        progress: called after every prompt; when it raises `Stopped`, the cases so far are returned.
 
     Raises:
         UserError: for models that cannot be compared, or a layer or number that does not exist.
@@ -98,32 +102,31 @@ def find_to_keep(
     n_deep = (lm.n_layers - from_layer) * lm.n_neurons
     if not 1 <= most <= n_deep:
         raise UserError(f"The top {most} neurons of a case cannot be kept: choose 1 to {n_deep}.")
-    rows = TrainingRows.of(lm, cases(1) if prompts is None else prompts)
+    found = CaseSet.of(lm, cases(1) if prompts is None else prompts)
+    by_prompt = [list(tokens) for _, tokens in groupby(found.tokens, lambda token: token.number)]
     rankings: list[list[Neuron]] = []
     measured = 0
     with suppress(Stopped):
-        for row in range(len(rows)):
-            rankings += _of_case(lm, other, rows, row, from_layer, most)
-            measured += 1
-            progress(measured, len(rows))
+        for tokens in by_prompt:
+            rankings += _of_prompt(lm, other, tokens, from_layer, most)
+            measured += len(tokens)
+            progress(measured, len(found))
     return DeepRankings(from_layer, n_deep, rankings, measured)
 
 
-def _of_case(
-    lm: LoadedModel, other: LoadedModel, rows: TrainingRows, row: int, from_layer: int, most: int
+def _of_prompt(
+    lm: LoadedModel, other: LoadedModel, tokens: Sequence[TokenCase], from_layer: int, most: int
 ) -> list[list[Neuron]]:
-    """Rankings of each answer token of a case, in both directions."""
-    ends = rows.answer[row].nonzero()[:, 0].tolist()
-    ids = rows.ids[row, : ends[-1] + 1].tolist()
+    """Rankings of each answer token of a prompt, in both directions: one run of each model serves them all."""
+    ids = list(tokens[-1].ids)
     base, tuned = record(lm, ids), record(other, ids)
     same = shared_layers(lm, other)
     found = []
-    for end in ends:
-        target = int(rows.wanted[row, end])
+    for token in tokens:
         for order in ((0, 1), (1, 0)):
             models = (lm, lm) if same is not None else tuple((lm, other)[i] for i in order)
-            runs = [run_until((base, tuned)[i], end) for i in order]
-            c = compare_runs((models[0], models[1]), (runs[0], runs[1]), target, most, from_layer)
+            runs = [(base, tuned)[i].until(len(token.ids) - 1) for i in order]
+            c = compare_runs((models[0], models[1]), (runs[0], runs[1]), token.token, most, from_layer)
             found.append(
                 [
                     pair
@@ -132,23 +135,6 @@ def _of_case(
                 ]
             )
     return found
-
-
-def run_until(run: ActivationCache, position: int) -> ActivationCache:
-    """A run up to a position, which in a causal model is the run of the shorter prompt."""
-    n = position + 1
-    return replace(
-        run,
-        ids=run.ids[:n],
-        logits=run.logits[:n],
-        resid_pre=run.resid_pre[:, :n],
-        resid_post=run.resid_post[:n],
-        attention_out=run.attention_out[:, :n],
-        ffn_out=run.ffn_out[:, :n],
-        z=run.z[:, :n],
-        coefficient=run.coefficient[:, :n],
-        pattern=run.pattern[:, :, :n, :n],
-    )
 
 
 def kept_set(lm: LoadedModel, neurons: Sequence[Neuron], from_layer: int) -> NeuronSet:

@@ -9,7 +9,7 @@ from core.forward.layer_inputs import LayerInputs, right_answers
 from core.forward.rows import TrainingRows
 from core.lora.prune import DeepRankings, find_to_keep
 from core.lora.prune_curve import KEPT_SHARES, PruneCurve, prune_curve
-from core.lora.report import finding_cases
+from core.lora.report import finding_prompts
 from core.lora.settings import LoraSettings
 from core.model.adapters import attach
 from core.model.load import LoadedModel
@@ -60,19 +60,19 @@ def study_pruning(
         folder: of the adapter.
         settings: with which the adapter was trained; they give training and test prompts.
         from_layer: the first deep layer.
-        n: top n of each case.
-        n_two_digit: how many two-digit training cases find the neurons; 0: every one-digit case.
+        n: top n of each case, an answer token.
+        n_two_digit: how many two-digit training prompts find the neurons; 0: every one-digit prompt.
         shares: of the deep neurons, for the curve.
         n_test: at most this many of the test prompts are asked.
-        progress: told after every case and accuracy.
+        progress: told after every prompt and accuracy.
 
     Raises:
         UserError: for an adapter, layer or number that does not exist, or deep layers below the adapter's.
     """
     check_top(lm, from_layer, n)
     model = attach(lm, folder)
-    cases = finding_cases(settings, n_two_digit)
-    found = find_to_keep(lm, model, from_layer, n, cases, part(progress, 0, 3, 2))
+    prompts = finding_prompts(settings, n_two_digit)
+    found = find_to_keep(lm, model, from_layer, n, prompts, part(progress, 0, 3, 2))
     test = TrainingRows.of(lm, negative_data(None, settings.n_test, settings.seed).test[:n_test])
     curve = prune_curve(model, found, n, test, shares, progress=part(progress, 2, 3))
     accuracy = float(right_answers(model, LayerInputs(model, test)).float().mean())

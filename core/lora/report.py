@@ -43,9 +43,9 @@ def pruning_report(
         series: its adapters; the layer and settings are those of the best one at or below the first deep layer.
         folder: where trainings go.
         from_layer: the first deep layer.
-        n: top n per case.
+        n: top n per case, an answer token.
         share: at most this share of the deep neurons is kept.
-        n_two_digit: how many two-digit training cases are compared to find the neurons; 0: every one-digit case.
+        n_two_digit: how many two-digit training prompts find the neurons; 0: every one-digit prompt.
         seeds: of everything drawn.
         progress: called after every step of each training.
 
@@ -67,7 +67,7 @@ def pruning_report(
         )
         lora = next(about for about in mine.adapters if about.layer == best.layer)
         found = find_to_keep(
-            lm, attach(lm, mine.place(best.layer)), from_layer, n, finding_cases(settings, n_two_digit), progress
+            lm, attach(lm, mine.place(best.layer)), from_layer, n, finding_prompts(settings, n_two_digit), progress
         )
         kept = found.keep(n, share)
         pruned, random = (
@@ -101,8 +101,8 @@ def pruning_report(
     return pd.DataFrame(rows, columns=columns)
 
 
-def finding_cases(settings: LoraSettings, n_two_digit: int) -> list[Prompt] | None:
-    """The first two-digit training cases of these settings; None, every one-digit case, for 0 of them."""
+def finding_prompts(settings: LoraSettings, n_two_digit: int) -> list[Prompt] | None:
+    """The first two-digit training prompts of these settings; None, every one-digit prompt, for 0 of them."""
     train = negative_data(settings.n_train, settings.n_test, settings.seed).train
     return train[:n_two_digit] if n_two_digit else None
 

@@ -85,11 +85,11 @@ def _show_shallow(lm: LoadedModel, result: ShallowAblation, settings: ShallowSet
         gap = (told["decrease"] - told["control_decrease"]).idxmax()
         best = told.loc[gap]
         st.markdown(
-            f"The model answers {of_n(result.original, result.prompts)} prompts correctly. "
+            f"The model predicts {of_n(result.original, result.cases)} answer tokens correctly. "
             f"Without the {int(best['neurons'])} neurons that have more than {int(best['more_than'])} number or "
             f"operator tokens among their top {settings.top}, accuracy falls by {percent(best['decrease'])} of "
             f"that; without as many random neurons of the same layers by {percent(best['control_decrease'])}."
         )
-    st.dataframe(frame.assign(prompts=result.prompts), hide_index=True)
+    st.dataframe(frame.assign(prompts=result.prompts, cases=result.cases), hide_index=True)
     downloads("shallow-filter", lm, settings, frame, lambda dark: shallow_bars(bars, dark))
     same_in_paper(lm, 8, 17)

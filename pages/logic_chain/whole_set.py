@@ -1,5 +1,6 @@
 """Part 6 of the logic chain: both measurements over a whole set of prompts, tables 5, 6, 8 and 15 to 17."""
 
+import pandas as pd
 import streamlit as st
 
 from core.ablation.cases import TOP_KS
@@ -31,9 +32,10 @@ def whole_set(lm: LoadedModel, heads: list[Head]) -> None:
 def _deep(lm: LoadedModel, heads: list[Head]) -> None:
     names = listed([head_name(*h) for h in heads])
     st.markdown(
-        f"For each prompt that the model answers correctly, its own top neurons (compared with and without {names}) "
-        "are set to zero (*mask*), or all other FFN neurons from the heads' layer on (*keep*), and the model answers "
-        "again."
+        "A case is one token of a prompt's right answer, after the right tokens before it. Each case that the model "
+        f"predicts correctly has its own top neurons, compared with and without {names} right before the token. They "
+        "are set to zero (*mask*), or all other FFN neurons from the heads' layer on (*keep*), and the token is "
+        "predicted again."
     )
     with st.form("set"):
         first, second, third = st.columns([4, 3, 2], vertical_alignment="bottom")
@@ -70,25 +72,41 @@ def _check(lm: LoadedModel, settings: DeepSetSettings) -> None:
 
 def _show(lm: LoadedModel, result: DeepSet, settings: DeepSetSettings) -> None:
     if not int(result.mask_keep.measured.sum()):
-        st.info("No prompt of the set was answered correctly and measured, so nothing can decrease.")
+        st.info("No answer token of the set was predicted correctly and measured, so nothing can decrease.")
         return
     note_shift(lm, settings.prompts())
     everything = result.to_frame()
     frame = everything[everything["measure"] != ROOT_ROW]
     st.altair_chart(decrease_lines(frame, is_dark()), alt="Decrease by number of neurons masked or kept")
-    wide = everything.pivot(index="measure", columns="k", values="decrease")
-    n, top = int(frame["cases"].iloc[0]), max(TOP_KS)
-    lowest = min(layer for layer, _ in settings.heads)
-    ablated = f"{listed([head_name(*h) for h in settings.heads])} {'is' if len(settings.heads) == 1 else 'are'} ablated"
-    st.markdown(
-        f"Of {n} correct answers, the model loses {percent(wide.loc['mask', top])} without the top {top} neurons of "
-        f"each prompt, and {percent(wide.loc['keep', top])} with *only* these from layer {lowest} on. When {ablated}, "
-        f"the coefficients of the top 10 fall by {percent(wide.loc['coefficient', 10])}."
-    )
-    shown = wide.loc[[*dict.fromkeys(everything["measure"])], sorted(wide.columns, reverse=True)]
-    shown.columns = [f"top {k}" for k in shown.columns]
-    st.dataframe(shown.map(percent))
+    st.markdown(_sentence(result, everything, settings))
+    st.dataframe(_table(everything))
     with st.expander("Case by case"):
         st.dataframe(result.mask_keep.cases_frame(), hide_index=True)
     downloads("mask-and-keep", lm, settings, everything, lambda dark: decrease_lines(frame, dark))
     same_in_paper(lm, 5, 6, 15, 16)
+
+
+def _sentence(result: DeepSet, everything: pd.DataFrame, settings: DeepSetSettings) -> str:
+    found, top = everything.set_index(["measure", "k"]), max(TOP_KS)
+    cases, heads = result.mask_keep.cases, settings.heads
+    ablated = f"{listed([head_name(*h) for h in heads])} {'is' if len(heads) == 1 else 'are'} ablated"
+    mask, keep, coefficient = found.loc[("mask", top)], found.loc[("keep", top)], found.loc[("coefficient", 10)]
+    return (
+        f"The {len(cases.prompts)} answers have {len(cases)} tokens; {int(mask['cases'])} of them were predicted "
+        f"correctly and measured. Of these, the model loses {percent(mask['decrease'])} without the top {top} neurons "
+        f"of each token, and {percent(keep['decrease'])} with *only* these from layer "
+        f"{min(layer for layer, _ in heads)} on. When {ablated}, the coefficients of the top 10 fall by "
+        f"{percent(coefficient['decrease'])} (mean over the tokens; median {percent(coefficient['median'])})."
+    )
+
+
+def _table(everything: pd.DataFrame) -> pd.DataFrame:
+    """One row per measure, means and below them the medians of those that have some; one column per k."""
+    means = everything.pivot(index="measure", columns="k", values="decrease")
+    medians = everything.pivot(index="measure", columns="k", values="median").dropna(how="all")
+    medians.index = [f"{name}, median" for name in medians.index]
+    order = [row for name in dict.fromkeys(everything["measure"]) for row in (name, f"{name}, median")]
+    both = pd.concat([means, medians])
+    shown = both.loc[[row for row in order if row in both.index], sorted(both.columns, reverse=True)]
+    shown.columns = [f"top {k}" for k in shown.columns]
+    return shown.map(percent)

@@ -17,6 +17,7 @@ from core.neurons.compare import compare_heads
 from core.paper import notebook
 from pages.logic_chain.graph_chart import chain_chart, edge_frame, node_frame
 from pages.logic_chain.notebook import beside_neurons, is_the_notebooks, with_ours
+from pages.logic_chain.settings import DeepSetSettings
 from pages.shared.words import code, three_digits
 from tests.some import some
 
@@ -284,7 +285,15 @@ def test_a_whole_set(app):
     shown = next(d.value for d in app.dataframe if "top 99" in d.value.columns and "mask" in d.value.index)
     assert list(shown.columns) == ["top 99", "top 50", "top 30", "top 20", "top 10"]
     assert "root ablated: coefficient" in shown.index
-    assert "without the top 99 neurons of each prompt" in texts(app)
+    assert "coefficient, median" in shown.index
+    text, cases = texts(app), table(app, "place")
+    assert "without the top 99 neurons of each token" in text
+    prompts = DeepSetSettings(count=5).prompts()
+    assert f"The 10 answers have {sum(len(p.answer) for p in prompts)} tokens; {len(cases) // 5} of them" in text
+    assert "A case is one token of a prompt's right answer" in text
+    digits = [row["answer"][row["place"]] for _, row in cases.iterrows()]
+    assert cases["token"].tolist() == digits
+    assert cases["place"].max() == 1
 
 
 def test_the_shallow_filter(app):
@@ -296,7 +305,8 @@ def test_the_shallow_filter(app):
     assert len(shown) == 4
     assert shown["neurons"].is_monotonic_decreasing
     assert (shown["prompts"] > 50).all()
-    assert f"% of {shown['prompts'].iloc[0]} prompts correctly" in texts(app)
+    assert (shown["cases"] > shown["prompts"]).all()
+    assert f"% of {shown['cases'].iloc[0]} answer tokens correctly" in texts(app)
     app.text_input(key="shallow_M").set_value("none")
     [b for b in app.button if b.label == "Measure"][1].click().run()
     assert "whole numbers for M" in app.error[0].value

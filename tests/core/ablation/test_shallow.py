@@ -8,9 +8,8 @@ import torch
 from core import disk_cache
 from core.ablation.shallow import ablate_shallow
 from core.errors import UserError
-from core.forward.answers import are_right, question
+from core.forward.answers import question, token_cases
 from core.forward.neuron_sets import random_like
-from core.hooks import ScaleNeuron, intervene
 from core.model.weights import values
 from core.progress import Stopped
 from core.prompts.arithmetic import make_prompts
@@ -18,6 +17,7 @@ from core.vocabulary.concepts import SHORT_LIST, concept_tokens
 from core.vocabulary.neuron_tokens import find_shallow_neurons
 from core.vocabulary.projection import OVMap, project
 from core.vocabulary.shallow import shallow_counts
+from tests.plain import next_token, without_neurons
 from tests.some import some
 
 PROMPTS = make_prompts(["+", "-"], digits=[1], count=12)
@@ -71,11 +71,10 @@ def counts(bundled):
 
 
 def accuracy_without(lm, pairs):
-    questions = [question(lm, p) for p in PROMPTS]
-    if not pairs:
-        return sum(are_right(lm, questions)) / len(questions)
-    with intervene(lm, *(ScaleNeuron(layer, neuron, 0.0) for layer, neuron in pairs)):
-        return sum(are_right(lm, questions)) / len(questions)
+    """The share of answer tokens that are the most likely ones, one forward pass each."""
+    cases = token_cases(lm, [question(lm, p) for p in PROMPTS])
+    with without_neurons(lm.model, pairs):
+        return sum(next_token(lm.model, case.ids) == case.token for case in cases) / len(cases)
 
 
 def test_accuracies_equal_intervening(bundled, counts):
@@ -85,6 +84,7 @@ def test_accuracies_equal_intervening(bundled, counts):
     assert found.neurons[2] == 0
     assert found.by_chance == found.to_frame()["by_chance"].tolist() == [counts.by_chance(m) for m in ms]
     assert found.by_chance[1] > 0
+    assert found.prompts == len(PROMPTS) < found.cases == sum(len(p.answer) for p in PROMPTS)
     assert found.original == pytest.approx(accuracy_without(bundled, []))
     for at, m in enumerate(some(ms)):
         assert found.accuracy[at].item() == pytest.approx(accuracy_without(bundled, counts.pairs(m)))

@@ -22,14 +22,14 @@ def test_the_deep_set_is_masking_and_root_ablation(bundled):
     found = measure_deep_set(bundled, HEADS, prompts, KS, lambda done, of: told.append(done / of))
 
     frame = found.to_frame()
+    assert frame["cases"].eq(sum(len(p.answer) for p in prompts)).all()  # a case is a digit of an answer
     assert set(frame["measure"]) == {"mask", "keep", "coefficient", ROOT_ROW}
     assert told == sorted(told)
     assert told[-1] == 1
-    compare = remembered(lambda ids: dense_comparison(bundled, list(ids), HEADS, max(KS)))
+    compare = remembered(lambda ids, target: dense_comparison(bundled, list(ids), HEADS, max(KS), target))
     masked = mask_and_keep(bundled, prompts, compare, 5, KS).to_frame()
     root = ablate_root(bundled, prompts, compare, KS).to_frame()
     assert frame["decrease"].tolist() == pytest.approx([*masked["decrease"], *root["decrease"]], rel=1e-4, nan_ok=True)
-    assert int(frame["cases"].iloc[0]) > 0
 
 
 def test_a_head_that_does_not_exist(bundled):

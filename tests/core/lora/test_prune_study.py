@@ -11,7 +11,7 @@ from core.lora.prune import find_to_keep
 from core.lora.prune_curve import prune_curve
 from core.lora.prune_study import check_top, study_pruning
 from core.lora.prune_train import pruned_folder, random_control, train_pair
-from core.lora.report import finding_cases
+from core.lora.report import finding_prompts
 from core.lora.series import SHIPPED, place_of, read_series
 from core.lora.settings import LoraSettings
 from core.model.adapters import attach
@@ -30,7 +30,7 @@ def test_a_study_is_its_parts(bundled):
     assert told == sorted(told)
     assert told[-1] == 1.0
     model = attach(bundled, FOLDER)
-    rankings = find_to_keep(bundled, model, 6, 5, finding_cases(settings, 3))
+    rankings = find_to_keep(bundled, model, 6, 5, finding_prompts(settings, 3))
     assert found.found == rankings
     test = negative_data(None, settings.n_test, settings.seed).test[:20]
     by_hand = prune_curve(model, rankings, 5, TrainingRows.of(bundled, test), (0.1, 1.0))
