@@ -6,7 +6,7 @@ import streamlit as st
 from core import disk_cache
 from core.errors import UserError
 from core.model.load import LoadedModel
-from core.vocabulary.concepts import concept_groups, concept_ids
+from core.vocabulary.concepts import CONCEPT_LISTS, DEFAULT_LIST, concept_groups, concept_ids
 from core.vocabulary.promoters import Promoters, promoters
 from pages.find_neurons.chart import promoter_dots
 from pages.find_neurons.settings import SearchSettings
@@ -26,6 +26,13 @@ projection; the rank counts the tokens that are promoted more. The score says wh
 not that it ever fires, and it leaves out later layers: shallow neurons often mean something only after an attention
 layer (see the logic chain).
 """
+
+LISTS = (
+    "Digits and operator signs: the short list that the paper's counts suggest. All number words: with number words of "
+    "five languages, ordinals, Roman numerals and words for operators, but without words that mean something else in "
+    "English or code (NULL, once, un, due, elf, I, x, v). Every written form: these too, and digits up to 999; the "
+    "bundled model was trained with this one."
+)
 
 
 def _search(lm: LoadedModel) -> None:
@@ -105,10 +112,13 @@ def _row() -> None:
 def _concepts(lm: LoadedModel) -> None:
     st.header("Numbers and operators")
     st.markdown(
-        "The logic chain's filter for shallow neurons counts these tokens of this model's vocabulary. If you change "
-        "the list, the filter uses yours for the rest of this session."
+        "The logic chain's filter for shallow neurons counts one of these lists of tokens; which one is chosen there. "
+        "If you write your own list, the filter uses yours for the rest of this session."
     )
-    groups = kept(lm, concept_groups)
+    which = st.selectbox(
+        "List", CONCEPT_LISTS, CONCEPT_LISTS.index(DEFAULT_LIST), key="concept_list", bind="query-params", help=LISTS
+    )
+    groups = kept(lm, concept_groups, which)
     shown = pd.DataFrame(
         {
             "group": list(groups),
@@ -117,23 +127,33 @@ def _concepts(lm: LoadedModel) -> None:
         }
     )
     st.dataframe(shown, hide_index=True)
-    words = dict.fromkeys(lm.token(i).strip() for ids in groups.values() for i in ids)
+    total = len({i for ids in groups.values() for i in ids})
+    st.caption(f"{which.capitalize()}: {total:,} of {lm.n_vocab:,} tokens ({percent(total / lm.n_vocab)}).")
+    _own_list(lm, list(dict.fromkeys(lm.token(i).strip() for ids in groups.values() for i in ids)))
+
+
+def _own_list(lm: LoadedModel, words: list[str]) -> None:
+    """A person's own list, written from one that is there."""
+    # another list or model, or the page was left: the list's words are the ones to edit
+    if "concept words" not in st.session_state or st.session_state["concept words of"] != words:
+        st.session_state["concept words of"] = words
+        st.session_state["concept words"] = " ".join(words)
     with st.form("concepts"):
-        text = st.text_area("Concept tokens, separated by spaces", " ".join(words), key="concept words", height=140)
+        text = st.text_area("Concept tokens, separated by spaces", key="concept words", height=140)
         first, second, _ = st.columns([1, 1, 3])
         use = first.form_submit_button("Use these", width="stretch")
-        reset = second.form_submit_button("Use the groups above", width="stretch")
+        reset = second.form_submit_button("Drop my list", width="stretch")
     if reset:
         st.session_state.pop("concept ids", None)
     elif use:
         with told():
             st.session_state["concept ids"] = tuple(concept_ids(lm, text.split()))
     own = st.session_state.get("concept ids")
-    total = len({i for ids in groups.values() for i in ids})
-    if own is not None:
-        st.caption(f"In use: {len(own)} tokens of your own.")
-    else:
-        st.caption(f"In use: the groups above, {total} of {lm.n_vocab:,} tokens ({percent(total / lm.n_vocab)}).")
+    st.caption(
+        "In use: the list that is chosen on the page CNA logic chain."
+        if own is None
+        else f"In use: {len(own)} tokens of your own."
+    )
 
 
 def _kept() -> None:

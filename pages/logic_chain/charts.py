@@ -64,6 +64,48 @@ def decrease_lines(frame: pd.DataFrame, dark: bool) -> alt.LayerChart:
     return (base.mark_line(strokeWidth=2.5) + base.mark_point(filled=True, size=70)).properties(height=280)
 
 
+def kept_bars(frame: pd.DataFrame, dark: bool) -> alt.LayerChart:
+    """Neurons that the filter keeps: teal is what exceeds chance. Columns: name, neurons, by_chance."""
+    parts = ["as many as by chance", "more than by chance"]
+    neurons, chance = frame["neurons"].astype(float), frame["by_chance"]
+    within = frame.assign(part=parts[0], low=0.0, high=neurons.where(neurons < chance, chance))
+    beyond = frame.assign(part=parts[1], low=chance, high=neurons)[neurons > chance]
+    most = max(1.0, neurons.max(), chance.max())
+    axis = alt.Axis(  # on this scale a number format would write 10 as 0k
+        values=[0, *(10**power for power in range(9) if 10**power <= most)], labelExpr="format(datum.value, ',')"
+    )
+    x = alt.X("name:N", sort=list(frame["name"]), title="more than M concept tokens", axis=alt.Axis(labelAngle=0))
+    scale = alt.Scale(type="symlog", domain=[0, most])
+    tips = [
+        alt.Tooltip("name:N", title="filter"),
+        alt.Tooltip("neurons:Q", format=",", title="neurons kept"),
+        alt.Tooltip("by_chance:Q", format=",.3~r", title="by chance alone"),
+    ]
+    bars = (
+        alt.Chart(pd.concat([within, beyond]))
+        .mark_bar()
+        .encode(
+            x=x,
+            y=alt.Y("low:Q", title="neurons kept (log scale)", scale=scale, axis=axis),
+            y2="high:Q",
+            color=alt.Color(
+                "part:N",
+                sort=parts,
+                scale=alt.Scale(domain=parts, range=[EMBEDDING, FFN]),
+                legend=alt.Legend(title=None, orient="top"),
+            ),
+            tooltip=tips,
+        )
+    )
+    ticks = alt.Chart(frame).mark_tick(thickness=2, color=ink(dark)).encode(x=x, y="by_chance:Q", tooltip=tips)
+    return (bars + ticks).properties(height=280)
+
+
+def shallow_charts(kept: pd.DataFrame, lost: pd.DataFrame, dark: bool) -> alt.HConcatChart | alt.ConcatChart:
+    """What the filter keeps beside what its neurons are worth, for a download; see `kept_bars`, `shallow_bars`."""
+    return (kept_bars(kept, dark) | shallow_bars(lost, dark)).resolve_scale(color="independent")
+
+
 def shallow_bars(frame: pd.DataFrame, dark: bool) -> alt.Chart:
     """Accuracy lost without the filter's neurons, beside random ones. Columns: name, set, decrease."""
     sets = ["found by the filter", "as many random ones"]
@@ -74,7 +116,7 @@ def shallow_bars(frame: pd.DataFrame, dark: bool) -> alt.Chart:
             x=alt.X(
                 "name:N",
                 sort=list(dict.fromkeys(frame["name"])),
-                title="more than M number or operator tokens",
+                title="more than M concept tokens",
                 axis=alt.Axis(labelAngle=0),
             ),
             xOffset=alt.XOffset("set:N", sort=sets),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.ablation.whole_set import Filter
-from core.prompts.arithmetic import Prompt, make_prompts
+from core.prompts.arithmetic import OPERATIONS, Prompt, make_prompts
 from core.types import Head, Neuron
 from pages.shared.settings import Settings, in_link
 
@@ -46,21 +46,36 @@ def numbers_of(text: str) -> tuple[int, ...]:
     return tuple(int(word) for word in text.replace(",", " ").split() if word.isdecimal())
 
 
+#: Operations of the shallow filter's one-digit prompts, by what a person chooses: those of two tables, or all.
+SHALLOW_SETS: dict[str, tuple[str, ...]] = {
+    "+ and − (table 8)": ("+", "-"),
+    "/ (table 17)": ("/",),
+    "all four operations": OPERATIONS,
+}
+
+
 @dataclass(frozen=True)
 class ShallowSetSettings(Settings):
-    """The filter for shallow neurons over a set; the widgets' defaults depend on the model."""
+    """The filter for shallow neurons over a set; some widgets' defaults depend on the model.
+
+    `concepts` are a person's own token ids, which count in place of the list.
+    """
 
     last: int = in_link("shallow_last")
     top: int = in_link("shallow_top")
     more_than: tuple[int, ...] = in_link("shallow_M", read=numbers_of)
     draws: int = in_link("shallow_draws")
+    counted: str = in_link("shallow_list")
+    signs: str = in_link("shallow_signs")
+    prompt_set: str = in_link("shallow_set", next(iter(SHALLOW_SETS)))
+    count: int = in_link("shallow_count", 50)
     concepts: tuple[int, ...] | None = None
-    count: int = 25
 
     def filter(self) -> Filter:
         """Which neurons are ablated."""
-        return Filter(self.last + 1, self.top, self.concepts, self.more_than, self.draws)
+        concepts = self.counted if self.concepts is None else self.concepts
+        return Filter(self.last + 1, self.top, concepts, self.more_than, self.draws, self.signs)
 
     def prompts(self) -> list[Prompt]:
-        """The prompts: `count` one-digit ones of every operation."""
-        return make_prompts(digits=[1], count=self.count)
+        """The prompts: `count` one-digit ones of every operation of the set."""
+        return make_prompts(SHALLOW_SETS[self.prompt_set], [1], count=self.count)

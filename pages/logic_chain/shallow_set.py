@@ -1,21 +1,58 @@
 """The shallow half of part 6 of the logic chain: the zero-shot filter over a whole set of prompts, tables 8 and 17."""
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
+from core import paper
 from core.ablation.shallow import ShallowAblation
 from core.ablation.whole_set import measure_shallow_set
 from core.model.load import LoadedModel
-from pages.logic_chain.charts import shallow_bars
-from pages.logic_chain.settings import ShallowSetSettings
+from core.paper.models import model_of, table_for
+from core.vocabulary.concepts import CONCEPT_LISTS, EVERY_FORM, SHORT_LIST, chosen_concepts
+from core.vocabulary.shallow import SIGNS
+from pages.logic_chain.charts import kept_bars, shallow_bars, shallow_charts
+from pages.logic_chain.settings import SHALLOW_SETS, ShallowSetSettings
 from pages.shared.job_slot import job_slot
 from pages.shared.papers import same_in_paper
 from pages.shared.present import downloads
+from pages.shared.resources import kept
 from pages.shared.theme import is_dark
 from pages.shared.tokens import note_shift
-from pages.shared.words import of_n, percent
+from pages.shared.words import code, of_n, percent, three_digits
 
 LARGE_VOCABULARY = 5000
+MOST_NAMED = 20
+#: The paper's table about a set of prompts.
+TABLES = dict(zip(SHALLOW_SETS, (8, 17), strict=False))
+#: Columns of the result's table.
+NUMBERS = {"neurons": ("neurons kept", "localized"), "by_chance": ("by chance alone", "%,.2f")}
+SHARES = {
+    "original": "accuracy, all neurons",
+    "accuracy": "accuracy without",
+    "decrease": "decrease",
+    "control_accuracy": "accuracy, random ones",
+    "control_decrease": "decrease, random ones",
+    "control_spread": "spread over draws",
+}
+_BESIDE = ("more_than", "neurons", "by_chance", "paper_neurons", "decrease", "control_decrease", "paper_decrease")
+ORDER = (*_BESIDE, *(name for name in SHARES if name not in _BESIDE), "draws", "prompts", "cases")
+SIGN_NAMES = dict(zip(SIGNS, ("v only", "v and −v"), strict=True))
+
+EXPLANATION = r"""
+For every neuron's value $v$ of the shallow layers and every later attention layer $j$, $W_U(g \odot W_O^j W_V^j v)$
+ranks the vocabulary. The neuron is kept when the top tokens of some $j$ hold **more than M** concept tokens. The paper
+does not print its list; its counts fit *digits and operator signs* (some 15 to 25 tokens of Llama's vocabulary). With
+both signs, $-v$ counts too: a neuron with a negative coefficient writes $-v$.
+
+**By chance alone.** If a ranking were random, the number $X$ of the $K$ concept tokens among the top $n$ of $V$ tokens
+would be hypergeometric, $P(X = x) = \binom{K}{x}\binom{V-K}{n-x} / \binom{V}{n}$. With $d$ independent draws for a
+neuron (one for each later attention layer, twice as many with both signs), $P(\max > M) = 1 - P(X \le M)^d$; the
+expected number of neurons is the sum of that over layers, times the neurons of a layer. Neurons beyond it are found for
+what they promote. Words of one kind lie near each other, so some more than this may still be no sign of arithmetic: the
+accuracy without them decides.
+"""
 
 
 def shallow_set(lm: LoadedModel) -> None:
@@ -26,6 +63,8 @@ def shallow_set(lm: LoadedModel) -> None:
     )
     pressed = _shallow_form(lm)
     settings = ShallowSetSettings.read(concepts=st.session_state.get("concept ids"))
+    if settings.concepts is not None:
+        st.caption(f"Your own list of {len(settings.concepts)} tokens (page Find neurons) counts in place of these.")
     if not settings.more_than:
         st.error("Write one or more whole numbers for M, such as 0 1 2 3.", icon=":material/error:")
         return
@@ -52,6 +91,7 @@ def _shallow_form(lm: LoadedModel) -> bool:
     few = (0, 1, 2, 3) if large else tuple(int(share * top) for share in (0.6, 0.8, 0.9, 0.97))
     bound = ShallowSetSettings.bound
     with st.form("shallow"):
+        _list_and_prompts(large)
         first, second, third, fourth, fifth = st.columns([3, 2, 3, 2, 2], vertical_alignment="bottom")
         first.slider("Layers from 0 to", 0, lm.n_layers - 2, deepest, **bound("last"))
         second.number_input("Top tokens", 1, lm.n_vocab, top, help="The paper looks at 50 of 32,000.", **bound("top"))
@@ -60,36 +100,123 @@ def _shallow_form(lm: LoadedModel) -> bool:
         return fifth.form_submit_button("Measure", icon=":material/play_arrow:", width="stretch")
 
 
+def _list_and_prompts(large: bool) -> None:
+    bound = ShallowSetSettings.bound
+    first, second, third, fourth = st.columns([4, 2, 3, 3], vertical_alignment="bottom")
+    first.selectbox(
+        "Concept tokens",
+        CONCEPT_LISTS,
+        CONCEPT_LISTS.index(SHORT_LIST if large else EVERY_FORM),
+        help="The short list is what the paper's counts suggest. All number words leaves out words that mean something "
+        "else in English or code, such as NULL. Every written form counts these too: the bundled model was trained "
+        "with it. The page Find neurons shows the tokens of each.",
+        **bound("counted"),
+    )
+    second.selectbox(
+        "Signs",
+        SIGNS,
+        SIGNS.index("plus" if large else "both"),
+        format_func=SIGN_NAMES.__getitem__,
+        help="A neuron with a negative coefficient writes −v.",
+        **bound("signs"),
+    )
+    third.selectbox(
+        "One-digit prompts",
+        list(SHALLOW_SETS),
+        help="The paper measures the filter on + and − (table 8) and on / (table 17).",
+        **bound("prompt_set"),
+    )
+    fourth.slider("Of each operation", 5, 100, ShallowSetSettings.count, 5, **bound("count"))
+
+
 def _show_shallow(lm: LoadedModel, result: ShallowAblation, settings: ShallowSetSettings) -> None:
     frame = result.to_frame()
     if frame.empty:
         st.info("Stopped before the first set was measured.")
         return
     note_shift(lm, settings.prompts())
-    bars = pd.concat(
-        [
-            pd.DataFrame(
-                {
-                    "name": [f"M = {m}" for m in frame["more_than"]],
-                    "set": name,
-                    "decrease": frame[column],
-                    "neurons": frame["neurons"],
-                }
-            )
-            for name, column in (("found by the filter", "decrease"), ("as many random ones", "control_decrease"))
-        ]
+    frame["name"] = [f"M = {m}" for m in frame["more_than"]]
+    lost = _lost(frame)
+    first, second = st.columns(2)
+    first.altair_chart(kept_bars(frame, is_dark()), alt="Neurons that the filter keeps, and by chance alone")
+    second.altair_chart(shallow_bars(lost, is_dark()), alt="Accuracy lost without shallow neurons")
+    st.markdown(_sentence(result, frame, settings))
+    st.caption(_counted(lm, settings))
+    number = TABLES.get(settings.prompt_set)
+    number = None if number is None else table_for(number, model_of(lm))
+    shown = _beside_paper(frame.drop(columns="name").assign(prompts=result.prompts, cases=result.cases), number)
+    st.dataframe(
+        shown,
+        hide_index=True,
+        column_config=_columns(number),
+        column_order=[name for name in ORDER if name in shown],
     )
-    st.altair_chart(shallow_bars(bars, is_dark()), alt="Accuracy lost without shallow neurons")
-    told = frame.dropna(subset=["decrease", "control_decrease"])
-    if len(told):
-        gap = (told["decrease"] - told["control_decrease"]).idxmax()
-        best = told.loc[gap]
-        st.markdown(
-            f"The model predicts {of_n(result.original, result.cases)} answer tokens correctly. "
-            f"Without the {int(best['neurons'])} neurons that have more than {int(best['more_than'])} number or "
-            f"operator tokens among their top {settings.top}, accuracy falls by {percent(best['decrease'])} of "
-            f"that; without as many random neurons of the same layers by {percent(best['control_decrease'])}."
-        )
-    st.dataframe(frame.assign(prompts=result.prompts, cases=result.cases), hide_index=True)
-    downloads("shallow-filter", lm, settings, frame, lambda dark: shallow_bars(bars, dark))
+    downloads("shallow-filter", lm, settings, shown, lambda dark: shallow_charts(frame, lost, dark))
+    with st.expander("What the filter counts, and what chance gives"):
+        st.markdown(EXPLANATION)
     same_in_paper(lm, 8, 17)
+
+
+def _lost(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row for each bar of `shallow_bars`."""
+    sets = {"found by the filter": "decrease", "as many random ones": "control_decrease"}
+    return pd.concat(
+        frame[["name", "neurons"]].assign(set=name, decrease=frame[column]) for name, column in sets.items()
+    )
+
+
+def _sentence(result: ShallowAblation, frame: pd.DataFrame, settings: ShallowSetSettings) -> str:
+    told = frame.dropna(subset=["decrease", "control_decrease"])
+    said = [f"The model predicts {of_n(result.original, result.cases)} answer tokens correctly."]
+    if len(told):
+        best = told.loc[(told["decrease"] - told["control_decrease"]).idxmax()]
+        said.append(
+            f"Without the {best['neurons']:,} neurons that have more than {best['more_than']} concept tokens among "
+            f"their top {settings.top}, accuracy falls by {percent(best['decrease'])} of that; without as many random "
+            f"neurons of the same layers by {percent(best['control_decrease'])}. By chance alone "
+            f"{_expected(best['by_chance'])} neurons would have so many."
+        )
+    if len(none := frame[frame["neurons"] <= frame["by_chance"]]):
+        said.append(f"At {', '.join(none['name'])} the filter keeps no more neurons than chance gives.")
+    return " ".join(said)
+
+
+def _expected(neurons: float) -> str:
+    if neurons < 0.01:
+        return "fewer than 0.01"
+    return f"{neurons:,.0f}" if neurons >= 100 else three_digits(neurons)
+
+
+def _counted(lm: LoadedModel, settings: ShallowSetSettings) -> str:
+    """How many tokens count, and the first of them."""
+    ids = kept(lm, chosen_concepts, settings.filter().concepts)
+    some = " ".join(code(lm.token(i)) for i in ids[:MOST_NAMED]) + (" …" if len(ids) > MOST_NAMED else "")
+    return f"Counted: {len(ids):,} of {lm.n_vocab:,} tokens, {some}"
+
+
+def _beside_paper(frame: pd.DataFrame, number: int | None) -> pd.DataFrame:
+    """The table with two more columns, where the paper has the same M: what it kept and what accuracy it lost."""
+    if number is None:
+        return frame
+    table = paper.table(number)
+    neurons, decrease = table["rows"].values()
+    printed = pd.DataFrame(
+        {
+            "more_than": [int(name.removeprefix("M=")) for name in table["columns"]],
+            "paper_neurons": neurons,
+            "paper_decrease": [share / 100 for share in decrease],
+        }
+    )
+    return frame.merge(printed, "left", "more_than") if set(printed["more_than"]) & set(frame["more_than"]) else frame
+
+
+def _columns(number: int | None) -> dict[str, Any]:
+    """Titles and formats of the table."""
+    column = st.column_config.NumberColumn
+    columns = {name: column(title, format=form) for name, (title, form) in NUMBERS.items()}
+    columns |= {name: column(title, format="percent") for name, title in SHARES.items()}
+    if number is not None:
+        model, about = paper.table(number)["model"], f"Table {number} of the paper, not measured here."
+        columns["paper_neurons"] = column(f"{model}: kept", format="localized", help=about)
+        columns["paper_decrease"] = column(f"{model}: decrease", format="percent", help=about)
+    return {"more_than": "M", **columns}

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 import pytest
 
-from pages.logic_chain.charts import decrease_lines, shallow_bars
+from pages.logic_chain.charts import decrease_lines, kept_bars, shallow_bars, shallow_charts
 from pages.lora.charts import increase_by_band
 from pages.mediation.charts import effect_map
 from pages.pruning.charts import columns_beside
@@ -60,9 +60,11 @@ def parts(spec) -> Iterator[dict]:
 
 
 PATCHED = pd.DataFrame({"layer": 0, "group": ["10", "9"], "value": 0.5, "shown": 0.5, "name": "-", "selected": False})
+KEPT = pd.DataFrame({"name": ["M = 0", "M = 1"], "neurons": [5, 40], "by_chance": [9.5, 30.0]})
 ELSEWHERE = {
     "effects": effect_map(PATCHED, False, "ffn", 1.0, "share", "share of pairs"),
     "band": increase_by_band(pd.DataFrame({"band": ["0 to 9", "10 to 12"], "top": "9", "increase": 0.5}), False),
+    "kept": kept_bars(KEPT, False),
     "columns": columns_beside(pd.DataFrame({"column": "CNA", "whose": ["ours", "paper"], "accuracy": 0.5}), False),
 }
 
@@ -99,3 +101,21 @@ def test_token_bars_stand_by_rank_whatever_the_tokens_are(name, n):
     assert all(y["field"] == "rank" for y in some(places))
     rows = next(rows for rows in spec["datasets"].values())
     assert [row["rank"] for row in rows] == list(range(n))
+
+
+def test_only_what_exceeds_chance_is_coloured():
+    """5 neurons where chance gives 9.5: one grey bar; 40 where it gives 30: grey to there, teal above."""
+    spec = kept_bars(KEPT, False).to_dict()
+    rows = next(rows for rows in spec["datasets"].values() if "part" in rows[0])
+    assert [(row["name"], row["part"].split()[0], row["low"], row["high"]) for row in rows] == [
+        ("M = 0", "as", 0.0, 5.0),
+        ("M = 1", "as", 0.0, 30.0),
+        ("M = 1", "more", 30.0, 40.0),
+    ]
+
+
+def test_the_downloaded_charts_keep_their_own_colours():
+    lost = pd.DataFrame({"name": ["M = 0"], "set": "found by the filter", "decrease": [0.5], "neurons": [5]})
+    spec = shallow_charts(KEPT, lost, False).to_dict()
+    assert spec["resolve"] == {"scale": {"color": "independent"}}
+    assert len(spec["hconcat"]) == 2

@@ -15,6 +15,8 @@ from core.chain.prune import prune
 from core.forward.record import record
 from core.neurons.compare import compare_heads
 from core.paper import notebook
+from core.vocabulary.concepts import SHORT_LIST
+from core.vocabulary.shallow import shallow_counts
 from pages.logic_chain.graph_chart import chain_chart, edge_frame, node_frame
 from pages.logic_chain.notebook import beside_neurons, is_the_notebooks, with_ours
 from pages.logic_chain.settings import DeepSetSettings
@@ -304,12 +306,52 @@ def test_the_shallow_filter(app):
     shown = table(app, "control_decrease")
     assert len(shown) == 4
     assert shown["neurons"].is_monotonic_decreasing
-    assert (shown["prompts"] > 50).all()
+    assert (shown["prompts"] == 100).all()
+    assert (shown["by_chance"] < shown["neurons"]).all()
+    assert "paper_neurons" not in shown  # none of these M is one of table 8's
+    assert "By chance alone" in texts(app)
+    assert "Counted: 163 of 1,036 tokens" in captions(app)
     assert (shown["cases"] > shown["prompts"]).all()
     assert f"% of {shown['cases'].iloc[0]} answer tokens correctly" in texts(app)
     app.text_input(key="shallow_M").set_value("none")
     [b for b in app.button if b.label == "Measure"][1].click().run()
     assert "whole numbers for M" in app.error[0].value
+
+
+def test_the_shallow_filter_as_in_table_17(bundled):
+    """The short list, the value only, on divisions: the paper's columns stand beside ours, and a link opens it."""
+    app = AppTest.from_file("../../app.py", default_timeout=60).run()
+    chosen = {
+        "shallow_list": SHORT_LIST,
+        "shallow_signs": "v only",
+        "shallow_set": "/ (table 17)",
+        "shallow_M": "1 2 9",
+        "shallow_count": "5",
+        "shallow_draws": "1",
+    }
+    app.query_params.update(chosen)
+    app = wait(app.switch_page(CHAIN).run())
+    [b for b in app.button if b.label == "Measure"][1].click().run()
+    shown = table(wait(app), "control_decrease")
+    counts = shallow_counts(bundled, range(4), 103, SHORT_LIST, "plus")
+    assert shown["neurons"].tolist() == [len(counts.pairs(m)) for m in (1, 2, 9)]
+    assert shown["by_chance"].tolist() == pytest.approx([counts.by_chance(m) for m in (1, 2, 9)])
+    assert shown["prompts"].tolist() == [5, 5, 5]
+    assert shown["paper_neurons"].tolist()[:2] == [10426, 1953]
+    assert shown["paper_decrease"].tolist()[:2] == pytest.approx([0.821, 0.308])
+    assert shown["paper_neurons"].isna().tolist() == [False, False, True]
+    assert "Counted: 15 of 1,036 tokens" in captions(app)
+
+
+def test_own_concepts_count_in_the_filter():
+    app = open_page(FIND)
+    app.text_area(key="concept words").set_value("one two +")
+    press(app, "Use these")
+    app = wait(app.switch_page(CHAIN).run())
+    assert "Your own list of 3 tokens" in captions(app)
+    [b for b in app.button if b.label == "Measure"][1].click().run()
+    wait(app)
+    assert "Counted: 3 of 1,036 tokens" in captions(app)
 
 
 def test_first_order_scores(app):
@@ -344,8 +386,24 @@ def test_concepts_are_edited(bundled):
     press(app, "Use these")
     assert "no single token" in app.error[0].value
     assert len(app.session_state["concept ids"]) == 3
-    press(app, "Use the groups above")
+    press(app, "Drop my list")
     assert "concept ids" not in app.session_state
+
+
+def test_the_lists_of_concepts():
+    app = open_page(FIND)
+    assert len(table(app, "which")) == 10
+    assert "zwei" in app.text_area(key="concept words").value.split()
+    assert "null" not in app.text_area(key="concept words").value.split()
+    app.selectbox(key="concept_list").set_value(SHORT_LIST).run()
+    assert table(app, "which")["group"].tolist() == ["digits", "operator signs"]
+    assert sorted(app.text_area(key="concept words").value.split()) == sorted("0123456789+-*/=")
+    app.text_area(key="concept words").set_value("eight")
+    press(app, "Use these")
+    assert app.text_area(key="concept words").value == "eight"
+    app = wait(app.switch_page(CHAIN).run().switch_page(FIND).run())
+    assert sorted(app.text_area(key="concept words").value.split()) == sorted("0123456789+-*/=")
+    assert "1 tokens of your own" in captions(app)
 
 
 def test_the_cache_is_cleared():
