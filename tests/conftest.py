@@ -22,6 +22,7 @@ from core.model.load import LoadedModel, load_model
 from core.model.source import BUNDLED
 from core.prompts.arithmetic import make_prompts
 from tests.tokenizers.small import TOKENIZERS, write_random
+from tests.tokenizers.trained import TRAINED, trained
 
 REFERENCE = Path(__file__).parent / "reference"
 _SMALL = {
@@ -147,3 +148,28 @@ def random_on(tmp_path_factory):
 def on_tokenizer(request, random_on) -> LoadedModel:
     """A random Llama on each tokenizer in turn: those of published models, and two built in their way."""
     return load_model(random_on(request.param), precision="fp32")
+
+
+@pytest.fixture(scope="session")
+def trained_on():
+    """Small models that know sums and differences of one digit (tests.tokenizers.trained), by their tokenizer."""
+    loaded: dict[str, LoadedModel] = {}
+
+    def model(name: str) -> LoadedModel:
+        if name not in loaded:
+            loaded[name] = load_model(trained(name), precision="fp32")
+        return loaded[name]
+
+    return model
+
+
+@pytest.fixture(scope="session", params=TRAINED)
+def answering(request, trained_on) -> LoadedModel:
+    """A model that answers, on each tokenizer in turn."""
+    return trained_on(request.param)
+
+
+@pytest.fixture(scope="session", params=["mistral", "qwen2"])
+def blank_model(request, trained_on) -> LoadedModel:
+    """A model whose next token after "3 + 5 =" is the blank, then "8"."""
+    return trained_on(request.param)

@@ -23,13 +23,14 @@ def kept(name: str, make: Callable[[Path], None], of: str = "") -> Path:
         of: what else it depends on.
     """
     key = hashlib.sha256(of.encode())
-    for path in sorted([*HERE.glob("*.py"), HERE / "requirements.txt"]):
+    made_by = [path for path in HERE.glob("*.py") if not path.name.startswith("test_")]
+    for path in sorted([*made_by, HERE / "requirements.txt"]):
         key.update(path.read_bytes())
     for library in ("torch", "transformers", "tokenizers"):
         key.update(version(library).encode())
     PLACE.mkdir(parents=True, exist_ok=True)
     folder = PLACE / f"{name}-{key.hexdigest()[:12]}"
-    with FileLock(f"{folder}.lock"):
+    with FileLock(PLACE / f"{name}.lock"):
         if not folder.exists():
             for old in PLACE.glob(f"{name}-{'?' * 12}"):
                 shutil.rmtree(old)
