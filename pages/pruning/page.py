@@ -15,17 +15,18 @@ from pages.shared.job_slot import job_slot
 from pages.shared.present import heading, told
 from pages.shared.resources import adapter_digest, current_model
 
-CASES = {TWO_DIGIT: f"{TWO_DIGIT} two-digit training cases", 0: "every one-digit case"}
+CASES = {TWO_DIGIT: f"{TWO_DIGIT} two-digit training prompts", 0: "every one-digit prompt"}
 SERIES = "prune series"
 
 EXPLANATION = """
-For every case and every token of its answer, all deep FFN neurons are ranked by how much their importance differs
-between the base model and the model with the adapter, in both directions (our choice). The paper uses all one-digit
-cases, negative results included. Two-digit cases that the adapter was trained on can be used here as well; in a small
+A case is one token of a prompt's right answer, after the right tokens before it. Blanks that begin an answer are not
+cases. For every case, all deep FFN neurons are ranked by how much their importance for its token differs between the
+base model and the model with the adapter, in both directions (our choice). The paper uses all one-digit prompts,
+negative results included. Two-digit prompts that the adapter was trained on can be used here as well; in a small
 model they find more of the neurons. The union of the top n of all cases is kept. Where it is larger than the chosen
 share, the neurons that are in the top n of most cases stay. All other deep neurons are set to zero at every position.
-In a small model a few neurons per case soon add up to a large share of all neurons, so that the share matters more here
-than in Llama-7B.
+In a small model a few neurons per case soon add up to a large share of all neurons, so that the share matters more
+here than in Llama-7B.
 
 The curve shows the model with the adapter after neurons are removed, without further training. The four columns are the
 base model, the model with the adapter, an adapter that is trained while only the kept neurons work, and one that is
@@ -60,10 +61,10 @@ def _controls(lm: LoadedModel, series: Series) -> tuple[bool, FindSettings]:
             "Top n of each case", 1, lm.n_neurons, FindSettings.n, help="500 in the paper.", **FindSettings.bound("n")
         )
         fourth.selectbox(
-            "Cases that find them",
+            "Prompts that find them",
             list(CASES),
             format_func=CASES.__getitem__,
-            help="The paper takes every one-digit case.",
+            help="Each token of their answers is a case. The paper takes every one-digit prompt.",
             **FindSettings.bound("n_two_digit"),
         )
         pressed = fifth.form_submit_button("Find", type="primary")
@@ -85,7 +86,7 @@ def _study(lm: LoadedModel, series: Series, about: About, asked: FindSettings, p
             asked.n_two_digit,
             progress=progress,
         ),
-        "Press **Find** to compare the base model and the adapter case by case.",
+        "Press **Find** to compare the base model and the adapter, one answer token at a time.",
         start=pressed,
         main=True,
         check=lambda: check_top(lm, asked.from_layer, asked.n),

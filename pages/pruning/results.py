@@ -25,9 +25,9 @@ def curve(lm: LoadedModel, study: PruneStudy, asked: FindSettings) -> None:
     row = mean.loc[wide]
     union = len(found.by_cases(asked.n))
     sentence = (
-        f"The union of the top {asked.n} of {found.measured} cases is {union:,} of {found.n_deep:,} neurons in layers "
-        f"{found.from_layer} and up. With {percent(float(wide))} of the deep neurons kept by CNA, the model with the "
-        f"adapter answers {of_n(float(row['CNA']), study.n_test)} test prompts correctly"
+        f"The union of the top {asked.n} of {found.measured:,} cases (answer tokens) is {union:,} of {found.n_deep:,} "
+        f"neurons in layers {found.from_layer} and up. With {percent(float(wide))} of the deep neurons kept by CNA, "
+        f"the model with the adapter answers {of_n(float(row['CNA']), study.n_test)} test prompts correctly"
     )
     if "random" in row and row["random"] == row["random"]:
         sentence += f", with as many random neurons {percent(float(row['random']))}"
