@@ -102,6 +102,9 @@ def _series(options: argparse.Namespace) -> int:
     print(wide[[g for g in ("all", *GROUPS) if g in wide]].round(3).to_string())
     if series.adapters:
         print("without an adapter:", {group: round(share, 3) for group, share in series.adapters[0].base.items()})
+    for about in series.adapters:
+        if about.skipped:
+            print(f"layer {about.layer}: {about.skipped} of {about.steps} steps skipped (infinite or NaN gradients)")
     print(f"{time.monotonic() - begun:.0f} s")
     return 0
 

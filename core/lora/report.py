@@ -51,7 +51,8 @@ def pruning_report(
 
     Returns:
         One row per seed: seed, layer, base, lora, kept (neurons), share, pruned_untrained,
-        pruned, random (accuracies, 0 to 1), retained (pruned / lora).
+        pruned, random (accuracies, 0 to 1), retained (pruned / lora), skipped (steps of the three trainings that
+        were skipped).
 
     Raises:
         UserError: when the series has no adapter, or for layers and numbers that do not exist.
@@ -95,9 +96,10 @@ def pruning_report(
                 pruned.accuracy["all"],
                 random.accuracy["all"],
                 pruned.accuracy["all"] / lora.accuracy["all"] if lora.accuracy["all"] else float("nan"),
+                lora.skipped + pruned.skipped + random.skipped,
             )
         )
-    columns = ["seed", "layer", "base", "lora", "kept", "share", "pruned_untrained", "pruned", "random", "retained"]
+    columns = "seed layer base lora kept share pruned_untrained pruned random retained skipped".split()
     return pd.DataFrame(rows, columns=columns)
 
 

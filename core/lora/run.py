@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from core.errors import UserError
 from core.forward.replay import read_logits
+from core.lora.loss_scale import LossScale
 from core.lora.settings import AtLeastOne, LoraSettings, Loss, Point
 from core.lora.training_data import TrainingData
 from core.model.adapters import new_adapter
@@ -33,9 +34,6 @@ _WARM_UP = 20
 
 
 _MOST_BYTES = 8 * 2**20  # of a checkpoint's header
-
-
-_LOSS_SCALE = 2.0**10  # keeps half-precision gradients from underflowing
 
 
 class Run:
@@ -58,6 +56,7 @@ class Run:
         self.curve: list[Point] = []
         self.step, self.best_accuracy = 0, -1.0
         self.losses: list[float] = []
+        self.loss_scale = LossScale.of(self.model.precision)
         self.in_epoch = math.ceil(len(data.train.rows) / settings.batch)
         self.total = settings.epochs * self.in_epoch
         self.every = max(1, self.total // _CURVE_POINTS)
@@ -73,25 +72,32 @@ class Run:
                 nn.init.zeros_(parameter)
 
     def advance(self) -> None:
-        """One step of the optimiser, and a point of the curve when one is due."""
+        """One step, and a point of the curve when one is due; gradients that are not finite change nothing.
+
+        Raises:
+            UserError: when no step could be taken.
+        """
         settings, model = self.data.settings, self.model
         epoch, at = divmod(self.step, self.in_epoch)
         order = self.data.order(epoch)
         some = order[at * settings.batch : (at + 1) * settings.batch]
         for group in self.optimizer.param_groups:
             group["lr"] = settings.learning_rate * self._learning_rate_factor()
-        scale = _LOSS_SCALE if model.precision in ("fp16", "int8") else 1.0
+        factor = self.loss_scale.factor
         with torch.enable_grad(), model.lock, full_memory_told(), self.data.pruned(model):
             loss = self._loss(some)
             self.optimizer.zero_grad()
-            (loss * scale).backward()
+            (loss * factor).backward()
         for parameter in self.parameters.values():
             if parameter.grad is not None:
-                parameter.grad /= scale
-        nn.utils.clip_grad_norm_(self.parameters.values(), 1.0)
-        self.optimizer.step()
+                parameter.grad /= factor
+        finite = bool(nn.utils.clip_grad_norm_(self.parameters.values(), 1.0).isfinite())
+        if finite:
+            self.optimizer.step()
+        self.loss_scale = self.loss_scale.after(finite)
         self.losses.append(float(loss.detach()))
         self.step += 1
+        self.loss_scale.check(self.step, self.total, model.precision)
         if self.step % self.every == 0 or self.step == self.total:
             self.add_point()
 
@@ -163,6 +169,7 @@ class Header:
         best: the best accuracy on the validation set so far.
         losses: of the steps since the last point.
         curve: the points so far.
+        loss_scale: of the next step; None in checkpoints of earlier versions, which skipped no steps.
     """
 
     asked: dict[str, Any]
@@ -170,6 +177,7 @@ class Header:
     best: float
     losses: list[Loss]
     curve: list[Point]
+    loss_scale: LossScale | None = None
 
     @classmethod
     def read(cls, kept: Any) -> "Header":
@@ -180,6 +188,11 @@ class Header:
         """
         told = (kept.metadata() or {}).get("told", "")
         return read_as(cls, read_json(told, _WHAT, _REMEDY, _MOST_BYTES), _WHAT, _REMEDY)
+
+    @property
+    def n_taken(self) -> int:
+        """Steps that changed the adapter; before the first one the optimiser has no state."""
+        return self.step - (self.loss_scale.skipped if self.loss_scale else 0)
 
 
 def _identity(run: Run) -> dict[str, Any]:
@@ -205,8 +218,8 @@ def write_checkpoint(run: Run) -> None:
     tensors = {f"best/{name}": value for name, value in run.best.items()}
     for name, parameter in run.parameters.items():
         tensors[f"now/{name}"] = parameter.detach()
-        tensors |= {f"{key}/{name}": value for key, value in run.optimizer.state[parameter].items()}
-    header = Header(_identity(run), run.step, run.best_accuracy, run.losses, run.curve)
+        tensors |= {f"{key}/{name}": value for key, value in run.optimizer.state.get(parameter, {}).items()}
+    header = Header(_identity(run), run.step, run.best_accuracy, run.losses, run.curve, run.loss_scale)
     tensors = {name: value.cpu().contiguous().clone() for name, value in tensors.items()}
     part = run.place / f"{CHECKPOINT}.part"
     with explain_write_errors(run.place):
@@ -225,25 +238,32 @@ def read_checkpoint(run: Run) -> None:
     with suppress(OSError, SafetensorError, UserError), safe_open(file, framework="pt") as kept:
         header = Header.read(kept)
         shapes = {n: tuple(kept.get_slice(n).get_shape()) for n in kept.keys()}  # noqa: SIM118 - not a dictionary
-        if header.asked != _identity(run) or header.step > run.total or shapes != _shapes(run):
+        if header.asked != _identity(run) or header.step > run.total or header.n_taken < 0:
+            return
+        if shapes != _shapes(run, header.n_taken > 0):
             return
         tensors = {name: kept.get_tensor(name) for name in shapes}  # all of them, before anything is changed
         for name, parameter in run.parameters.items():
             parameter.data = tensors[f"now/{name}"].to(parameter.device)
             run.best[name] = tensors[f"best/{name}"].to(parameter.device)
-            run.optimizer.state[parameter] = {
-                key: tensors[f"{key}/{name}"].to("cpu" if key == "step" else parameter.device) for key in _ADAMW_STATE
-            }
+            if header.n_taken:
+                run.optimizer.state[parameter] = {
+                    key: tensors[f"{key}/{name}"].to("cpu" if key == "step" else parameter.device)
+                    for key in _ADAMW_STATE
+                }
         run.step, run.best_accuracy = header.step, header.best
         run.losses, run.curve = header.losses, header.curve
+        run.loss_scale = header.loss_scale or run.loss_scale
 
 
-def _shapes(run: Run) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the tensors that a checkpoint of a run has after its first step."""
+def _shapes(run: Run, has_state: bool) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the tensors that a run's checkpoint has; the optimiser's after the first step it took."""
     shapes: dict[str, tuple[int, ...]] = {}
     for name, parameter in run.parameters.items():
         whole = tuple(parameter.shape)
-        shapes |= {f"{key}/{name}": whole for key in ("now", "best", "exp_avg", "exp_avg_sq")} | {f"step/{name}": ()}
+        shapes |= {f"{key}/{name}": whole for key in ("now", "best")}
+        if has_state:
+            shapes |= {f"{key}/{name}": whole for key in ("exp_avg", "exp_avg_sq")} | {f"step/{name}": ()}
     return shapes
 
 

@@ -71,7 +71,10 @@ class Series:
         return max(there, key=lambda about: about.accuracy["all"])
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per layer and group: layer, group, accuracy, base (shares of 1), n, steps, total, finished, seed."""
+        """One row per layer and group.
+
+        Columns: layer, group, accuracy, base (shares of 1), n, steps, total, finished, seed, skipped (steps).
+        """
         rows = [
             (
                 about.layer,
@@ -83,12 +86,13 @@ class Series:
                 about.total,
                 about.finished,
                 about.settings.seed,
+                about.skipped,
             )
             for about in self.adapters
             for group in ("all", *GROUPS)
             if group in about.accuracy
         ]
-        columns = ["layer", "group", "accuracy", "base", "n", "steps", "total", "finished", "seed"]
+        columns = ["layer", "group", "accuracy", "base", "n", "steps", "total", "finished", "seed", "skipped"]
         return pd.DataFrame(rows, columns=columns)
 
 

@@ -104,6 +104,7 @@ class About:
         accuracy: on the test prompts, by group, and over all of them under "all".
         base: the same of the model without it.
         kept: a description of the neurons that were kept; empty where nothing was pruned.
+        skipped: how many of the steps changed nothing, because their gradients were infinite or NaN.
     """
 
     fingerprint: Annotated[str, Field(min_length=1, max_length=500)]
@@ -115,6 +116,7 @@ class About:
     accuracy: dict[str, float] = field(default_factory=dict)
     base: dict[str, float] = field(default_factory=dict)
     kept: str = ""
+    skipped: Steps = 0
 
     @property
     def finished(self) -> bool:

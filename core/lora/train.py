@@ -4,7 +4,8 @@ CNA §5. The layers below the adapter run once for all epochs (`core.forward.lay
 is that of the answer's tokens and the token that ends it. Parameters, optimiser and curve are saved
 at every point of the curve, so a killed training resumes from the last point and ends with the same
 adapter, bit for bit on a CPU. The adapter that is kept is the one with the best accuracy on the
-validation set; the test prompts are used once, at the end.
+validation set; the test prompts are used once, at the end. A step whose gradients are infinite or NaN is skipped
+and counted (`core.lora.loss_scale`).
 """
 
 from contextlib import suppress
@@ -36,7 +37,8 @@ def train_adapter(
         The model with the best adapter, and what was measured of it.
 
     Raises:
-        UserError: for a layer or settings that do not exist, or a folder that cannot be written.
+        UserError: for a layer or settings that do not exist, a folder that cannot be written, or a training all of
+            whose steps had gradients that are infinite or NaN.
     """
     lm, place = data.lm, typed_path(folder, "a folder for the adapter")
     if not 0 <= layer < lm.n_layers:
@@ -74,6 +76,7 @@ def _finish(run: Run, kept: str) -> tuple[AdaptedModel, About]:
         accuracy=data.tested(run.model),
         base=data.base,
         kept=kept,
+        skipped=run.loss_scale.skipped,
     )
     save_adapter(run.model, run.place, about.to_json())
     if about.finished:

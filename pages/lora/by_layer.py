@@ -15,6 +15,7 @@ from core.paper.models import LLAMA, model_of
 from core.paper.tables import SOURCE, table
 from core.prompts.signed_arithmetic import GROUPS
 from pages.lora.charts import by_layer, learning
+from pages.shared.adapters import note_skipped
 from pages.shared.job_slot import job_slot
 from pages.shared.papers import expander_title, not_ours
 from pages.shared.present import downloads, told
@@ -49,6 +50,7 @@ def show(lm: LoadedModel, series: Series) -> None:
                 f":material/info: Layer {about.layer} was stopped after {about.steps} of {about.total} steps: "
                 "a cross in the chart, and not compared."
             )
+    note_skipped({f"Layer {about.layer}": about for about in series.adapters})
     settings = asdict(series.adapters[0].settings)
     tables = [frame.assign(of="two-digit test prompts")]
     if lost is not None:

@@ -10,6 +10,7 @@ from core.lora.settings import About
 from core.model.load import LoadedModel
 from pages.pruning.charts import by_share, columns_beside
 from pages.pruning.settings import FindSettings, TrainSettings
+from pages.shared.adapters import note_skipped
 from pages.shared.present import downloads
 from pages.shared.theme import is_dark
 from pages.shared.words import of_n, percent
@@ -89,6 +90,7 @@ def columns(lm: LoadedModel, about: About, pair: PrunedPair, settings: TrainSett
             else " An unfinished training is not compared with the paper's."
         )
     )
+    note_skipped(dict(zip((f"LoRA{about.layer}{end}" for end in ("", "-p", "-r")), abouts, strict=False)))
     groups = pd.DataFrame(
         {
             "base": about.base,

@@ -1,10 +1,12 @@
 """The adapters of the loaded model: shipped ones, own ones, and a folder that a person names."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import streamlit as st
 
 from core.lora.series import SHIPPED, Series, own_series, read_series
+from core.lora.settings import About
 from core.model.adapter_files import AdapterFolder
 from core.model.load import LoadedModel
 from pages.shared.permissions import check_allowed
@@ -53,6 +55,16 @@ def series_label(series: Series) -> str:
         f"{where}: {len(series.adapters)} layers, rank {settings.rank}, {settings.n_train:,} prompts, "
         f"{settings.epochs} epochs, seed {settings.seed}" + (f", {open_} unfinished" if open_ else "")
     )
+
+
+def note_skipped(trained: Mapping[str, About]) -> None:
+    """Says which trainings, by name, skipped steps; nothing where none did."""
+    for name, about in trained.items():
+        if about.skipped:
+            st.caption(
+                f":material/info: {name}: {about.skipped:,} of {about.steps:,} training steps were skipped, because "
+                "their gradients were infinite or NaN."
+            )
 
 
 def adapters_of(lm: LoadedModel, series: Series | None) -> dict[str, Path]:

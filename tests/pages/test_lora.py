@@ -37,6 +37,20 @@ def data(bundled, tmp_path_factory):
     patch.undo()
 
 
+@pytest.fixture
+def skipped(data, bundled):
+    """The record of the adapter on layer 6 says that its step was skipped."""
+    record = place_of(own_folder(bundled, SETTINGS), 6) / "abacus.json"
+    before = record.read_text()
+    record.write_text(json.dumps({**json.loads(before), "skipped": 1}))
+    yield "LoRA6"
+    record.write_text(before)
+
+
+def captions(app) -> str:
+    return "\n".join(c.value for c in app.caption)
+
+
 def opened(page):
     app = AppTest.from_file("../../app.py", default_timeout=120).run()
     return wait(app.switch_page(page).run())
@@ -86,6 +100,12 @@ def test_accuracy_by_layer(data, bundled):
     n = series.adapters[0].n_test["- negative"]
     assert f"of {n} - negative prompts right" in texts(app)
     assert not app.exception
+
+
+def test_skipped_steps_are_told(skipped, bundled):
+    app = with_series(opened(COMPARE), bundled)
+    assert "Layer 6: 1 of 1 training steps were skipped, because their gradients were infinite or NaN." in captions(app)
+    assert "Layer 7:" not in captions(app)
 
 
 def test_forgetting_stands_beside_accuracy(data, bundled):
@@ -204,7 +224,7 @@ def test_nothing_trained_yet(bundled, monkeypatch, tmp_path):
     assert "Train one on the page" in app.info[0].value
 
 
-def test_pruning(data, bundled, tmp_path):
+def test_pruning(data, bundled, tmp_path, skipped):
     app = with_series(opened(PRUNE), bundled)
     assert "Press **Find**" in app.info[0].value
     app.selectbox(key="prune_adapter").set_value(6)
@@ -220,6 +240,8 @@ def test_pruning(data, bundled, tmp_path):
     columns = next(f for f in frames(app) if list(f.index) == ["base", "LoRA6", "LoRA6-p", "LoRA6-r"])
     assert isinstance(columns, pd.DataFrame)
     assert "on as many random neurons it reaches" in texts(app)
+    assert f"{skipped}: 1 of 1 training steps were skipped" in captions(app)
+    assert f"{skipped}-p:" not in captions(app)
     theirs = next(f for f in frames(app) if "LoRA9-p" in f.columns)
     assert theirs.loc["acc", "LoRA9-p"] == "82.3%"
     app.text_input(key="export_folder").set_value(str(tmp_path / "pruned"))

@@ -1,6 +1,7 @@
 """Which neurons are kept, how well the rest does, what is trained on it and exported."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from core.lora.prune import DeepRankings, find_to_keep, kept_set
 from core.lora.prune_curve import prune_curve
 from core.lora.prune_train import four_columns, pruned_folder, random_control, train_pruned
 from core.lora.report import finding_prompts, pruning_report
-from core.lora.series import train_series
+from core.lora.series import Series, train_series
 from core.lora.settings import LoraSettings
 from core.model.adapters import attach
 from core.model.load import load_model
@@ -127,8 +128,11 @@ def test_training_on_what_is_kept(checkpoints, tmp_path):
 def test_report(checkpoints, tmp_path):
     lm = load_model(checkpoints("grouped-query"), precision="fp32")
     series = train_series(lm, tmp_path / "series", SETTINGS, [1, 2])
-    table = pruning_report(lm, series, tmp_path / "out", 2, 5, 0.5, 3, seeds=(0, 1))
+    best = series.best(2)
+    noted = Series(series.folder, tuple(replace(a, skipped=2) if a == best else a for a in series.adapters))
+    table = pruning_report(lm, noted, tmp_path / "out", 2, 5, 0.5, 3, seeds=(0, 1))
     assert table["seed"].tolist() == [0, 1]
+    assert table["skipped"].tolist() == [2, 0]  # the second seed trains its own
     assert (table["share"] <= 0.5).all()
     assert (table["kept"] > 0).all()
     assert table["lora"].iloc[0] == series.best(2).accuracy["all"]
