@@ -56,8 +56,8 @@ def python(code: str, site: Path) -> str:
 
 def test_a_wheel_holds_core_and_nothing_else(wheel):
     packed = {str(path.relative_to(wheel)) for path in wheel.rglob("*") if path.is_file()}
-    here = {str(path.relative_to(ROOT)) for path in (ROOT / "core").rglob("*.py")}
-    here |= {"core/paper/tables.json", "core/paper/notebook.json"}
+    here = {str(path.relative_to(ROOT)) for kind in ("*.py", "*.json") for path in (ROOT / "core").rglob(kind)}
+    assert {"core/paper/tables.json", "core/mediation/cma.json", "core/mediation/facts.json"} <= here
     assert len(here) > 90
     assert {name for name in packed if ".dist-info" not in name} == here
 

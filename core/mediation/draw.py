@@ -1,9 +1,11 @@
 """Pairs of prompts that the model answers right, drawn with a seed.
 
-Both prompts of a pair have the same number of tokens. Results are compared at the first token in which the answers
-differ: their common beginning is appended to both prompts ("34 + 28 =" and "31 + 38 =" become "34 + 28 = 6" with
-the results 2 and 9). With one result it is the answer's first token that is not blank. Drawn pairs are *correct
-pairs*: the model answers both prompts right.
+Both prompts of a pair have the same number of tokens, and each position belongs to the same part of both. Results
+are compared at the first token in which the answers differ: their common beginning is appended to both prompts
+("34 + 28 =" and "31 + 38 =" become "34 + 28 = 6" with the results 2 and 9). A blank that both answers begin with is
+part of it, so that results are read at a visible token. With one result it is the answer's first token that is not
+blank. Drawn pairs are *correct pairs*: the model answers both prompts right. CMA's authors ask for results of one token
+instead, and their notebook keeps the pairs that the model answers wrong (*choices*).
 """
 
 import random
@@ -13,10 +15,12 @@ from core.errors import UserError
 from core.forward.answers import BOTH, Question, are_right
 from core.mediation.groups import OTHERS, by_landmarks, by_roles, roles_of
 from core.mediation.pairs import PromptPair
-from core.mediation.templates import Draft, Drafts, Task, drafts_of
+from core.mediation.tasks import Task
+from core.mediation.templates import Draft, Drafts, drafts_of
+from core.mediation.words import COMMON_RELATIONS
 from core.model.load import LoadedModel
 from core.progress import Progress, silent
-from core.prompts.arithmetic import LAST_TEMPLATE, OPERATIONS
+from core.prompts.arithmetic import OPERATIONS
 
 _GIVE_UP_AFTER = 400  # drafts without one correct pair
 
@@ -28,9 +32,13 @@ def draw_pairs(
     operations: Sequence[str] = OPERATIONS,
     digits: Sequence[int] = (1,),
     forms: Sequence[str] = ("digits",),
-    templates: Sequence[int] = (LAST_TEMPLATE,),
+    templates: Sequence[int] | None = None,
     seed: int = 0,
     progress: Progress = silent,
+    template_set: str = "CNA",
+    number_range: str = "digits",
+    relations: Sequence[str] = COMMON_RELATIONS,
+    classes: bool = False,
 ) -> list[PromptPair]:
     """Draws correct pairs without repeats, the same for the same seed and model.
 
@@ -39,19 +47,34 @@ def draw_pairs(
         kind: what differs between the two prompts.
         count: how many pairs; fewer are returned where the model answers fewer right.
         operations: of `+ - * /`, for kinds of two operands.
-        digits: of the first operand, for kinds of two operands.
+        digits: of the first operand, for kinds of two operands, with the range of that name.
         forms: numbers as digits or English words.
-        templates: rows of table 14 of the CNA paper, from 0; for three operands 3 is
-            signs and the others are sentences.
+        templates: rows of the template set, from 0. Of `CNA`: of table 14; for three operands 3 is signs and the
+            others are sentences. Of `CMA`: of its wordings for the kind. None: the last of table 14, or all of CMA.
         seed: order and choice.
         progress: called after every round of questions.
+        template_set: `CNA` or `CMA` (`core.mediation.words`).
+        number_range: `digits`, `CMA` or `CMA, one-digit results` (`core.mediation.operands`).
+        relations: for facts, names of `core.mediation.words.RELATIONS`.
+        classes: whether CMA's number retrieval asks for the class of a thing ("How many fruits") in place of the thing.
 
     Raises:
         UserError: for an unknown or empty choice, or when the model answers no such pair right.
     """
     if count < 1:
         raise UserError("Ask for at least one pair.")
-    drafts = drafts_of(Task(kind, tuple(operations), tuple(digits), tuple(forms), tuple(templates)))
+    task = Task(
+        kind=kind,
+        operations=tuple(operations),
+        digits=tuple(digits),
+        forms=tuple(forms),
+        templates=None if templates is None else tuple(templates),
+        template_set=template_set,
+        number_range=number_range,
+        relations=tuple(relations),
+        classes=classes,
+    )
+    drafts = drafts_of(task)
     rng, kept, seen = random.Random(seed), list[PromptPair](), set[tuple[str, str]]()
     tried = 0
     while len(kept) < count and tried < 20 * count + _GIVE_UP_AFTER and (kept or tried < _GIVE_UP_AFTER):
@@ -108,7 +131,10 @@ def _fitting(lm: LoadedModel, kind: str, base: Draft, other: Draft) -> tuple[Pro
     common = first.answer[:at]
     texts = [draft.text + (f" {lm.decode(common).strip()}".rstrip() if common else "") for draft in (base, other)]
     how = "single token" if single else "first token" if kind == "same result" else "first token that differs"
-    roles = [*roles_of(lm, base.text, base.spans)[: len(first.ids)], *[OTHERS] * len(common)]
+    roles = roles_of(lm, base.text, base.spans)[: len(first.ids)]
+    if roles != roles_of(lm, other.text, other.spans)[: len(second.ids)]:
+        return None
+    roles += [OTHERS] * len(common)
     pair = PromptPair(
         base=texts[0],
         alternative=texts[1],

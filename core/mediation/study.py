@@ -18,13 +18,14 @@ from core.mediation.importance import RelativeImportance, relative_importances
 from core.mediation.measure import Mediation, check_sites, mediate
 from core.mediation.pairs import PromptPair, typed_pair
 from core.mediation.summary import cells
-from core.mediation.templates import Task, drafts_of
+from core.mediation.tasks import Task
 from core.mediation.units import UnitEffects, head_effects, important_neurons, neuron_effects
+from core.mediation.words import COMMON_RELATIONS
 from core.metrics import MetricLike
 from core.model.load import LoadedModel
 from core.model.random_weights import SEED, random_weights
 from core.progress import Progress, part, silent
-from core.prompts.arithmetic import LAST_TEMPLATE, OPERATIONS
+from core.prompts.arithmetic import OPERATIONS
 from core.vocabulary.neuron_tokens import both_sides
 
 DEFAULT_SITES: tuple[Site, ...] = ("embedding", "ffn", "attention")
@@ -42,15 +43,19 @@ class DrawnPairs:
     operations: tuple[str, ...] = tuple(OPERATIONS)
     digits: tuple[int, ...] = (1,)
     forms: tuple[str, ...] = ("digits",)
-    templates: tuple[int, ...] = (LAST_TEMPLATE,)
+    templates: tuple[int, ...] | None = None
     seed: int = 0
     metric: str = INDIRECT_EFFECT
     sites: tuple[Site, ...] = DEFAULT_SITES
+    template_set: str = "CNA"
+    number_range: str = "digits"
+    relations: tuple[str, ...] = COMMON_RELATIONS
+    classes: bool = False
 
     def check(self, lm: LoadedModel) -> None:
         """Raises `UserError` for an unknown or empty choice."""
         check_sites(self.sites)
-        drafts_of(Task(self.kind, self.operations, self.digits, self.forms, self.templates))
+        Task(**{name: getattr(self, name) for name in Task.__dataclass_fields__}).check()
 
     def pairs(self, lm: LoadedModel, progress: Progress = silent) -> list[PromptPair]:
         """Draws them; fewer than `count` where the model answers fewer right."""

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.mediation.effect import INDIRECT_EFFECT
 from core.mediation.study import DrawnPairs, MeasuredPairs, PairSettings, TypedPair, measure_pairs
-from core.mediation.templates import PAIR_KINDS
+from core.mediation.tasks import PAIR_KINDS
 from core.metrics import METRICS
 from core.model.load import LoadedModel
 from core.prompts.arithmetic import FORMS, LAST_TEMPLATE, OPERATIONS, TEMPLATES

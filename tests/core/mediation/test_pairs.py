@@ -8,7 +8,8 @@ import torch
 from core.errors import UserError
 from core.mediation.draw import draw_pairs
 from core.mediation.pairs import typed_pair
-from core.mediation.templates import PAIR_KINDS, Draft, Task, drafts_of
+from core.mediation.tasks import PAIR_KINDS, Task
+from core.mediation.templates import Draft, drafts_of
 from core.prompts.arithmetic import compute
 from tests.some import some
 

@@ -1,35 +1,67 @@
-"""Word lists: each says what it stands for, once."""
+"""Wordings and word lists: each says what it stands for, once."""
 
 import pytest
 
-from core.mediation.words import FACTS, NAMES, OPERATOR_WORDS, THINGS, THREE
+from core.mediation.words import (
+    COMMON_RELATIONS,
+    ENTITIES,
+    NAMES,
+    OPERATOR_WORDS,
+    RELATIONS,
+    RETRIEVAL,
+    THINGS,
+    THREE,
+    TWO,
+)
 from core.prompts.arithmetic import OPERATIONS, TEMPLATES
 from tests.some import some
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_operator_words_stand_in_their_template_once(operation):
-    for word, template in some(zip(OPERATOR_WORDS[operation], TEMPLATES[operation], strict=True)):
+    for word, template, wording in some(
+        zip(OPERATOR_WORDS[operation], TEMPLATES[operation], TWO["CNA"][operation], strict=True)
+    ):
         assert template.split().count(word) == 1
+        assert wording.replace(f"[{word}]", word) == template
 
 
-@pytest.mark.parametrize("three", THREE, ids=lambda three: three[0])
-def test_three_operands_are_worth_what_they_say(three):
-    signs, sentence, ((first_word, second_word), (first_sign, second_sign)), value = three
-    written = signs.format(a=7, o=first_sign, b=4, p=second_sign, c=3)
-    names = {"+": "sum", "-": "difference", "*": "product"}
-    assert (first_word, second_word) == (names[second_sign], names[first_sign])  # a sentence names the outer one first
-    for field in "abcop":
-        assert signs.count(f"{{{field}}}") == sentence.count(f"{{{field}}}") == 1
-    assert value(7, 4, 3) == eval(written.removesuffix("="))
+@pytest.mark.parametrize("wordings", [*TWO["CNA"].values(), *TWO["CMA"].values()])
+def test_two_operands_and_their_operator_are_in_each_wording(wordings):
+    for wording in some(wordings):
+        assert [wording.count(part) for part in ("{a}", "{b}", "[", "]", "{")] == [1, 1, 1, 1, 2]
+        assert wording.index("{a}") < wording.index("{b}")
+
+
+@pytest.mark.parametrize("three", [*THREE["CNA"], *THREE["CMA"]], ids=lambda three: three.expression)
+def test_three_operands_and_two_operators_are_in_each_wording(three):
+    assert sum(three.expression.count(sign) for sign in "+-*/") == 2
+    for wording in some(three.wordings):
+        assert [wording.count(part) for part in ("{a}", "{b}", "{c}", "[", "{")] == [1, 1, 1, 2, 3]
+        assert wording.index("{a}") < wording.index("{b}") < wording.index("{c}")
+
+
+def test_as_many_as_the_authors_have():
+    assert (len(THREE["CMA"]), len(RETRIEVAL["CMA"]), len(ENTITIES)) == (29, 8, 5)
+    assert all(len(things) == 15 for things in some(ENTITIES.values()))
+    assert len({three.expression for three in THREE["CMA"]}) == 29
+    assert ENTITIES["vehicles"]["Bus"] == "Buses"
+
+
+@pytest.mark.parametrize("wording", [*RETRIEVAL["CNA"], *RETRIEVAL["CMA"]])
+def test_number_retrieval_gives_two_numbers_and_asks_for_one(wording):
+    assert [wording.count(f"{{{part}}}") for part in ("x", "y", "things", "others", "asked")] == [1] * 5
 
 
 def test_facts_have_a_subject_and_one_word_for_an_end():
-    for sentence, ends in FACTS.items():
-        assert sentence.count("{subject}") == 1
-        assert len(ends) >= 5
-        assert len(set(ends.values())) == len(ends)  # no two subjects end alike: an end tells its subject
-        assert all(word.isalpha() for pair in some(ends.items()) for word in pair)
+    for name, relation in some(RELATIONS.items()):
+        assert relation.wording.count("{subject}") == 1
+        assert len(relation.facts) >= 5
+        assert all(word.isalpha() for word in some(relation.facts.values()))
+        assert all(word.replace(" ", "").isalpha() for word in some(relation.facts))
+        if name in COMMON_RELATIONS:  # no two subjects end alike: an end tells its subject
+            assert len(set(relation.facts.values())) == len(relation.facts)
+    assert RELATIONS["capital of"].facts == {town: land for land, town in RELATIONS["capital"].facts.items()}
 
 
 @pytest.mark.parametrize("words", [NAMES, THINGS])
