@@ -18,17 +18,10 @@ from core.neurons.max_activating import activating_arithmetic, activating_prompt
 from core.neurons.prompt_view import view_prompt
 from tests import plain
 from tests.some import some
+from tests.tokenizers.by_hand import answer_position
 
 TEXT = "3 + 5 ="
 HEADS = [(1, 2), (2, 0)]
-
-
-def answer_position(lm: LoadedModel, text: str = TEXT) -> list[int]:
-    """The tokens of a text and of the blanks that the model writes behind it."""
-    ids = list(lm.tokenizer(text)["input_ids"])
-    while not lm.tokenizer.decode([new := plain.next_token(lm.model, ids)]).strip():
-        ids.append(new)
-    return ids
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +42,7 @@ def changed(answering, tmp_path_factory) -> LoadedModel:
 
 
 def test_the_position_is_behind_the_blank(answering, eight):
-    ids = answer_position(answering)
+    ids = answer_position(answering, TEXT)
     typed = answering.tokenizer(TEXT)["input_ids"]
     blank_first = "gpt2" not in answering.name
     assert len(ids) - len(typed) == blank_first
@@ -79,7 +72,7 @@ TARGETS = {
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_every_analysis_is_about_the_answer(answering, eight, name):
-    ids = answer_position(answering)
+    ids = answer_position(answering, TEXT)
     assert TARGETS[name](answering, TEXT) == eight
     assert TARGETS[name](answering, ids) == eight
     before = plain.next_token(answering.model, ids[:-1])
@@ -88,7 +81,7 @@ def test_every_analysis_is_about_the_answer(answering, eight, name):
 
 
 def test_a_sweep_is_one_run_per_head_at_the_answer(answering, eight):
-    ids = answer_position(answering)
+    ids = answer_position(answering, TEXT)
     swept = sweep_heads(answering, [TEXT, TEXT + " ", ids])
     wanted = torch.tensor(
         [
@@ -104,7 +97,7 @@ def test_a_sweep_is_one_run_per_head_at_the_answer(answering, eight):
 
 
 def test_neurons_and_layers_are_measured_for_the_answer(answering, eight):
-    ids = answer_position(answering)
+    ids = answer_position(answering, TEXT)
     runs = [plain.run(answering.model, ids), plain.run(answering.model, ids, HEADS)]
     first, second = (plain.importances(answering.model, run, eight, runs[0]) for run in runs)
     found = compare_heads(answering, TEXT, HEADS, k=20)
@@ -126,7 +119,7 @@ def test_neurons_and_layers_are_measured_for_the_answer(answering, eight):
 
 
 def test_the_logic_chain_is_the_answers(answering):
-    ids = answer_position(answering)
+    ids = answer_position(answering, TEXT)
     case = logic_case(answering, TEXT, k=20, n_shallow=4)
     assert case.run.ids == ids
     assert case.neurons.pairs == compare_heads(answering, ids, case.heads, k=20).pairs
@@ -164,7 +157,7 @@ def test_a_neuron_card_reads_every_question_at_its_answer(answering):
 
 def test_a_view_of_the_prompt(answering, eight):
     view = view_prompt(answering, TEXT, HEADS[:1])
-    ids = answer_position(answering)
+    ids = answer_position(answering, TEXT)
     assert (view.ids, view.typed) == (ids, len(answering.tokenizer(TEXT)["input_ids"]))
     run = plain.run(answering.model, ids, HEADS[:1])
     assert torch.allclose(view.logits.double(), run.logits, atol=1e-3)
@@ -175,5 +168,5 @@ def test_a_view_of_the_prompt(answering, eight):
 
 def test_what_an_edit_does_is_read_at_the_answer(answering):
     found = what_if(answering, [TEXT], [ScaleHead(1, 2, 0.0)], digits=())
-    off = plain.run(answering.model, answer_position(answering), [(1, 2)])
+    off = plain.run(answering.model, answer_position(answering, TEXT), [(1, 2)])
     assert torch.allclose(found.edited.logits[0].double(), off.logits, atol=1e-3)

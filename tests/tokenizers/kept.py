@@ -12,10 +12,11 @@ from filelock import FileLock
 
 PLACE = Path(__file__).resolve().parents[2] / ".pytest_cache" / "tokenizers"
 HERE = Path(__file__).parent
+MADE_BY = ("requirements.txt", "real.py", "built.py", "small.py", "trained.py")
 
 
 def kept(name: str, make: Callable[[Path], None], of: str = "") -> Path:
-    """A folder made by these files and these versions of the libraries; another test process waits for it.
+    """A folder made by the files of `MADE_BY` and these versions of the libraries; another test process waits for it.
 
     Args:
         name: names the folder.
@@ -23,9 +24,8 @@ def kept(name: str, make: Callable[[Path], None], of: str = "") -> Path:
         of: what else it depends on.
     """
     key = hashlib.sha256(of.encode())
-    made_by = [path for path in HERE.glob("*.py") if not path.name.startswith("test_")]
-    for path in sorted([*made_by, HERE / "requirements.txt"]):
-        key.update(path.read_bytes())
+    for name_of_file in MADE_BY:
+        key.update((HERE / name_of_file).read_bytes())
     for library in ("torch", "transformers", "tokenizers"):
         key.update(version(library).encode())
     PLACE.mkdir(parents=True, exist_ok=True)
