@@ -77,7 +77,7 @@ class TextEncoder:
 
     @cached_property
     def unknown_digits(self) -> str:
-        """The digits from 0 to 9 that the tokenizer cannot write: it drops them, or turns them into something else."""
+        """The digits from 0 to 9 that the tokenizer cannot write by themselves: it drops or changes them."""
         return "".join(digit for digit in "0123456789" if not self._writes(digit))
 
     def _writes(self, text: str) -> bool:
@@ -86,8 +86,11 @@ class TextEncoder:
         return known and text in self.decode(ids)
 
     def check_digits(self, text: str) -> None:
-        """Raises `UserError` for a text with digits that the tokenizer cannot write."""
-        if missing := [digit for digit in self.unknown_digits if digit in text]:
+        """Raises `UserError` for a text with digits that the tokenizer cannot write; within words it may have them."""
+        if not (unknown := [digit for digit in self.unknown_digits if digit in text]):
+            return
+        written = str(self.tokenizer.decode(self.tokenizer(text)["input_ids"], skip_special_tokens=True))
+        if missing := [digit for digit in unknown if digit not in written]:
             which = f"digit {missing[0]}" if len(missing) == 1 else f"digits {', '.join(missing)}"
             raise UserError(
                 f"This model's tokenizer cannot write the {which}, so the model cannot be asked about numbers with "
@@ -122,8 +125,9 @@ class TextEncoder:
     def encode_joined(self, prompt: str, text: str, what: str = "The prompt and its continuation have") -> JoinedTokens:
         """Turns a prompt, and the text that follows it after one space, into token ids.
 
-        The text's tokens are those behind the prompt's in both together. Where the tokenizer joins the prompt's last
-        tokens with the text, the text begins at the joined token, and the prompt is what stands before it.
+        The text's tokens are those behind the prompt's in both together; where the prompt ends in white space, this is
+        the space. Where the tokenizer joins the prompt's last tokens with the text, as GPT-2's joins a space at the
+        prompt's end with the word behind it, the text begins at the joined token.
 
         Raises:
             UserError: as `encode_continuation`, and where no token stands before the joined one.
@@ -131,7 +135,8 @@ class TextEncoder:
         if not text.strip():
             raise UserError("There is no text after the prompt. Type at least one word.")
         ids = self.encode(prompt)
-        together = self.encode(f"{prompt} {text}", what)
+        space = "" if prompt[-1].isspace() else " "
+        together = self.encode(f"{prompt}{space}{text}", what)
         pairs = enumerate(zip(ids, together, strict=False))
         begin = next((i for i, (alone, joined) in pairs if alone != joined), min(len(ids), len(together)))
         if begin == len(together):  # some tokenizers drop what they do not know

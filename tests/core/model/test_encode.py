@@ -156,6 +156,14 @@ def test_a_prompt_with_a_digit_that_cannot_be_written_is_refused():
         WithoutDigits("0").encode("5 + 3 =")
 
 
+def test_digits_within_words_can_be_known_where_a_digit_by_itself_is_not(reference):
+    """The reference checkpoint's tokens are named t0, t1, ..."""
+    assert reference.unknown_digits == "0123456789"
+    assert reference.tokenizer.decode(reference.encode("t5 t17")).split()[-2:] == ["t5", "t17"]
+    with pytest.raises(UserError, match="cannot write the digit 5,"):
+        reference.encode("5")
+
+
 def test_digits_beyond_the_output_matrix_cannot_be_written():
     encoder = WithoutDigits("0123456789")
     encoder.n_vocab -= 2
