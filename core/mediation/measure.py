@@ -25,6 +25,7 @@ from core.mediation.probability_changes import PROBABILITY_CHANGES
 from core.metrics import Metric, MetricLike, as_metric
 from core.model.load import LoadedModel
 from core.progress import Progress, Stopped, silent
+from core.types import PromptLike
 
 
 @torch.no_grad()
@@ -253,8 +254,8 @@ def _reshaped(found: PatchEffects, part: Callable[[Tensor], Tensor]) -> dict:
 
 def indirect_effects(
     lm: LoadedModel,
-    base: str,
-    alternative: str,
+    base: PromptLike,
+    alternative: PromptLike,
     site: Site = "ffn",
     base_result: int | str | None = None,
     alternative_result: int | str | None = None,
@@ -265,8 +266,9 @@ def indirect_effects(
 
     Args:
         lm: the model.
-        base: the prompt whose run is changed.
-        alternative: the prompt that values are copied from; as many tokens as the base.
+        base: the prompt whose run is changed: text, which is extended by the blanks that the model predicts before its
+            answer, or token ids, which are taken as they are (`core.mediation.pairs.typed_pair`).
+        alternative: the prompt that values are copied from, likewise; as many tokens as the base.
         site: ffn or attention (their output, added to the residual stream), residual (the whole
             stream after the layer), embedding, or pattern (attention weights).
         base_result: r, a token id or the text of one token; None: the base run's own prediction.

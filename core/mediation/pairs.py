@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from core.errors import UserError
 from core.mediation.groups import GROUPINGS
 from core.model.load import LoadedModel
+from core.types import PromptLike
 
 
 @dataclass(frozen=True)
@@ -62,58 +63,85 @@ def _check_differ(base: Sequence[int], alternative: Sequence[int], text: str) ->
 
 def typed_pair(
     lm: LoadedModel,
-    base: str,
-    alternative: str,
+    base: PromptLike,
+    alternative: PromptLike,
     base_result: int | str | None = None,
     alternative_result: int | str | None = None,
 ) -> PromptPair:
     """A pair of typed prompts; every position is a group of its own.
 
+    Text is extended by the blanks that the model itself predicts before its answer (`LoadedModel.prompt_ids`), so that
+    results are read at the answer's first visible token. Where the model predicts another number of blanks after the
+    alternative, both get those of the base (*choice*: positions must correspond, and P and P* are read in the base's
+    run). Token ids are taken as they are.
+
     Args:
         lm: the model.
-        base: the prompt whose run is changed.
-        alternative: the prompt that values are copied from.
-        base_result: r as a token id, or as the text of one token; None: the prediction.
+        base: the prompt whose run is changed, as text or token ids.
+        alternative: the prompt that values are copied from, likewise.
+        base_result: r as a token id, or as text that follows the prompt after a space, of one visible token; None: the
+            prediction.
         alternative_result: r', likewise.
 
     Raises:
         UserError: for prompts or results that the model cannot take, or prompts that are the
             same or have different numbers of tokens.
     """
-    ids = lm.encode(base), lm.encode(alternative)
+    ids = _prompt_ids(lm, base, alternative)
     if len(ids[0]) != len(ids[1]):
-        counts = " and ".join(f"{len(x)} ({' '.join(lm.token(i).strip() or '␣' for i in x)})" for x in ids)
+        counts = " and ".join(f"{len(x)} ({' '.join(_name(lm, i).strip() for i in x)})" for x in ids)
         raise UserError(
             f"Both prompts need the same number of tokens; these have {counts}. Replace words or numbers by others, "
             "without adding or removing any."
         )
-    _check_differ(*ids, base)
+    texts = lm.prompt_text(base), lm.prompt_text(alternative)
+    _check_differ(*ids, texts[0])
     results = _result(lm, base, base_result), _result(lm, alternative, alternative_result)
-    names = [_both(lm.token(a), lm.token(b)) for a, b in zip(*ids, strict=True)]
+    names = [_both(_name(lm, a), _name(lm, b)) for a, b in zip(*ids, strict=True)]
     groups = tuple(f"{number} {name}" for number, name in enumerate(names))
     how = "prediction" if base_result is None and alternative_result is None else "given"
-    return PromptPair(base, alternative, tuple(ids[0]), tuple(ids[1]), results[0], results[1], groups, how)
+    return PromptPair(*texts, tuple(ids[0]), tuple(ids[1]), results[0], results[1], groups, how)
+
+
+def _prompt_ids(lm: LoadedModel, base: PromptLike, alternative: PromptLike) -> tuple[list[int], list[int]]:
+    """Both prompts as tokens, with the blanks before the answer."""
+    first, second = lm.prompt_ids(base), lm.prompt_ids(alternative)
+    if isinstance(base, str) and isinstance(alternative, str):
+        plain, blanks = lm.encode(alternative), first[len(lm.encode(base)) :]
+        if len(second) - len(plain) != len(blanks):
+            second = [*plain, *blanks]
+    return first, second
+
+
+def _name(lm: LoadedModel, token_id: int) -> str:
+    return "␣" if lm.is_blank(token_id) else lm.token(token_id)
 
 
 def _both(first: str, second: str) -> str:
     return first if first == second else f"{first}→{second}"
 
 
-def _result(lm: LoadedModel, prompt: str, result: int | str | None) -> int | None:
+def _result(lm: LoadedModel, prompt: PromptLike, result: int | str | None) -> int | None:
     if result is None:
         return None
     if isinstance(result, str):
-        joined = lm.encode_joined(prompt, result, "The prompt and its result have")
-        if joined.shift:
-            raise UserError(
-                f"The tokenizer joins the end of {prompt[-60:]!r} with {result!r}, so the result is not a token. "
-                "End the prompt in another way, or give the result as a token id."
-            )
-        if len(tokens := joined.text) != 1:
-            raise UserError(
-                f"{result!r} is {len(tokens)} tokens. Give a result of one token, or put its beginning into the prompt."
-            )
-        return tokens[0]
+        return _token_of(lm, lm.prompt_text(prompt).rstrip(), result)
     if not 0 <= result < lm.n_vocab:
         raise UserError(f"Token id {result} lies outside this model's vocabulary, 0 to {lm.n_vocab - 1}.")
     return result
+
+
+def _token_of(lm: LoadedModel, prompt: str, result: str) -> int:
+    """The one visible token of a result that follows a prompt; the blanks before it are part of the prompt."""
+    joined = lm.encode_joined(prompt, result, "The prompt and its result have")
+    if joined.shift:
+        raise UserError(
+            f"The tokenizer joins the end of {prompt[-60:]!r} with {result!r}, so the result is not a token. "
+            "End the prompt in another way, or give the result as a token id."
+        )
+    tokens = joined.text[lm.first_visible(joined.text) :]
+    if len(tokens) != 1:
+        raise UserError(
+            f"{result!r} is {len(tokens)} tokens. Give a result of one token, or put its beginning into the prompt."
+        )
+    return tokens[0]

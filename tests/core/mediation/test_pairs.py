@@ -7,6 +7,7 @@ import torch
 
 from core.errors import UserError
 from core.mediation.draw import draw_pairs
+from core.mediation.measure import indirect_effects
 from core.mediation.pairs import typed_pair
 from core.mediation.tasks import PAIR_KINDS, Task
 from core.mediation.templates import Draft, drafts_of
@@ -126,6 +127,85 @@ def test_typed_pairs(bundled):
     assert pair.read_at == "given"
     assert bundled.token(pair.base_result) == "8"
     assert typed_pair(bundled, "3 + 5 =", "2 + 7 =").base_result is None
+
+
+def test_typed_prompts_are_read_behind_the_models_own_blanks(answering):
+    lm = answering
+    typed = [list(lm.tokenizer(text)["input_ids"]) for text in ("3 + 5 =", "2 + 6 =", "2 + 7 =")]
+    n_blanks = int("gpt2" not in lm.name)
+    pair = typed_pair(lm, "3 + 5 =", "2 + 7 =")
+    assert pair.base_ids[: len(typed[0])] == tuple(typed[0])
+    assert len(pair.base_ids) == len(pair.alternative_ids) == len(typed[0]) + n_blanks
+    assert [lm.is_blank(i) for i in pair.base_ids[len(typed[0]) :]] == [True] * n_blanks
+    assert pair.groups[-1] == (f"{len(typed[0])} ␣" if n_blanks else f"{len(typed[0]) - 1} {lm.token(typed[0][-1])}")
+    found = [int(lm.logits(list(ids))[-1].argmax()) for ids in (pair.base_ids, pair.alternative_ids)]
+    assert [lm.token(i).strip() for i in found] == ["8", "9"]
+    given = typed_pair(lm, "3 + 5 =", "2 + 7 =", "8", "9")
+    assert (given.base_result, given.alternative_result) == tuple(found)
+    effects = indirect_effects(lm, "3 + 5 =", "2 + 7 =")
+    assert (effects.base_result, effects.alternative_result) == tuple(found)
+    assert effects.effect.shape[1] == len(pair.base_ids)
+    assert typed_pair(lm, "3 + 5 =", "2 + 6 =").base_ids == pair.base_ids
+
+
+def test_token_ids_are_taken_as_they_are(answering):
+    lm = answering
+    ids = [list(lm.tokenizer(text)["input_ids"]) for text in ("3 + 5 =", "2 + 7 =")]
+    pair = typed_pair(lm, *ids, "8", "9")
+    assert (pair.base_ids, pair.alternative_ids) == (tuple(ids[0]), tuple(ids[1]))
+    assert [lm.token(i).strip() for i in (pair.base_result, pair.alternative_result)] == ["8", "9"]
+    assert pair.base == "3 + 5 ="
+    behind = [lm.prompt_ids(text) for text in ("3 + 5 =", "2 + 7 =")]
+    by_ids = indirect_effects(lm, *behind)
+    assert torch.equal(by_ids.effect, indirect_effects(lm, "3 + 5 =", "2 + 7 =").effect)
+    cut = indirect_effects(lm, behind[0][:-1], behind[1][:-1], base_result=7, alternative_result=8)
+    assert cut.effect.shape[1] == len(behind[0]) - 1
+    with pytest.raises(UserError, match="same number of tokens"):
+        typed_pair(lm, behind[0], behind[1][:-1])
+
+
+def test_both_prompts_get_the_base_s_blanks(bundled, monkeypatch):
+    """Where the model goes on differently after the two."""
+    equals, plus = (bundled.tokenizer.convert_tokens_to_ids(sign) for sign in "=+")
+    monkeypatch.setattr(type(bundled), "is_blank", lambda lm, token: token in (equals, plus))  # stand for two blanks
+    monkeypatch.setattr(
+        type(bundled),
+        "prompt_ids",
+        lambda lm, text: [*lm.encode(text), *([equals, plus] if text.startswith("3") else [plus])],
+    )
+    for base, other, blanks in (("3 + 5", "2 + 7", [equals, plus]), ("2 + 7", "3 + 5", [plus])):
+        pair = typed_pair(bundled, base, other)
+        assert pair.base_ids == (*bundled.encode(base), *blanks)
+        assert pair.alternative_ids == (*bundled.encode(other), *blanks)
+
+
+@pytest.mark.parametrize("kind", ["other operands", "same result", "other operator"])
+@pytest.mark.parametrize("template_set", ["CNA", "CMA"])
+def test_results_are_visible_on_every_tokenizer(answering, kind, template_set):
+    """The blank that the model writes before its answer is part of the drawn prompts."""
+    lm = answering
+    pairs = draw_pairs(
+        lm,
+        kind,
+        6,
+        operations=("+", "-"),
+        templates=(3 if template_set == "CNA" else 5,),
+        template_set=template_set,
+        seed=2,
+    )
+    check(lm, kind, pairs)
+    for pair in some(pairs):
+        for ids, result in ((pair.base_ids, pair.base_result), (pair.alternative_ids, pair.alternative_result)):
+            assert not lm.is_blank(result)
+            asked, begun = lm.prompt_text([*ids, result]).split("=")
+            first, sign, second = asked.split()
+            assert str(compute(sign, int(first), int(second))).startswith(begun.strip())
+        assert pair.groups_by("CMA")[-1] == "last"
+        assert {"first operand", "middle", "second operand"} <= set(pair.groups_by("CMA"))
+        assert len(pair.groups_by("CMA")) == len(pair.base_ids)
+        if "gpt2" not in lm.name:
+            assert pair.groups_by("CMA")[-2] == "late"
+            assert any(lm.is_blank(i) for i in pair.base_ids[-2:])
 
 
 def test_a_model_that_cannot_do_it_is_told(reference):

@@ -78,7 +78,7 @@ def test_three_operands_are_worth_what_they_say(row, number_range):
 def test_our_three_operands_are_worth_what_they_say(row):
     texts = set()
     for pair in some(drawn(40, kind="three operands", templates=(row,))):
-        for draft in pair:
+        for draft in some(pair):
             assert result_in_words(draft.text) == int(draft.answer)
             texts.add("".join("n" if c.isdecimal() else c for c in draft.text))
     assert len(texts) == 4
@@ -90,12 +90,12 @@ def test_the_ranges_of_cma(number_range, kind):
     low, high = (1, 299) if number_range == "CMA" else (1, 8)
     lengths = []
     for pair in some(drawn(120, kind=kind, number_range=number_range, templates=(3,))):
-        for draft in pair:
+        for draft in some(pair):
             assert low <= int(draft.answer) <= high
             assert all(1 <= int(part(draft, name)) <= 300 for name in (FIRST, SECOND))
         lengths.append([[len(part(draft, name)) for name in (FIRST, SECOND)] for draft in pair])
     if number_range == "CMA, one-digit results":
-        assert all(base == other for base, other in lengths)
+        assert all(base == other for base, other in some(lengths))
         assert max(base[0] for base, _ in lengths) == (2 if kind == "other operator" else 3)  # 164 - 159 is theirs
     elif kind != "other operator":
         assert any(base != other for base, other in lengths)

@@ -106,9 +106,9 @@ def test_what_reads_at_a_joined_answer(tmp_path):
         "In 2 of 2 prompts the tokenizer joins the prompt's last token with the answer (such as '=\u25818'): "
         "the position that is read is one token earlier there."
     )
+    lm = predicting(tmp_path, {EQUALS: EIGHT}, joined=JOINED)
     with pytest.raises(UserError, match=r"joins the end of '5=' with '8'.*End the prompt in another way"):
         typed_pair(lm, "5=", "3=", "8", "8")
-    lm = predicting(tmp_path, {EQUALS: EIGHT}, joined=JOINED)
     gendered = BiasWords(("3", "5"), (("8",), ("7",)), ("<gend>=",))
     with pytest.raises(UserError, match=r"joins the end of '3=' with '8'.*leave the word out"):
         locate(lm, gendered)
