@@ -7,7 +7,8 @@ tokens of a number before that one are counted with what stands before the numbe
 groups between them. In number retrieval the landmarks are the first and the last token of the asked thing in the
 question, in facts those of the subject; a single token is the first of an asked thing, but the last of a subject.
 
-Where we differ (*choices*): an operand is found by its characters, not as the last occurrence of its token; and our
+Where we differ (*choices*): an operand is found by its characters, not as the last occurrence of its token; the last
+token of a prompt is `last` even where it is an operand ("... and multiply by 5", where theirs have a blank); and our
 prompts begin with the model's own beginning-of-sequence token, which their runs leave out. It is an early token (in
 `roles`: others), and since it is the same in both prompts, its effect is exactly 0.
 """
