@@ -17,6 +17,7 @@ from pages.arithmetic_heads.before_after import answers_before_and_after
 from pages.arithmetic_heads.one_head import one_head
 from pages.arithmetic_heads.settings import OwnSettings, SetSettings
 from pages.shared.job_slot import job_slot
+from pages.shared.papers import preset_menu
 from pages.shared.present import heading, told
 from pages.shared.resources import current_model
 from pages.shared.tokens import reads_at, token_strips
@@ -24,6 +25,8 @@ from pages.shared.tokens import reads_at, token_strips
 SET, OWN = "Arithmetic prompts", "Your own prompts"
 NAMES = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
 MOST_PROMPTS = 400
+SOURCE = "source"
+WIDGETS = {"sweep": SetSettings.widgets(), "own": OwnSettings.widgets()}
 
 EXPLANATION = """
 A head is ablated by setting its slice of the *input* of the attention output projection to zero, at every position
@@ -36,7 +39,7 @@ operands is missed just as much. Heads that can replace each other show small de
 
 
 def _controls() -> tuple[bool, SetSettings | OwnSettings]:
-    source = st.segmented_control("Prompts", [SET, OWN], default=SET, key="source", bind="query-params", required=True)
+    source = st.segmented_control("Prompts", [SET, OWN], default=SET, key=SOURCE, bind="query-params", required=True)
     with st.form("sweep"):
         settings = _set_controls() if source == SET else _own_controls()
         pressed = st.form_submit_button("Run", type="primary", icon=":material/play_arrow:")
@@ -149,8 +152,10 @@ def page() -> None:
         "Which attention heads does the model do its arithmetic with? "
         "Each head is ablated by itself, and the answers that go wrong are counted.",
     )
+    place = st.container()
     pressed, settings = _controls()
     lm = current_model()
+    preset_menu(lm, place, "arithmetic_heads", WIDGETS, {"sweep": {SOURCE: SET}, "own": {SOURCE: OWN}})
     if isinstance(settings, OwnSettings):
         settings = _with_positions(lm, settings)
     _sweep(lm, pressed, settings)

@@ -28,7 +28,7 @@ class SetSettings(Settings):
 class OwnSettings(Settings):
     """A sweep over prompts that a person typed."""
 
-    prompts: tuple[str, ...] = in_link("own", ("3+5=", "7-2="), read=lines_of)
+    prompts: tuple[str, ...] = in_link("own", ("3+5=", "7-2="), read=lines_of, write="\n".join)
     metric: str = in_link("metric", "probability")
     positions: tuple[int | None, ...] = ()  # of the token after which each prompt is read; None: at its end
 

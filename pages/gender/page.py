@@ -9,13 +9,18 @@ from core.hooks import ScaleNeuron
 from core.model.load import LoadedModel
 from pages.gender import results
 from pages.gender.settings import CurveSettings, EditSettings
-from pages.gender.words import controls, show_left_out
+from pages.gender.words import WORD_WIDGETS, controls, show_left_out
 from pages.shared import bench
 from pages.shared.job_slot import job_slot
 from pages.shared.neuron_words import Reading, remember
+from pages.shared.papers import preset_menu
 from pages.shared.present import heading, told
 from pages.shared.resources import current_model
+from pages.shared.settings import Widget
 from pages.shared.words import code
+
+N_KEY = "bias_n"
+WIDGETS = {"words": WORD_WIDGETS, "edit": {"n": Widget(N_KEY), **EditSettings.widgets()}}
 
 EXPLANATION = r"""
 The bias of a profession is its log-probability after its own group minus its log-probability after the other group,
@@ -50,15 +55,19 @@ def _study(lm: LoadedModel, pressed: bool, words: BiasWords) -> BiasStudy | None
     return None if found is None else found.result
 
 
+def _most(lm: LoadedModel) -> int:
+    return min(MOST_NEURONS, lm.n_layers * lm.n_neurons)
+
+
 def _choice(lm: LoadedModel, study: BiasStudy) -> EditSettings:
     first, second, third, fourth = st.columns(4)
-    most = min(MOST_NEURONS, lm.n_layers * lm.n_neurons)
+    most = _most(lm)
     n = first.number_input(
         "Neurons",
         1,
         most,
         min(18, most),
-        key="bias_n",
+        key=N_KEY,
         bind="query-params",
         help="How many of the first neurons of the ranking are edited. The paper edits 18.",
     )
@@ -154,8 +163,12 @@ def page() -> None:
         ":material/warning: The edit that reduces a bias can also amplify it (a factor above 1). The paper names "
         "this risk: when you pass a model on, say what you edited."
     )
+    place = st.container()
     pressed, words = controls()
     lm = current_model()
+    preset_menu(
+        lm, place, "gender_bias", WIDGETS, takes=lambda question, name, value: name != "n" or value <= _most(lm)
+    )
     with told():
         study = _study(lm, pressed, words)
         if study is not None:

@@ -3,7 +3,17 @@
 import streamlit as st
 
 from core.bias.measure import SLOT, BiasWords, LeftOut, paper_words
+from pages.shared.settings import Widget
 from pages.shared.words import mono, plain
+
+#: The form's widgets by what they set.
+WORD_WIDGETS = {
+    "first": Widget("bias_group_0"),
+    "second": Widget("bias_group_1"),
+    "first_words": Widget("bias_words_0", "\n".join),
+    "second_words": Widget("bias_words_1", "\n".join),
+    "prompts": Widget("bias_prompts", "\n".join),
+}
 
 
 def controls() -> tuple[bool, BiasWords]:

@@ -11,6 +11,7 @@ from core.progress import Progress
 from pages.logic_chain.deep import deep_neurons
 from pages.logic_chain.graph import chain_graph
 from pages.logic_chain.head_routes import head_routes
+from pages.logic_chain.presets import chain_presets
 from pages.logic_chain.settings import ChainSettings
 from pages.logic_chain.shallow import shallow_neurons
 from pages.logic_chain.whole_set import whole_set
@@ -128,7 +129,9 @@ def page() -> None:
         "Two runs of one prompt, with and without some attention heads, are compared neuron by neuron.",
     )
     lm = current_model()
+    place = st.container()
     pressed, settings = _controls(lm)
+    chain_presets(lm, place)
     found = job_slot(
         lm,
         "logic chain",

@@ -54,6 +54,11 @@ SHALLOW_SETS: dict[str, tuple[str, ...]] = {
 }
 
 
+def text_of(numbers: tuple[int, ...]) -> str:
+    """The same as they are typed."""
+    return " ".join(map(str, numbers))
+
+
 @dataclass(frozen=True)
 class ShallowSetSettings(Settings):
     """The filter for shallow neurons over a set; some widgets' defaults depend on the model.
@@ -63,7 +68,7 @@ class ShallowSetSettings(Settings):
 
     last: int = in_link("shallow_last")
     top: int = in_link("shallow_top")
-    more_than: tuple[int, ...] = in_link("shallow_M", read=numbers_of)
+    more_than: tuple[int, ...] = in_link("shallow_M", read=numbers_of, write=text_of)
     draws: int = in_link("shallow_draws")
     counted: str = in_link("shallow_list")
     signs: str = in_link("shallow_signs")

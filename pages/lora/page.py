@@ -1,13 +1,25 @@
 """The page LoRA comparison: what does fine-tuning do inside?"""
 
-import streamlit as st
+from typing import Any
 
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from core.model.load import LoadedModel
 from pages.lora import bands, by_layer, one_prompt
-from pages.lora.training import train_here
+from pages.lora.settings import BandSettings, PromptSettings, TrainSettings
+from pages.lora.training import MOST_TRAIN, train_here
 from pages.shared.adapters import OWN, adapters_of, choose_series
+from pages.shared.papers import preset_menu
 from pages.shared.permissions import locked
 from pages.shared.present import heading
 from pages.shared.resources import current_model
+
+WIDGETS = {
+    "train": TrainSettings.widgets(),
+    "prompt": PromptSettings.widgets(),
+    "bands": BandSettings.widgets(),
+}
 
 EXPLANATION = """
 An adapter (LoRA) of low rank is trained on the query, key, value and output projections of one attention layer, with
@@ -25,6 +37,17 @@ position. A neuron whose value an adapter makes important in some other way is n
 """
 
 
+def _presets(lm: LoadedModel, place: DeltaGenerator, adapters: list[str]) -> None:
+    def takes(question: str, name: str, value: Any) -> bool:
+        if name == "adapter":
+            return value in adapters
+        if name == "n_train":
+            return value <= MOST_TRAIN
+        return name != "layers" or max(value) < lm.n_layers
+
+    preset_menu(lm, place, "lora_comparison", WIDGETS, takes=takes)
+
+
 def page() -> None:
     """Draws the page."""
     heading(
@@ -33,11 +56,13 @@ def page() -> None:
         "an adapter on one attention layer.",
     )
     lm = current_model()
+    place = st.container()
     series = choose_series(lm)
     train_here(lm, open_it=series is None)
     if series is not None:
         by_layer.show(lm, series)
     adapters = adapters_of(lm, series)
+    _presets(lm, place, list(adapters))
     if adapters:
         one_prompt.show(lm, adapters, f"layer {series.best().layer}" if series else next(iter(adapters)))
     else:

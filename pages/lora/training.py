@@ -21,6 +21,8 @@ from pages.shared.theme import is_dark
 from pages.shared.words import mono, of_n
 
 SLOT = "lora training"
+#: Two-digit cases that are not test prompts.
+MOST_TRAIN = len(cases(2)) - N_TEST
 
 
 def train_here(lm: LoadedModel, open_it: bool) -> None:
@@ -63,7 +65,6 @@ def _check(training: LoraSettings) -> None:
 
 
 def _form(lm: LoadedModel) -> tuple[bool, TrainSettings]:
-    everything = len(cases(2))
     off = locked()
     with st.form("train adapters"):
         st.multiselect(
@@ -90,7 +91,7 @@ def _form(lm: LoadedModel) -> tuple[bool, TrainSettings]:
         fourth.number_input(
             "Training prompts",
             8,
-            everything - N_TEST,
+            MOST_TRAIN,
             TrainSettings.n_train,
             help="Drawn from the two-digit cases; 18,000 in the paper.",
             **TrainSettings.bound("n_train"),

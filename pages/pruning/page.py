@@ -1,6 +1,9 @@
 """The page Pruning: which deep FFN neurons are enough?"""
 
+from typing import Any
+
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.lora.prune_study import PruneStudy, check_top, study_pruning
 from core.lora.report import TWO_DIGIT, deep_from
@@ -8,15 +11,17 @@ from core.lora.series import Series
 from core.lora.settings import About
 from core.model.load import LoadedModel
 from pages.pruning import results
-from pages.pruning.settings import FindSettings
+from pages.pruning.settings import FindSettings, TrainSettings
 from pages.pruning.training import train_on_kept
 from pages.shared.adapters import choose_series, name_of
 from pages.shared.job_slot import job_slot
+from pages.shared.papers import preset_menu
 from pages.shared.present import heading, told
 from pages.shared.resources import adapter_digest, current_model
 
 CASES = {TWO_DIGIT: f"{TWO_DIGIT} two-digit training prompts", 0: "every one-digit prompt"}
 SERIES = "prune series"
+WIDGETS = {"find": FindSettings.widgets(), "train": TrainSettings.widgets()}
 
 EXPLANATION = """
 A case is one token of a prompt's right answer, after the right tokens before it. Blanks that begin an answer are not
@@ -71,6 +76,16 @@ def _controls(lm: LoadedModel, series: Series) -> tuple[bool, FindSettings]:
     return pressed, FindSettings.read(digest=adapter_digest(series.place(layer)))
 
 
+def _presets(lm: LoadedModel, series: Series, place: DeltaGenerator) -> None:
+    def takes(question: str, name: str, value: Any) -> bool:
+        if name == "layer":
+            return any(about.layer == value for about in series.adapters)
+        most = {"from_layer": lm.n_layers - 1, "n": lm.n_neurons}
+        return name not in most or value <= most[name]
+
+    preset_menu(lm, place, "pruning", WIDGETS, takes=takes)
+
+
 def _study(lm: LoadedModel, series: Series, about: About, asked: FindSettings, pressed: bool) -> PruneStudy | None:
     found = job_slot(
         lm,
@@ -110,7 +125,9 @@ def page() -> None:
         )
     else:
         with told():
+            place = st.container()
             pressed, asked = _controls(lm, series)
+            _presets(lm, series, place)
             about = next(about for about in series.adapters if about.layer == asked.layer)
             found = _study(lm, series, about, asked, pressed)
             if found is not None:

@@ -25,7 +25,7 @@ from typing import Any, Literal, Self, TypedDict
 
 import streamlit as st
 
-_LINK, _READ = "link", "read"
+_LINK, _READ, _WRITE = "link", "read", "write"
 
 
 class Bound(TypedDict):
@@ -35,15 +35,35 @@ class Bound(TypedDict):
     bind: Literal["query-params"]
 
 
-def in_link(key: str, default: Any = MISSING, read: Callable[[Any], Any] | None = None) -> Any:
+@dataclass(frozen=True)
+class Widget:
+    """A widget by its key, and what value it takes for a setting; None: the setting's own, tuples as lists."""
+
+    key: str
+    write: Callable[[Any], Any] | None = None
+
+    def value(self, setting: Any) -> Any:
+        """The widget's value for a setting."""
+        if self.write is not None:
+            return self.write(setting)
+        return list(setting) if isinstance(setting, tuple) else setting
+
+
+def in_link(
+    key: str,
+    default: Any = MISSING,
+    read: Callable[[Any], Any] | None = None,
+    write: Callable[[Any], Any] | None = None,
+) -> Any:
     """A field of `Settings` that a widget sets and the link keeps.
 
     Args:
         key: the widget's key, which is also the parameter in the link.
         default: of the field and the widget; without one the page gives the widget its own.
         read: makes the field's value of the widget's; lists become tuples in any case.
+        write: makes the widget's value of the field's, for settings that do not come from the widget.
     """
-    return field(default=default, metadata={_LINK: key, _READ: read})
+    return field(default=default, metadata={_LINK: key, _READ: read, _WRITE: write})
 
 
 @dataclass(frozen=True)
@@ -60,6 +80,12 @@ class Settings:
     def bound(cls, name: str) -> Bound:
         """The key and binding of the widget that sets a field."""
         return Bound(key=cls.__dataclass_fields__[name].metadata[_LINK], bind="query-params")
+
+    @classmethod
+    def widgets(cls) -> dict[str, Widget]:
+        """The widgets by the names of the fields that they set."""
+        bound = {each.name: each.metadata for each in fields(cls) if _LINK in each.metadata}
+        return {name: Widget(found[_LINK], found[_WRITE]) for name, found in bound.items()}
 
     @classmethod
     def read(cls, **others: Any) -> Self:

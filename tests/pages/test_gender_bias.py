@@ -60,15 +60,9 @@ def test_bias_and_neurons(app, bundled):
     table = next(d.value for d in app.dataframe if "imp_woman" in d.value.columns)
     assert len(table) == 18
     assert table["change"].is_monotonic_decreasing
-    theirs = next(d.value for d in app.dataframe if "22_2651" in d.value.get("neuron", pd_empty()).tolist())
-    assert "maid" in theirs["top_tokens"].iloc[0]
+    theirs = next(d.value for d in app.dataframe if "22_2651" in d.value.index)
+    assert "maid" in theirs.loc["22_2651", "top_tokens"]
     assert app.query_params["run"] in ("1", ["1"])
-
-
-def pd_empty():
-    import pandas as pd
-
-    return pd.Series(dtype=object)
 
 
 def test_edit_before_and_after(app):

@@ -243,7 +243,7 @@ def test_pruning(data, bundled, tmp_path, skipped):
     assert f"{skipped}: 1 of 1 training steps were skipped" in captions(app)
     assert f"{skipped}-p:" not in captions(app)
     theirs = next(f for f in frames(app) if "LoRA9-p" in f.columns)
-    assert theirs.loc["acc", "LoRA9-p"] == "82.3%"
+    assert theirs.loc["acc", "LoRA9-p"] == 82.3
     app.text_input(key="export_folder").set_value(str(tmp_path / "pruned"))
     press(app, "Export")
     assert not app.exception
