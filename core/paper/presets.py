@@ -97,6 +97,21 @@ _HEADS = (
     ),
 )
 
+
+def _shallow(
+    operations: tuple[str, ...],
+    digits: tuple[int, ...] = (1,),
+    more_than: tuple[int, ...] = (0, 1, 2, 3),
+    **others: Any,
+) -> dict[str, dict[str, Any]]:
+    asked = {"prompts": (operations, digits), "count": 100, "top": 50, "more_than": more_than}
+    return {"shallow set": asked | {"counted": "digits and operator signs", "signs": "plus"} | others}
+
+
+#: The smallest number of cases that gives every percentage of the table, rounded or cut off.
+_SUBSET = "The paper's percentages fit {} cases; which these are is not printed."
+_LIST = "The list of concepts is not printed: its counts fit the short one, without signs flipped."
+
 _CHAIN = (
     Preset(
         "logic_chain",
@@ -119,25 +134,49 @@ _CHAIN = (
     Preset(
         "logic_chain",
         "Tables 5 and 6",
-        {"deep set": {"operations": ("+", "-"), "count": 100}},
+        {"deep set": {"operations": ("+", "-"), "digits": (1,), "count": 100}},
         heads=((17, 22),),
-        note="All one-digit sums and differences that the model answers correctly.",
+        note=f"One-digit sums and differences: here all that the model predicts correctly. {_SUBSET.format(76)}",
         tables=(5, 6),
     ),
     Preset(
         "logic_chain",
         "Tables 15 and 16",
-        {"deep set": {"operations": ("/",), "count": 100}},
+        {"deep set": {"operations": ("/",), "digits": (1,), "count": 100}},
         heads=((14, 19),),
-        note="All one-digit ratios that the model answers correctly.",
+        note=f"One-digit ratios: here all that the model predicts correctly. {_SUBSET.format(39)}",
         tables=(15, 16),
     ),
     Preset(
         "logic_chain",
         "Table 8",
-        {"shallow set": {"last": 15, "top": 50, "more_than": (0, 1, 2, 3)}},
-        note="The first 16 of 32 layers; the list of concepts is not printed.",
+        _shallow(("+", "-"), last=15),
+        note=f"All one-digit sums and differences; the first 16 of 32 layers. {_SUBSET.format(76)} {_LIST}",
         tables=(8,),
+    ),
+    Preset(
+        "logic_chain",
+        "Table 17",
+        _shallow(("/",), last=15),
+        note=f"All one-digit ratios; the first 16 of 32 layers. {_SUBSET.format(39)} {_LIST}",
+        tables=(17,),
+    ),
+    Preset(
+        "logic_chain",
+        "Tables 19 and 20 (GPT-J)",
+        {"deep set": {"operations": ("-",), "digits": (2,), "count": 100}},
+        heads=((13, 9),),
+        note=f"Two-digit differences: here 100, of which those that the model predicts correctly. {_SUBSET.format(24)}",
+        model=GPT_J,
+        tables=(19, 20),
+    ),
+    Preset(
+        "logic_chain",
+        "Table 21 (GPT-J)",
+        _shallow(("-",), digits=(2,), more_than=(1, 2, 3)),
+        note=f"Two-digit differences; the layers are not printed. {_SUBSET.format(24)} {_LIST}",
+        model=GPT_J,
+        tables=(21,),
     ),
 )
 

@@ -7,16 +7,22 @@ from streamlit.delta_generator import DeltaGenerator
 from core.model.load import LoadedModel
 from core.neurons.roles import ORDERS
 from core.paper.models import LLAMA, model_of
-from pages.logic_chain.settings import ChainSettings, DeepSetSettings, ShallowSetSettings
+from pages.logic_chain.settings import SHALLOW_SETS, ChainSettings, DeepSetSettings, ShallowSetSettings
 from pages.shared.neuron_card import CARD
 from pages.shared.papers import preset_menu
 from pages.shared.settings import Widget
+
+
+def _set_of(prompts: tuple[tuple[str, ...], tuple[int, ...]]) -> str:
+    """The name of the set with these operations and digits."""
+    return next(name for name, chosen in SHALLOW_SETS.items() if (chosen.operations, chosen.digits) == prompts)
+
 
 WIDGETS = {
     "chain": ChainSettings.widgets(),
     "route": {"neuron": Widget(CARD), "position": Widget("route_at")},
     "deep set": DeepSetSettings.widgets(),
-    "shallow set": ShallowSetSettings.widgets(),
+    "shallow set": ShallowSetSettings.widgets() | {"prompts": Widget("shallow_set", _set_of)},
 }
 #: The paper's order of neurons is by change.
 SHOWS = {"chain": {"neuron_order": ORDERS[1]}}

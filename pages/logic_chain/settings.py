@@ -30,15 +30,16 @@ class RouteSettings(Settings):
 
 @dataclass(frozen=True)
 class DeepSetSettings(Settings):
-    """Deep neurons over a set of one-digit prompts."""
+    """Deep neurons over a set of prompts."""
 
     operations: tuple[str, ...] = in_link("set_operations", ("+", "-"))
+    digits: tuple[int, ...] = in_link("set_digits", (1,))
     count: int = in_link("set_count", 100)
     heads: tuple[Head, ...] = ()
 
     def prompts(self) -> list[Prompt]:
         """The prompts of the set."""
-        return make_prompts(self.operations, [1], count=self.count)
+        return make_prompts(self.operations, self.digits, count=self.count)
 
 
 def numbers_of(text: str) -> tuple[int, ...]:
@@ -46,11 +47,21 @@ def numbers_of(text: str) -> tuple[int, ...]:
     return tuple(int(word) for word in text.replace(",", " ").split() if word.isdecimal())
 
 
-#: Operations of the shallow filter's one-digit prompts, by what a person chooses: those of two tables, or all.
-SHALLOW_SETS: dict[str, tuple[str, ...]] = {
-    "+ and − (table 8)": ("+", "-"),
-    "/ (table 17)": ("/",),
-    "all four operations": OPERATIONS,
+@dataclass(frozen=True)
+class ShallowSet:
+    """Prompts of the shallow filter, and the paper's table about them."""
+
+    operations: tuple[str, ...]
+    digits: tuple[int, ...] = (1,)
+    table: int | None = None
+
+
+#: Prompts of the shallow filter, by what a person chooses: those of a table, or all.
+SHALLOW_SETS: dict[str, ShallowSet] = {
+    "+ and − (table 8)": ShallowSet(("+", "-"), table=8),
+    "/ (table 17)": ShallowSet(("/",), table=17),
+    "all four operations": ShallowSet(OPERATIONS),
+    "− of two digits (table 21)": ShallowSet(("-",), (2,), table=21),
 }
 
 
@@ -82,5 +93,6 @@ class ShallowSetSettings(Settings):
         return Filter(self.last + 1, self.top, concepts, self.more_than, self.draws, self.signs)
 
     def prompts(self) -> list[Prompt]:
-        """The prompts: `count` one-digit ones of every operation of the set."""
-        return make_prompts(SHALLOW_SETS[self.prompt_set], [1], count=self.count)
+        """The prompts: `count` of every operation of the set."""
+        chosen = SHALLOW_SETS[self.prompt_set]
+        return make_prompts(chosen.operations, chosen.digits, count=self.count)

@@ -24,8 +24,6 @@ from pages.shared.words import code, of_n, percent, three_digits
 
 LARGE_VOCABULARY = 5000
 MOST_NAMED = 20
-#: The paper's table about a set of prompts.
-TABLES = dict(zip(SHALLOW_SETS, (8, 17), strict=False))
 #: Columns of the result's table.
 NUMBERS = {"neurons": ("neurons kept", "localized"), "by_chance": ("by chance alone", "%,.2f")}
 SHARES = {
@@ -74,7 +72,7 @@ def shallow_set(lm: LoadedModel) -> None:
         settings,
         "Ablating shallow neurons",
         lambda p: measure_shallow_set(lm, settings.prompts(), settings.filter(), p),
-        f"Press **Measure** to ask {settings.count} one-digit prompts of each operation without the neurons that the "
+        f"Press **Measure** to ask {settings.count} prompts of each operation without the neurons that the "
         "filter finds, and without as many random neurons of the same layers.",
         start=pressed,
     )
@@ -121,9 +119,10 @@ def _list_and_prompts(large: bool) -> None:
         **bound("signs"),
     )
     third.selectbox(
-        "One-digit prompts",
+        "Prompts",
         list(SHALLOW_SETS),
-        help="The paper measures the filter on + and − (table 8) and on / (table 17).",
+        help="One digit, where nothing else is said. The paper measures the filter on + and − (table 8), on / (table "
+        "17) and, in GPT-J, on − of two digits (table 21).",
         **bound("prompt_set"),
     )
     fourth.slider("Of each operation", 5, 100, ShallowSetSettings.count, 5, **bound("count"))
@@ -142,7 +141,7 @@ def _show_shallow(lm: LoadedModel, result: ShallowAblation, settings: ShallowSet
     second.altair_chart(shallow_bars(lost, is_dark()), alt="Accuracy lost without shallow neurons")
     st.markdown(_sentence(result, frame, settings))
     st.caption(_counted(lm, settings))
-    number = TABLES.get(settings.prompt_set)
+    number = SHALLOW_SETS[settings.prompt_set].table
     number = None if number is None else table_for(number, model_of(lm))
     shown = _beside_paper(frame.drop(columns="name").assign(prompts=result.prompts, cases=result.cases), number)
     st.dataframe(

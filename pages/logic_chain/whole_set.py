@@ -38,7 +38,7 @@ def _deep(lm: LoadedModel, heads: list[Head]) -> None:
         "predicted again."
     )
     with st.form("set"):
-        first, second, third = st.columns([4, 3, 2], vertical_alignment="bottom")
+        first, second, third, fourth = st.columns([4, 2, 3, 2], vertical_alignment="bottom")
         first.pills(
             "Operations",
             OPERATIONS,
@@ -47,8 +47,15 @@ def _deep(lm: LoadedModel, heads: list[Head]) -> None:
             format_func=lambda o: f"\\{o}",
             **DeepSetSettings.bound("operations"),
         )
-        second.slider("One-digit prompts of each", 5, 100, DeepSetSettings.count, 5, **DeepSetSettings.bound("count"))
-        pressed = third.form_submit_button("Measure", icon=":material/play_arrow:", width="stretch")
+        second.pills(
+            "Digits",
+            [1, 2, 3],
+            selection_mode="multi",
+            default=DeepSetSettings.digits,
+            **DeepSetSettings.bound("digits"),
+        )
+        third.slider("Prompts of each", 5, 100, DeepSetSettings.count, 5, **DeepSetSettings.bound("count"))
+        pressed = fourth.form_submit_button("Measure", icon=":material/play_arrow:", width="stretch")
     settings = DeepSetSettings.read(heads=tuple(heads))
     found = job_slot(
         lm,
