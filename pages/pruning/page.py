@@ -19,7 +19,8 @@ from pages.shared.papers import preset_menu
 from pages.shared.present import heading, told
 from pages.shared.resources import adapter_digest, current_model
 
-CASES = {TWO_DIGIT: f"{TWO_DIGIT} two-digit training prompts", 0: "every one-digit prompt"}
+#: A link names all but the default by these words.
+CASES = {TWO_DIGIT: f"those of {TWO_DIGIT} two-digit training prompts", 0: "every one-digit case"}
 SERIES = "prune series"
 WIDGETS = {"find": FindSettings.widgets(), "train": TrainSettings.widgets()}
 
@@ -66,10 +67,10 @@ def _controls(lm: LoadedModel, series: Series) -> tuple[bool, FindSettings]:
             "Top n of each case", 1, lm.n_neurons, FindSettings.n, help="500 in the paper.", **FindSettings.bound("n")
         )
         fourth.selectbox(
-            "Prompts that find them",
+            "Cases that find them",
             list(CASES),
             format_func=CASES.__getitem__,
-            help="Each token of their answers is a case. The paper takes every one-digit prompt.",
+            help="A case is one token of a right answer. The paper takes every one-digit case.",
             **FindSettings.bound("n_two_digit"),
         )
         pressed = fifth.form_submit_button("Find", type="primary")

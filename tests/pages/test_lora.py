@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.lora.forgetting import TASKS, forgetting
 from core.lora.prune_train import Pruned
+from core.lora.report import finding_prompts
 from core.lora.series import SHIPPED, Series, own_folder, place_of, read_series, train_series
 from core.lora.settings import About, LoraSettings
 from core.model.adapters import attach
@@ -233,7 +234,8 @@ def test_pruning(data, bundled, tmp_path, skipped):
     press(app, "Find")
     assert not app.exception
     assert not app.error
-    assert "The union of the top 5 of 64 cases" in texts(app)
+    tokens = sum(len(prompt.answer) for prompt in finding_prompts(SETTINGS, 64))  # each digit, and each minus
+    assert f"The union of the top 5 of {tokens} cases (answer tokens)" in texts(app)
     press(app, "Train twice")
     assert not app.exception
     assert not app.error
@@ -256,6 +258,14 @@ def test_pruning(data, bundled, tmp_path, skipped):
     press(app, "Export")
     assert not app.exception
     assert any("not be smaller" in e.value for e in app.error)
+
+
+def test_links_name_the_cases_by_their_words(data, bundled):
+    app = AppTest.from_file("../../app.py", default_timeout=120)
+    app.query_params["prune_cases"] = "every one-digit case"
+    app = with_series(wait(app.run().switch_page(PRUNE).run()), bundled)
+    assert app.selectbox(key="prune_cases").value == 0
+    assert not app.exception
 
 
 def test_deep_layers_below_the_adapter_are_refused(data, bundled):
