@@ -14,6 +14,7 @@ import pandas as pd
 from core.forward.patching import Site
 from core.mediation.draw import draw_pairs
 from core.mediation.effect import INDIRECT_EFFECT
+from core.mediation.groups import Grouping
 from core.mediation.importance import RelativeImportance, relative_importances
 from core.mediation.measure import Mediation, check_sites, mediate
 from core.mediation.pairs import PromptPair, typed_pair
@@ -95,7 +96,8 @@ class MeasuredPairs:
     Attributes:
         settings: what was asked for; `settings.count` pairs are wanted.
         found: the effects of each pair.
-        table: their averages, from `core.mediation.summary.cells`.
+        table: their averages with positions grouped by roles, from `core.mediation.summary.cells`.
+        cma_table: the same with the groups of the authors' notebook.
         importance: of FFNs and attention, where they were copied: the relative importance of the late ones at the last
             position.
         control: the seed of the random weights that were measured in place of the model's; None: the model's own.
@@ -104,8 +106,13 @@ class MeasuredPairs:
     settings: PairSettings
     found: Mediation
     table: pd.DataFrame
+    cma_table: pd.DataFrame
     importance: dict[Site, RelativeImportance]
     control: int | None = None
+
+    def table_by(self, grouping: Grouping) -> pd.DataFrame:
+        """The averages in one grouping of positions."""
+        return self.cma_table if grouping == "CMA" else self.table
 
 
 def measure_pairs(lm: LoadedModel, settings: PairSettings, progress: Progress = silent) -> MeasuredPairs:
@@ -148,7 +155,7 @@ def measure_control(
 def _measured(lm: LoadedModel, settings: PairSettings, found: Mediation) -> MeasuredPairs:
     sites = [site for site in MODULES if site in found.effects]
     importance = {site: relative_importances(found, lm.n_layers, site) for site in sites}
-    return MeasuredPairs(settings, found, cells(found), importance)
+    return MeasuredPairs(settings, found, cells(found), cells(found, grouping="CMA"), importance)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,10 @@ def test_drawn_pairs_are_measured_as_by_hand(bundled):
     assert found.found.pairs == pairs
     assert found.settings.count == 3
     pd.testing.assert_frame_equal(found.table, cells(mediate(bundled, pairs, DEFAULT_SITES)))
+    by_hand = cells(mediate(bundled, pairs, DEFAULT_SITES), grouping="CMA")
+    pd.testing.assert_frame_equal(found.cma_table, by_hand)
+    assert found.table_by("roles") is found.table
+    assert found.table_by("CMA") is found.cma_table
     assert told == sorted(told)
     assert told[-1] == 1.0
 

@@ -1,6 +1,7 @@
 """Averages against plain loops, and shares on tables made by hand."""
 
 import math
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -68,6 +69,39 @@ def test_rows_by_position(bundled, found):
     assert row["base"] == found.pairs[3].base
     assert row["group"] == found.pairs[3].groups[1]
     assert row["effect"] == pytest.approx(float(found.effects["ffn"][3].effect[2, 1]))
+
+
+def test_cells_by_the_authors_groups(bundled):
+    """Their loop over rows, written out: before, first, between, second, after, last."""
+    found = mediate(bundled, draw_pairs(bundled, count=4, templates=(1,)), ["ffn"])
+    table = cells(found, grouping="CMA")
+    assert list(dict.fromkeys(table["group"])) == ["early", "first operand", "middle", "second operand", "late", "last"]
+    for layer, group in some(product((0, 5), set(table["group"]))):
+        effects = []
+        for pair, e in zip(found.pairs, found.effects["ffn"], strict=True):
+            first, second = (
+                max(i for i, g in enumerate(pair.groups) if g == f"{n} operand") for n in ("first", "second")
+            )
+            final = len(pair.groups) - 1
+            for place in range(final + 1):
+                if place < first:
+                    named = "early"
+                elif place in (first, second):
+                    named = "first operand" if place == first else "second operand"
+                elif place < second:
+                    named = "middle"
+                else:
+                    named = "last" if place == final else "late"
+                if named == group:
+                    effects.append(math.expm1(float(e.log_effect[layer, place])))
+        row = table[(table["site"] == "ffn") & (table["layer"] == layer) & (table["group"] == group)].iloc[0]
+        assert row["mean"] == pytest.approx(np.mean(effects), rel=1e-4, abs=1e-6)
+        assert row["values"] == len(effects)
+        assert row["low"] <= row["geometric mean"] <= row["high"]
+    rows = by_position(found, "ffn", "CMA")
+    assert rows["group"].tolist()[: len(found.pairs[0].groups)] == list(found.pairs[0].groups_by("CMA"))
+    with pytest.raises(UserError, match="roles, CMA"):
+        cells(found, grouping="colour")
 
 
 def table_of(values):
