@@ -116,6 +116,20 @@ def _share(cells: Float[Tensor, "sample row group"], late: Tensor, last: int) ->
 
 
 @dataclass(frozen=True)
+class PrintedShare:
+    """A relative importance of the FFNs that the authors' text prints."""
+
+    model: str
+    kind: str
+    share: float
+    n_pairs: int
+
+
+#: Only the output of the notebook's one cell (`plot-all-tokens.ipynb`), a run of two pairs: "0.0807471590316264".
+PRINTED = (PrintedShare("GPT-J", "other operands", 0.0807471590316264, 2),)
+
+
+@dataclass(frozen=True)
 class LargestPair:
     """How much one pair carries of the arithmetic mean of a module's effects at the last position.
 

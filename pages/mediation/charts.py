@@ -10,12 +10,34 @@ import altair as alt
 import pandas as pd
 
 from pages.shared.charts import PICK
-from pages.shared.theme import ATTENTION, FFN, diverging, ink, sequential
+from pages.shared.theme import (
+    ATTENTION,
+    ATTENTION_WEIGHTS,
+    EMBEDDING,
+    FFN,
+    RESIDUAL,
+    diverging,
+    ink,
+    sequential,
+)
 
 #: Effects below this are drawn like this: where the scale of the authors' figures begins.
 FLOOR = 0.1
-SITE_NAMES = {"ffn": "FFN", "attention": "attention"}
-HUES = {"ffn": FFN, "attention": ATTENTION}
+#: Sites in the order in which they are drawn; the embedding, which is a single row, at the end.
+SITE_NAMES = {
+    "ffn": "FFN",
+    "attention": "attention",
+    "residual": "residual stream",
+    "pattern": "attention weights",
+    "embedding": "embedding",
+}
+HUES = {
+    "ffn": FFN,
+    "attention": ATTENTION,
+    "residual": RESIDUAL,
+    "pattern": ATTENTION_WEIGHTS,
+    "embedding": EMBEDDING,
+}
 #: How values are drawn: shares of 1; ratios on a logarithmic scale; changes in a unit, on both sides of zero.
 Kind = Literal["share", "ratio", "change"]
 HALF = 400  # pixels of a chart that shares the page with another one
@@ -60,16 +82,18 @@ def effect_map(
 
     Args:
         frame: columns layer, group, value, shown (the value, at least FLOOR where the scale is a
-            logarithm), name, selected.
+            logarithm), interval (in words; missing where there is none), name, selected.
         dark: the page's theme.
-        site: ffn or attention; gives the hue.
+        site: gives the hue.
         top: the end of the scale.
         kind: shares, ratios or changes.
         what: the value in words, with the average over pairs.
         pick: whether a click picks a cell.
     """
     n_layers = frame["layer"].nunique()
-    base = alt.Chart(frame).encode(
+    one_row = site == "embedding"
+    chart = alt.Chart(frame.assign(layer="input") if one_row else frame)
+    base = chart.encode(
         x=alt.X(
             "group:N",
             sort=list(dict.fromkeys(frame["group"])),
@@ -90,12 +114,17 @@ def effect_map(
     number = alt.Tooltip("value:Q", format=".3~p" if kind == "share" else ".3~g", title=what)
     cells = base.mark_rect(cursor="pointer" if pick else "default").encode(
         color=alt.Color("shown:Q", scale=_scale(HUES[site], dark, top, kind), legend=legend),
-        tooltip=[alt.Tooltip("layer:O"), alt.Tooltip("group:N", title="position"), number],
+        tooltip=[alt.Tooltip("layer:O"), alt.Tooltip("group:N", title="position"), number, *_interval(frame)],
     )
     if pick:
         cells = cells.add_params(alt.selection_point(name=PICK, fields=["name"], on="click", toggle="true"))
     frames = base.transform_filter("datum.selected").mark_rect(fill=None, stroke=ink(dark), strokeWidth=2.5).encode()
-    return (cells + frames).properties(width=HALF, height=_height(n_layers, 190), title=SITE_NAMES[site])
+    height = _height(n_layers, 230 if one_row else 190)
+    return (cells + frames).properties(width=HALF, height=height, title=SITE_NAMES[site])
+
+
+def _interval(frame: pd.DataFrame) -> list[alt.Tooltip]:
+    return [alt.Tooltip("interval:N", title="95% interval")] if "interval" in frame else []
 
 
 def maps_printed(parts: list[tuple[str, str, pd.DataFrame]], top: float, kind: Kind, what: str) -> alt.TopLevelMixin:
@@ -108,8 +137,17 @@ def maps_printed(parts: list[tuple[str, str, pd.DataFrame]], top: float, kind: K
 
 
 def last_lines(frame: pd.DataFrame, dark: bool, kind: Kind, what: str) -> alt.LayerChart:
-    """A value (`what` in words) by layer at the last position. Columns: layer, module, task, value, shown."""
-    names = list(SITE_NAMES.values())
+    """A value (`what` in words) by layer at the last position.
+
+    Args:
+        frame: columns layer, site (its name), task, value, shown; low and high (as drawn) and interval (in words) where
+            the value has an interval, which is then a band.
+        dark: the page's theme.
+        kind: shares, ratios or changes.
+        what: the value in words, with the average over pairs.
+    """
+    names = [name for name in SITE_NAMES.values() if (frame["site"] == name).any()]
+    hues = [HUES[site] for site, name in SITE_NAMES.items() if name in names]
     tasks = list(dict.fromkeys(frame["task"]))
     scales = {"share": alt.Scale(domainMin=0), "ratio": alt.Scale(type="log"), "change": alt.Scale(zero=True)}
     y = alt.Y("shown:Q", title=what, scale=scales[kind], axis=alt.Axis(labelExpr=_LABELS[kind], tickCount=6))
@@ -118,16 +156,15 @@ def last_lines(frame: pd.DataFrame, dark: bool, kind: Kind, what: str) -> alt.La
         x=alt.X("layer:O", title="layer", axis=alt.Axis(labelAngle=0)),
         y=y,
         color=alt.Color(
-            "module:N",
-            scale=alt.Scale(domain=names, range=[HUES[s] for s in SITE_NAMES]),
-            legend=alt.Legend(title=None, orient="top"),
+            "site:N", scale=alt.Scale(domain=names, range=hues), legend=alt.Legend(title=None, orient="top")
         ),
         detail="task:N",
         tooltip=[
             "layer:O",
-            "module:N",
+            alt.Tooltip("site:N", title="copied"),
             alt.Tooltip("task:N", title="pairs"),
             alt.Tooltip("value:Q", format=".3~p" if kind == "share" else ".3~g", title=what),
+            *_interval(frame),
         ],
     )
     lines = base.mark_line(strokeWidth=2.5).encode(
@@ -137,7 +174,11 @@ def last_lines(frame: pd.DataFrame, dark: bool, kind: Kind, what: str) -> alt.La
             legend=legend if len(tasks) > 1 else None,
         )
     )
-    return (lines + base.mark_point(filled=True, size=40)).properties(height=300)
+    layers = lines + base.mark_point(filled=True, size=40)
+    if "interval" in frame:
+        bands = base.mark_area(opacity=0.15).encode(y=alt.Y("low:Q", scale=scales[kind], title=what), y2="high:Q")
+        layers = layers + bands  # the legend has the colours of the first layer
+    return layers.properties(height=300)
 
 
 def head_effect_map(frame: pd.DataFrame, dark: bool, kind: Kind, what: str) -> alt.Chart:

@@ -5,13 +5,24 @@ from dataclasses import replace
 import streamlit as st
 
 from core.mediation.effect import INDIRECT_EFFECT
-from core.mediation.study import DrawnPairs, MeasuredPairs, PairSettings, TypedPair, measure_pairs
+from core.mediation.measure import LAYER_SITES
+from core.mediation.study import (
+    DEFAULT_SITES,
+    DrawnPairs,
+    PairSettings,
+    TypedPair,
+    measure_control,
+    measure_pairs,
+)
 from core.mediation.tasks import PAIR_KINDS
 from core.metrics import METRICS
 from core.model.load import LoadedModel
+from core.model.random_weights import SEED, check_room
 from core.prompts.arithmetic import FORMS, LAST_TEMPLATE, OPERATIONS, TEMPLATES
 from pages.mediation.cell import cell
-from pages.mediation.results import Task, results
+from pages.mediation.charts import SITE_NAMES
+from pages.mediation.results import results
+from pages.mediation.task import RANDOM, Task
 from pages.mediation.units import heads_and_neurons
 from pages.shared.job_slot import job_slot
 from pages.shared.present import heading, told
@@ -35,24 +46,29 @@ FORMULA = r"""\text{IE} = \tfrac12\left[\frac{P(r)-P^*(r)}{P^*(r)} + \frac{P^*(r
 IMPORTANCE = r"""\text{relative importance of the late FFNs} =
 \frac{\sum_{l \ge L/2} \log(\text{IE}_{l,\,\text{last}}+1)}{\sum_{l}\sum_{p} \log(\text{IE}_{l,\,p}+1)}"""
 EXPLANATION = """
-Two prompts of the same number of tokens have the results *r* (base) and *r′* (alternative). The output of one FFN or
-attention module at one position is copied from the alternative run into the base run, which changes the probability
-*P* to *P\\** (Stolfo et al., 2023, sections 2 and 3). *l* is a layer, *L* the number of layers and *p* a position
-group. The **total effect** is the same formula with the whole alternative run in place of the patched run. A change of
-the prediction is *wanted* when the new prediction is *r′*, and *unwanted* when it is any other token.
+Two prompts of the same number of tokens have the results *r* (base) and *r′* (alternative). One value at one position
+is copied from the alternative run into the base run, which changes the probability *P* to *P\\** (Stolfo et al., 2023,
+sections 2 and 3). The value is what an FFN or an attention module adds, the residual stream after a layer, the
+embedding, or the attention weights of all heads of a layer with which the position reads the prompt (they then read the
+base run's values). *l* is a layer, *L* the number of layers and *p* a position group. The **total effect** is the same
+formula with the whole alternative run in place of the patched run. A change of the prediction is *wanted* when the new
+prediction is *r′*, and *unwanted* when it is any other token. *Undesired (CMA)* is the authors' count: any change of a
+base prediction that was right, so wanted changes are part of it.
 
 A drawn pair is kept if the model answers both prompts correctly. Results are compared at the first token in which the
-two answers differ; the tokens before it, which both answers share, are appended to both prompts. A cell is the mean
+two answers differ; the tokens before it, which both answers share, are appended to both prompts. A cell is an average
 over the pairs and the positions of a group. IE is a ratio with a long tail: where the model is certain, *P(r′)* is
 tiny and a small change makes a huge effect. A few such pairs dominate the mean, but not the geometric mean of IE + 1.
-The colour scale begins at 0.1. In sums, cells below zero count as zero.
+The colour scale begins at 0.1. In our sums, cells below zero count as zero. Intervals are percentiles of 1,000
+bootstrap resamples of the pairs.
 
 Any other measured quantity is one of the base's result *r*. Its change is the value in the patched run minus that in
 the base run, and cells are means. The sentences about the paper's finding always use IE.
 
-A large effect means that this output differs between the prompts and influences the result; it does not mean that the
+A large effect means that this value differs between the prompts and influences the result; it does not mean that the
 result was computed there. An output also acts on later positions through attention. Modules that can replace one
-another have small effects when they are patched one at a time.
+another have small effects when they are patched one at a time. Beside **random weights**, the same pairs and results
+are measured in a model of the same architecture and tokenizer that has not learned anything.
 """
 
 
@@ -62,6 +78,17 @@ def _controls() -> tuple[bool, PairSettings]:
     )
     with st.form("mediation"):
         settings = _drawn_controls() if source == DRAWN else _own_controls()
+        sites = st.pills(
+            "Copied values",
+            list(SITE_NAMES),
+            selection_mode="multi",
+            default=list(DEFAULT_SITES),
+            key="pair_sites",
+            bind="query-params",
+            format_func=lambda site: SITE_NAMES[site],
+            help="One at a time, at every layer and position. The relative importance as the authors compute it needs "
+            "FFN and embedding.",
+        )
         metric = st.selectbox(
             "Measured quantity",
             [INDIRECT_EFFECT, *METRICS],
@@ -70,7 +97,7 @@ def _controls() -> tuple[bool, PairSettings]:
             help="The indirect effect is of both results. The others are of the base's result r, and what is shown is "
             "their change, patched minus base run; a logit difference is r minus r′.",
         )
-        settings = replace(settings, metric=metric)
+        settings = replace(settings, metric=metric, sites=tuple(site for site in LAYER_SITES if site in sites))
         pressed = st.form_submit_button("Run", type="primary", icon=":material/play_arrow:")
     return pressed, settings
 
@@ -146,34 +173,39 @@ def _asked(lm: LoadedModel, pressed: bool, settings: PairSettings) -> Task | Non
         settings,
         _title(settings),
         lambda progress: measure_pairs(lm, settings, progress),
-        "Press **Run** to copy every FFN's and attention's output, one at a time.",
+        "Press **Run** to copy every chosen value, one at a time.",
         start=pressed,
         main=True,
         outdated="show",
         kind=JOBS,
         check=lambda: settings.check(lm),
     )
-    return None if found is None else _task(found.result)
+    return None if found is None else Task(found.result)
 
 
 def _beside(lm: LoadedModel, first: Task) -> Task | None:
-    """The same for another kind of pair, if one is chosen."""
+    """The same for another kind of pair or for random weights, if one is chosen."""
     former = first.measured.settings
-    if not isinstance(former, DrawnPairs):
-        return None
-    others = [NOTHING, *(k for k in PAIR_KINDS if k != first.name)]
+    kinds = PAIR_KINDS if isinstance(former, DrawnPairs) else ()
+    others = [NOTHING, RANDOM, *(kind for kind in kinds if kind != first.kind)]
     if st.session_state.get("beside") not in others:
         st.session_state.pop("beside", None)
-    kind = st.selectbox(
+    left, right = st.columns([3, 1])
+    chosen = left.selectbox(
         "Compare with",
         others,
         key="beside",
         bind="query-params",
-        help="Is this flow special to arithmetic? Another kind of pair with the same settings, on the same scale.",
+        help="Is this flow special to arithmetic? Another kind of pair with the same settings, on the same scale. Is "
+        "it learned? The same pairs in a model of the same architecture with random weights.",
     )
-    if kind == NOTHING:
+    if chosen == NOTHING:
         return None
-    settings = replace(former, kind=kind)
+    if chosen == RANDOM:
+        seed = right.number_input("Seed of the weights", 0, 10**6, SEED, key="control_seed", bind="query-params")
+        return _control(lm, first, int(seed))
+    assert isinstance(former, DrawnPairs)
+    settings = replace(former, kind=chosen)
     found = job_slot(
         lm,
         "mediation beside",
@@ -186,7 +218,24 @@ def _beside(lm: LoadedModel, first: Task) -> Task | None:
         check=lambda: settings.check(lm),
         again="Measure it again",
     )
-    return None if found is None else _task(found.result)
+    return None if found is None else Task(found.result)
+
+
+def _control(lm: LoadedModel, first: Task, seed: int) -> Task | None:
+    """The same pairs in a model with random weights."""
+    pairs = tuple(first.measured.found.pairs)
+    found = job_slot(
+        lm,
+        "mediation control",
+        (first.measured.settings, pairs, seed),
+        f"Copying values in a model with random weights for {len(pairs)} pairs",
+        lambda progress: measure_control(lm, first.measured, seed, progress),
+        "Choose random weights to compare with.",
+        start="auto",
+        check=lambda: check_room(lm),
+        again="Measure it again",
+    )
+    return None if found is None else Task(found.result)
 
 
 def _title(settings: PairSettings) -> str:
@@ -195,17 +244,12 @@ def _title(settings: PairSettings) -> str:
     return "Copying values between your prompts"
 
 
-def _task(found: MeasuredPairs) -> Task:
-    settings = found.settings
-    return Task(settings.kind if isinstance(settings, DrawnPairs) else "your prompts", found)
-
-
 def page() -> None:
     """Draws the page."""
     heading(
         "Causal mediation",
         "Which module at which position carries the operands, the operator, the result? "
-        "One output at a time is replaced by the same output from a run on another prompt, and the change in the "
+        "One value at a time is replaced by the same value from a run on another prompt, and the change in the "
         "probability of the result is measured.",
     )
     pressed, settings = _controls()
@@ -215,9 +259,9 @@ def page() -> None:
         if first is not None:
             beside = _beside(lm, first)
             tasks = [first] if beside is None else [first, beside]
-            average = results(lm, tasks)
-            cell(lm, tasks, average)
-            heads_and_neurons(lm, first, average)
+            shown = results(lm, tasks)
+            cell(lm, tasks, shown)
+            heads_and_neurons(lm, first, shown)
     with st.expander("How this is computed"):
         st.latex(FORMULA)
         st.latex(IMPORTANCE)

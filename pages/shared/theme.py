@@ -6,6 +6,8 @@ import streamlit as st
 ATTENTION = "#D9722E"
 FFN = "#178A8C"
 EMBEDDING = "#8A8F98"
+RESIDUAL = "#4C6FB0"
+ATTENTION_WEIGHTS = "#B8902B"
 FALL = ATTENTION  # a fall is what a head or neuron was worth
 RISE = "#6B5CA5"
 RISE_PALE = "#B9AEDD"

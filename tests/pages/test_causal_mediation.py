@@ -5,10 +5,12 @@ import math
 import re
 
 import pytest
+import torch
 from streamlit.testing.v1 import AppTest
 
+from core.mediation.probability_changes import PROBABILITY_CHANGES
 from core.vocabulary.neuron_tokens import both_sides
-from pages.shared.words import visible
+from pages.shared.words import percent, visible
 from tests.pages.test_arithmetic_heads import run_and_wait, texts, wait
 from tests.some import some
 
@@ -19,6 +21,11 @@ APP, PAGE = "../../app.py", "pages/mediation/page.py"
 def app():
     app = AppTest.from_file(APP, default_timeout=60).run()
     return app.switch_page(PAGE).run()
+
+
+def cells(app):
+    """The table of all maps."""
+    return next(d.value for d in app.dataframe if "site" in d.value)
 
 
 def choose(app, **values):
@@ -51,7 +58,7 @@ def test_drawn_pairs(app):
     assert "10 pairs, such as" in texts(app)
     assert "The paper's finding" in texts(app)
     assert "Relative importance of the late FFNs at the last position: **" in texts(app)
-    table = app.dataframe[0].value
+    table = cells(app)
     assert set(table["site"]) == {"embedding", "ffn", "attention"}
     assert set(table["pairs"]) == {"other operands"}
     assert {"first operand", "operator", "second operand", "last"} <= set(table["group"])
@@ -86,7 +93,7 @@ def test_two_kinds_side_by_side(app):
     assert "**Facts.** 5 pairs" in texts(app)
     assert "for other operands and" in texts(app)
     assert "is at the subject and" in texts(app)
-    assert set(app.dataframe[0].value["pairs"]) == {"other operands", "facts"}
+    assert set(cells(app)["pairs"]) == {"other operands", "facts"}
     choose(app, task="facts", site="ffn", layer=0, group="subject")
     assert "FFN of layer 0 at `subject`" in texts(app)
     wait(app.selectbox(key="beside").set_value("nothing").run())
@@ -94,12 +101,12 @@ def test_two_kinds_side_by_side(app):
     assert "for other operands and" not in texts(app)
 
 
-@pytest.mark.parametrize("measure", ["wanted changes", "unwanted changes"])
+@pytest.mark.parametrize("measure", ["wanted changes", "unwanted changes", "undesired changes (CMA)"])
 def test_changes_of_the_prediction(app, measure):
     app.slider(key="pairs").set_value(5)
     run_and_wait(app)
-    app.button_group(key="flow_shown").set_value(measure).run()
-    app.button_group(key="flow_average").set_value("geometric mean").run()
+    app.selectbox(key="flow_shown").set_value(measure).run()
+    app.button_group(key="flow_average").set_value("mean").run()
     assert not app.exception
     assert f"Most {measure} at the last position: FFN of layer" in texts(app)
 
@@ -136,7 +143,7 @@ def test_the_chosen_average_rules_the_whole_page(app):
         assert best[3] == average
         assert f"({average} of IE)" in texts(app)
         charts = [json.loads(c.proto.spec) for c in app.get("vega_lite_chart")]
-        assert len(charts) == 4
+        assert len(charts) == 5  # FFN, attention, embedding, lines and heads
         assert all(f"indirect effect ({average})" in json.dumps(chart) for chart in some(charts))
         seen[average] = float(best[2]), neurons["IE"].tolist()
     found = app.session_state["slot mediation units"].job.result
@@ -151,7 +158,7 @@ def test_own_prompts(app):
     assert not app.exception
     assert "1 pair, such as `3␣+␣5␣=` with `2␣+␣7␣=`" in texts(app)
     assert "prediction (1)" in texts(app)
-    assert not any(s.key == "beside" for s in app.selectbox)
+    assert app.selectbox(key="beside").options == ["nothing", "random weights"]
     choose(app, site="ffn", layer=1, group="1 3→2")
     assert "FFN of layer 1 at `1␣3→2`" in texts(app)
     own(app, "3 + 5 =", "2 + 7 =", base="8", alternative="9")
@@ -205,8 +212,8 @@ def test_another_measured_quantity(app):
     app.selectbox(key="pair_metric").set_value("log-probability")
     run_and_wait(app)
     assert not app.exception
-    assert "Largest change of log-probability (mean) at the last position" in texts(app)
-    table = app.dataframe[0].value
+    assert "Largest change of log-probability (nats, mean) at the last position" in texts(app)
+    table = cells(app)
     assert set(table["metric"]) == {"log-probability"}
     choose(app, site="ffn", layer=7, group="4 =")
     assert not app.exception
@@ -219,3 +226,129 @@ def test_another_measured_quantity(app):
     wait(app)
     assert not app.exception
     assert "change of log-probability" in next(d.value for d in app.dataframe if "promotes" in d.value)
+
+
+def test_geometric_mean_first_with_its_interval(app):
+    app.slider(key="pairs").set_value(10)
+    run_and_wait(app)
+    assert app.button_group(key="flow_average").value == "geometric mean"
+    maps = [json.loads(chart.proto.spec) for chart in app.get("vega_lite_chart")]
+    assert len(maps) == 4
+    for chart in some(maps):
+        assert "95% interval" in json.dumps(chart)
+    table = cells(app)
+    assert (table["low"] <= table["geometric mean"]).all()
+    assert (table["geometric mean"] <= table["high"]).all()
+    choose(app, site="ffn", layer=5, group="last")
+    assert "(geometric mean, 95% interval" in texts(app)
+    app.button_group(key="flow_average").set_value("mean").run()
+    assert "95% interval" not in json.dumps([json.loads(c.proto.spec) for c in app.get("vega_lite_chart")])
+
+
+def test_relative_importance_beside_the_authors(app):
+    app.slider(key="pairs").set_value(10)
+    run_and_wait(app)
+    shares = next(d.value for d in app.dataframe if "as the authors compute it" in d.value)
+    assert shares["module"].tolist() == ["FFN", "attention"]
+    measured = app.session_state["slot mediation"].job.result.importance["ffn"]
+    for column, found in some(
+        [("geometric mean", measured.geometric), ("as the authors compute it", measured.authors)]
+    ):
+        assert shares[column][0] == f"{percent(found.value)} ({percent(found.low)} to {percent(found.high)})"
+    captions = "\n".join(caption.value for caption in app.caption)
+    assert "Printed in their notebook: 8.07% for the FFNs of GPT-J (other operands, 2 pairs)" in captions
+    assert re.search(
+        r"one pair of 10 carries \*\*\d\S*%\*\* of the largest arithmetic mean of the FFN, in layer", texts(app)
+    )
+    app.button_group(key="pair_sites").set_value(["ffn"])
+    run_and_wait(app)
+    shares = next(d.value for d in app.dataframe if "as the authors compute it" in d.value)
+    assert shares["as the authors compute it"].tolist() == ["–"]  # the embedding was not copied
+
+
+def test_other_sites(app):
+    app.slider(key="pairs").set_value(5)
+    app.button_group(key="pair_sites").set_value(["residual", "pattern"])
+    run_and_wait(app)
+    assert not app.exception
+    assert set(cells(app)["site"]) == {"residual", "pattern"}
+    assert "residual stream of layer" in texts(app)
+    assert not any("as the authors compute it" in d.value for d in app.dataframe)
+    choose(app, site="pattern", layer=3, group="last")
+    assert "attention weights of layer 3 at `last`" in texts(app)
+    app.button_group(key="pair_sites").set_value(["embedding"])
+    run_and_wait(app)
+    assert not app.exception
+    choose(app, site="embedding", layer=0, group="first operand")
+    assert "embedding at `first␣operand`: IE is" in texts(app)
+    app.button_group(key="pair_sites").set_value([])
+    run_and_wait(app)
+    assert "at least one site" in app.error[0].value
+
+
+@pytest.mark.parametrize("name", list(PROBABILITY_CHANGES))
+def test_the_authors_other_measures(app, name):
+    app.button_group(key="pair_source").set_value("Your own two prompts").run()
+    run_and_wait(app)
+    app.selectbox(key="flow_shown").set_value(name).run()
+    assert not app.exception
+    assert f"Largest {name} (mean) at the last position" in texts(app)
+    choose(app, site="ffn", layer=7, group="4 =")
+    assert f"The {name} is" in texts(app)
+    row = next(d.value for d in app.dataframe if "P(r) patched" in d.value).iloc[0]
+    base = torch.tensor([row["P(r) base"], row["P(r′) base"]], dtype=torch.float64).log()
+    patched = torch.tensor([row["P(r) patched"], row["P(r′) patched"]], dtype=torch.float64).log()
+    assert row[name] == pytest.approx(PROBABILITY_CHANGES[name].of(base, patched).item(), rel=1e-3, abs=1e-6)
+
+
+def test_random_weights_beside(app):
+    app.slider(key="pairs").set_value(5)
+    run_and_wait(app)
+    wait(app.selectbox(key="beside").set_value("random weights").run())
+    assert not app.exception
+    assert not app.error
+    assert "**Random weights.** 5 pairs" in texts(app)
+    assert "with random weights on the same prompts" in texts(app)
+    table = cells(app)
+    largest = table.groupby("pairs")["geometric mean"].max()
+    assert largest["random weights"] < 0.1 * largest["other operands"]
+    wait(app.number_input(key="control_seed").set_value(3).run())
+    assert not app.exception
+    again = cells(app).groupby("pairs")["geometric mean"].max()
+    assert again["other operands"] == largest["other operands"]
+    assert again["random weights"] != largest["random weights"]
+
+
+def test_a_link_to_the_control_and_other_sites():
+    app = AppTest.from_file(APP, default_timeout=60).run().switch_page(PAGE)
+    asked = {"pairs": "5", "pair_sites": ["embedding", "residual stream"], "run": "1", "beside": "random weights"}
+    for name, value in (asked | {"control_seed": "7", "flow_shown": "gain of r′"}).items():
+        app.query_params[name] = value
+    wait(app.run())
+    assert not app.exception
+    assert "**Random weights.** 5 pairs" in texts(app)
+    assert set(cells(app)["site"]) == {"embedding", "residual"}
+    assert app.session_state["slot mediation control"].job.result.control == 7
+    assert app.selectbox(key="flow_shown").value == "gain of r′"
+
+
+def test_no_room_for_random_weights(app, monkeypatch):
+    app.slider(key="pairs").set_value(5)
+    run_and_wait(app)
+    monkeypatch.setattr("core.model.random_weights.free_memory", lambda device: 1000)
+    app.selectbox(key="beside").set_value("random weights").run()
+    assert not app.exception
+    assert "beside the first" in app.error[0].value
+    assert "5 pairs, such as" in texts(app)
+
+
+@pytest.mark.parametrize("part", ["attention weights", "attention weights everywhere"])
+def test_attention_weights_of_single_heads(app, part):
+    app.slider(key="pairs").set_value(5)
+    run_and_wait(app)
+    app.selectbox(key="pair_head_part").set_value(part).run()
+    next(b for b in app.button if b.label == "Measure heads and neurons").click().run()
+    wait(app)
+    assert not app.exception
+    assert not app.error
+    assert app.session_state["slot mediation units"].job.result.heads.site == "head pattern"

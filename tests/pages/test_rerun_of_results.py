@@ -20,7 +20,7 @@ def mediation(app):
     app.slider(key="pairs").set_value(5)
     press(app, "Run")
     press(app, "Measure heads and neurons")
-    return lambda: app.button_group(key="flow_average").set_value("geometric mean")
+    return lambda: app.button_group(key="flow_average").set_value("mean")
 
 
 def gender(app):

@@ -1,0 +1,139 @@
+"""What the pictures show, in sentences: where the effect is located, and whether that is the paper's finding."""
+
+from collections import Counter
+from statistics import median
+
+import pandas as pd
+import streamlit as st
+
+from core.mediation.effect import Average
+from core.mediation.groups import ASKED as ASKED_THING
+from core.mediation.groups import OPERATOR, SUBJECT
+from core.mediation.summary import OPERANDS, finding
+from core.model.load import LoadedModel
+from pages.mediation.charts import SITE_NAMES
+from pages.mediation.importance import importance_of
+from pages.mediation.metric import Shown
+from pages.mediation.numbers import effect_text
+from pages.mediation.task import Task
+from pages.shared.words import code, listed, percent
+
+#: Where the two prompts of each kind differ: position groups, and their name in a sentence.
+ASKED: dict[str, tuple[tuple[str, ...], str]] = {
+    "other operands": (OPERANDS, "the operands"),
+    "same result": (OPERANDS, "the operands"),
+    "three operands": (OPERANDS, "the operands"),
+    "other operator": ((OPERATOR,), "the operator"),
+    "number retrieval": ((ASKED_THING,), "the asked thing"),
+    "facts": ((SUBJECT,), "the subject"),
+}
+#: Kinds about which the paper says it.
+FINDING = ("other operands", "three operands")
+OTHER_TASKS = ("number retrieval", "facts")
+
+
+def sentence(lm: LoadedModel, task: Task, average: Average, several: bool) -> None:
+    """Where the effect of one task is located."""
+    found = task.measured.found
+    n = len(found.pairs)
+    if n < task.measured.settings.count:
+        why = "the measurement was stopped" if n < found.asked else "the model answers no other such pair correctly"
+        st.caption(f"{task.name}: {n} of {task.measured.settings.count} pairs, because {why}.")
+    total = median(e.total_effect for e in next(iter(found.effects.values())))
+    told = [f"**{task.name.capitalize()}.**"] if several else []
+    told += [f"{n} pair{'s' * (n != 1)}, {_examples(task)}; the total effect is {effect_text(total)} (median)."]
+    if task.is_control:
+        told += [_strongest(task, average)]
+    else:
+        told += _halves(lm, task, average)
+        ways = Counter(pair.read_at for pair in found.pairs)
+        told += ["Results: " + listed([f"{how} ({count})" for how, count in ways.items()]) + "."]
+        share = importance_of(task, average)
+        if share is not None:
+            told += [
+                f"Relative importance of the late FFNs at the last position: **{percent(share.value)}** ({average} of "
+                "IE)."
+            ]
+    st.markdown(" ".join(told))
+
+
+def _examples(task: Task) -> str:
+    pair = task.measured.found.pairs[0]
+    return f"such as {code(pair.base)} with {code(pair.alternative)}"
+
+
+def _halves(lm: LoadedModel, task: Task, average: Average) -> list[str]:
+    """Shares of the FFNs' effect by half of the layers, and the verdict on the paper's finding."""
+    table = task.measured.table
+    groups, name = ASKED.get(task.kind, ((), ""))
+    has_ffn = "ffn" in task.measured.found.effects
+    shown = finding(table, lm.n_layers, "ffn", average, groups) if has_ffn else None
+    if shown is None:
+        return [_strongest(task, average)]
+    half = -(-lm.n_layers // 2)
+    told = [
+        f"Of the FFNs' effect ({average} of IE) in layers 0 to {half - 1}, {percent(shown.early_operands)} is at "
+        f"{name} and {percent(shown.early_last)} at the last position; in layers {half} to {lm.n_layers - 1}, "
+        f"{percent(shown.late_operands)} and {percent(shown.late_last)}.",
+        f"It peaks in layer {shown.peak_operands} at {name} and in layer {shown.peak_last} at the last position.",
+    ]
+    if task.kind in FINDING:
+        verdict = "holds" if shown.holds else "does not hold"
+        told.append(
+            f"**The paper's finding {verdict} here**: early FFNs carry the operands at the operands' positions, later "
+            "FFNs at the last position."
+        )
+    return told
+
+
+def _strongest(task: Task, average: Average) -> str:
+    table = task.measured.table
+    told = []
+    for site, name in SITE_NAMES.items():
+        mine = table[table["site"] == site]
+        if mine.empty:
+            continue
+        best = mine.loc[mine[average].idxmax()]
+        where = name if site == "embedding" else f"{name} of layer {best['layer']}"
+        told.append(f"{where} at {code(best['group'])} (IE {effect_text(best[average])})")
+    return f"The largest effects ({average}): " + listed(told) + "."
+
+
+def specificity(tasks: list[Task], average: Average) -> None:
+    """Compares two kinds of pair, or the model with random weights."""
+    if tasks[1].is_control:
+        return _beside_control(tasks, average)
+    first, second = (importance_of(task, average) for task in tasks)
+    if first is None or second is None:
+        return None
+    told = f"{percent(first.value)} for {tasks[0].name} and {percent(second.value)} for {tasks[1].name}"
+    more = "higher" if first.value > second.value else "lower" if first.value < second.value else "no higher"
+    paper = " In the paper it is highest for arithmetic." if tasks[1].name in OTHER_TASKS else ""
+    st.markdown(
+        f"The relative importance of the late FFNs at the last position is {told} ({average} of IE), so it is {more} "
+        f"for {tasks[0].name}.{paper}"
+    )
+    return None
+
+
+def _beside_control(tasks: list[Task], average: Average) -> None:
+    trained, control = (float(task.measured.table[average].max()) for task in tasks)
+    st.markdown(
+        f"The largest effect ({average} of IE) is {effect_text(trained)} in this model and {effect_text(control)} with "
+        "random weights on the same prompts: what the maps of both share comes from the architecture and the prompts, "
+        "not from what was learned."
+    )
+
+
+def line_sentence(lines: pd.DataFrame, shown: Shown) -> None:
+    """The largest values at the last position."""
+    told = []
+    for (task, site), mine in lines.groupby(["task", "site"], sort=False):
+        sizes = mine["value"].abs() if shown.kind == "change" else mine["value"]
+        best = mine.loc[sizes.idxmax()]
+        value = f"{percent(best['value'])} of {best['values']}" if shown.is_share else shown.in_words(best["value"])
+        none = shown.kind != "change" and best["value"] <= 0
+        where = f"{site}: none in any layer" if none else f"{site} of layer {best['layer']} ({value})"
+        told.append(where + (f", {task}" if lines["task"].nunique() > 1 else ""))
+    what = shown.name if shown.is_share else shown.what
+    st.markdown(f"{'Most' if shown.is_share else 'Largest'} {what} at the last position: " + "; ".join(told) + ".")
