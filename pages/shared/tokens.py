@@ -130,8 +130,9 @@ def _sentence(lm: LoadedModel, read: ReadPrompt, chosen: int) -> str:
     n_added = len(read.ids) - read.typed
     if n_added:
         blanks = "the blank" if n_added == 1 else f"the {n_added} blanks"
-        told += f" The model itself predicts {blanks} before its answer, so {'it is' if n_added == 1 else 'they are'} "
-        told += "added to the prompt."
+        no_answer = lm.goes_on_blank(read.predicted[-1])
+        told += f" The model itself predicts {blanks} {'and no answer' if no_answer else 'before its answer'}, so "
+        told += f"{'it is' if n_added == 1 else 'they are'} added to the prompt."
     return told
 
 

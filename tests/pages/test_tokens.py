@@ -113,6 +113,7 @@ def test_a_continuation_that_stays_blank_is_told_and_another_position_can_be_pic
     assert "nothing but blanks after" in app.error[0].value
     assert "choose a token" in app.error[0].value
     assert len(strip(app).options) == len(endless.encode("3+5=")) + 4
+    assert "The model itself predicts the 4 blanks and no answer, so they are added" in texts(app)
     pick(app, 2)
     assert [e.value for e in app.error] == []
     assert not app.exception
