@@ -10,6 +10,7 @@ from core.vocabulary.concepts import CONCEPT_LISTS, DEFAULT_LIST, concept_groups
 from core.vocabulary.promoters import Promoters, promoters
 from pages.find_neurons.chart import promoter_dots
 from pages.find_neurons.settings import SearchSettings
+from pages.shared.inputs import keep_concepts, own_concepts
 from pages.shared.job_slot import job_slot
 from pages.shared.neuron_card import CARD, card_here, pick
 from pages.shared.neuron_words import readings_found
@@ -144,11 +145,11 @@ def _own_list(lm: LoadedModel, words: list[str]) -> None:
         use = first.form_submit_button("Use these", width="stretch")
         reset = second.form_submit_button("Drop my list", width="stretch")
     if reset:
-        st.session_state.pop("concept ids", None)
+        keep_concepts(lm, None)
     elif use:
         with told():
-            st.session_state["concept ids"] = tuple(concept_ids(lm, text.split()))
-    own = st.session_state.get("concept ids")
+            keep_concepts(lm, tuple(concept_ids(lm, text.split())))
+    own = own_concepts(lm)
     st.caption(
         "In use: the list that is chosen on the page CNA logic chain."
         if own is None

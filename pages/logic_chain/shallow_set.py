@@ -9,20 +9,19 @@ from core import paper
 from core.ablation.shallow import ShallowAblation
 from core.ablation.whole_set import measure_shallow_set
 from core.model.load import LoadedModel
-from core.paper.models import model_of, table_for
-from core.vocabulary.concepts import CONCEPT_LISTS, EVERY_FORM, SHORT_LIST, chosen_concepts
-from core.vocabulary.shallow import SIGNS
+from core.vocabulary.concepts import chosen_concepts
 from pages.logic_chain.charts import kept_bars, shallow_bars, shallow_charts
 from pages.logic_chain.settings import SHALLOW_SETS, ShallowSetSettings
+from pages.logic_chain.shallow_form import shallow_form
+from pages.shared.inputs import own_concepts
 from pages.shared.job_slot import job_slot
 from pages.shared.papers import same_in_paper
 from pages.shared.present import downloads
 from pages.shared.resources import kept
 from pages.shared.theme import is_dark
 from pages.shared.tokens import note_shift
-from pages.shared.words import code, of_n, percent, three_digits
+from pages.shared.words import code, listed, of_n, percent, three_digits
 
-LARGE_VOCABULARY = 5000
 MOST_NAMED = 20
 #: Columns of the result's table.
 NUMBERS = {"neurons": ("neurons kept", "localized"), "by_chance": ("by chance alone", "%,.2f")}
@@ -36,7 +35,6 @@ SHARES = {
 }
 _BESIDE = ("more_than", "neurons", "by_chance", "paper_neurons", "decrease", "control_decrease", "paper_decrease")
 ORDER = (*_BESIDE, *(name for name in SHARES if name not in _BESIDE), "draws", "prompts", "cases")
-SIGN_NAMES = dict(zip(SIGNS, ("v only", "v and −v"), strict=True))
 
 EXPLANATION = r"""
 For every neuron's value $v$ of the shallow layers and every later attention layer $j$, $W_U(g \odot W_O^j W_V^j v)$
@@ -59,8 +57,11 @@ def shallow_set(lm: LoadedModel) -> None:
         "Which neurons of the first layers promote numbers or operators after a later attention layer, and does "
         "arithmetic need them? The filter looks at weights only."
     )
-    pressed = _shallow_form(lm)
-    settings = ShallowSetSettings.read(concepts=st.session_state.get("concept ids"))
+    if lm.n_layers < 2:
+        st.info("This model has one layer, and the filter needs an attention layer above a neuron's.")
+        return
+    pressed = shallow_form(lm)
+    settings = ShallowSetSettings.read(concepts=own_concepts(lm))
     if settings.concepts is not None:
         st.caption(f"Your own list of {len(settings.concepts)} tokens (page Find neurons) counts in place of these.")
     if not settings.more_than:
@@ -80,54 +81,6 @@ def shallow_set(lm: LoadedModel) -> None:
         _show_shallow(lm, found.result, settings)
 
 
-def _shallow_form(lm: LoadedModel) -> bool:
-    """The filter's controls; whether the button was pressed."""
-    deepest = min(max(1, lm.n_layers // 2 - 1), lm.n_layers - 2)
-    large = lm.n_vocab >= LARGE_VOCABULARY
-    top = 50 if large else max(10, lm.n_vocab // 10)
-    # of 50 top tokens among 32,000 the paper's 0 to 3 are many; of a small vocabulary they keep every neuron
-    few = (0, 1, 2, 3) if large else tuple(int(share * top) for share in (0.6, 0.8, 0.9, 0.97))
-    bound = ShallowSetSettings.bound
-    with st.form("shallow"):
-        _list_and_prompts(large)
-        first, second, third, fourth, fifth = st.columns([3, 2, 3, 2, 2], vertical_alignment="bottom")
-        first.slider("Layers from 0 to", 0, lm.n_layers - 2, deepest, **bound("last"))
-        second.number_input("Top tokens", 1, lm.n_vocab, top, help="The paper looks at 50 of 32,000.", **bound("top"))
-        third.text_input("More than M of them, M =", " ".join(map(str, few)), **bound("more_than"))
-        fourth.number_input("Random draws", 1, 20, 3, **bound("draws"))
-        return fifth.form_submit_button("Measure", icon=":material/play_arrow:", width="stretch")
-
-
-def _list_and_prompts(large: bool) -> None:
-    bound = ShallowSetSettings.bound
-    first, second, third, fourth = st.columns([4, 2, 3, 3], vertical_alignment="bottom")
-    first.selectbox(
-        "Concept tokens",
-        CONCEPT_LISTS,
-        CONCEPT_LISTS.index(SHORT_LIST if large else EVERY_FORM),
-        help="The short list is what the paper's counts suggest. All number words leaves out words that mean something "
-        "else in English or code, such as NULL. Every written form counts these too: the bundled model was trained "
-        "with it. The page Find neurons shows the tokens of each.",
-        **bound("counted"),
-    )
-    second.selectbox(
-        "Signs",
-        SIGNS,
-        SIGNS.index("plus" if large else "both"),
-        format_func=SIGN_NAMES.__getitem__,
-        help="A neuron with a negative coefficient writes −v.",
-        **bound("signs"),
-    )
-    third.selectbox(
-        "Prompts",
-        list(SHALLOW_SETS),
-        help="One digit, where nothing else is said. The paper measures the filter on + and − (table 8), on / (table "
-        "17) and, in GPT-J, on − of two digits (table 21).",
-        **bound("prompt_set"),
-    )
-    fourth.slider("Of each operation", 5, 100, ShallowSetSettings.count, 5, **bound("count"))
-
-
 def _show_shallow(lm: LoadedModel, result: ShallowAblation, settings: ShallowSetSettings) -> None:
     frame = result.to_frame()
     if frame.empty:
@@ -142,7 +95,6 @@ def _show_shallow(lm: LoadedModel, result: ShallowAblation, settings: ShallowSet
     st.markdown(_sentence(result, frame, settings))
     st.caption(_counted(lm, settings))
     number = SHALLOW_SETS[settings.prompt_set].table
-    number = None if number is None else table_for(number, model_of(lm))
     shown = _beside_paper(frame.drop(columns="name").assign(prompts=result.prompts, cases=result.cases), number)
     st.dataframe(
         shown,
@@ -175,9 +127,13 @@ def _sentence(result: ShallowAblation, frame: pd.DataFrame, settings: ShallowSet
             f"neurons of the same layers by {percent(best['control_decrease'])}. By chance alone "
             f"{_expected(best['by_chance'])} neurons would have so many."
         )
-    if len(none := frame[frame["neurons"] <= frame["by_chance"]]):
-        said.append(f"At {', '.join(none['name'])} the filter keeps no more neurons than chance gives.")
-    return " ".join(said)
+    return " ".join([*said, *no_more_than_chance(frame)])
+
+
+def no_more_than_chance(frame: pd.DataFrame) -> list[str]:
+    """A sentence about the filters that find nothing, if there are any. Columns: name, neurons, by_chance."""
+    names = frame.loc[frame["neurons"] <= frame["by_chance"], "name"].tolist()
+    return [f"At {listed(names)} the filter keeps no more neurons than chance gives."] if names else []
 
 
 def _expected(neurons: float) -> str:

@@ -1,4 +1,4 @@
-"""What a person typed or picked: prompts, one per line, and heads, in the sidebar or on a heatmap."""
+"""What a person typed or picked: prompts, one per line, heads, in the sidebar or on a heatmap, and concept tokens."""
 
 import streamlit as st
 
@@ -9,6 +9,7 @@ from pages.shared.words import head_of, mono, plain
 
 #: The key of the heads' widget, in the sidebar of every page.
 HEADS = "heads"
+_CONCEPTS, _CONCEPTS_OF = "concept ids", "concept ids of"
 
 
 def lines_of(text: str) -> tuple[str, ...]:
@@ -43,3 +44,13 @@ def usable_prompts(lm: LoadedModel, text: str, most: int, room: int = 0) -> list
 def picked_heads() -> list[tuple[int, int]]:
     """The picked heads as (layer, head)."""
     return [head_of(name) for name in st.session_state.get(HEADS, [])]
+
+
+def own_concepts(lm: LoadedModel) -> tuple[int, ...] | None:
+    """The concept tokens that a person wrote for this model; None: a list of `core.vocabulary.concepts` counts."""
+    return st.session_state.get(_CONCEPTS) if st.session_state.get(_CONCEPTS_OF) == lm.fingerprint else None
+
+
+def keep_concepts(lm: LoadedModel, ids: tuple[int, ...] | None) -> None:
+    """Keeps a person's own concept tokens for this session; ids mean other words to another model."""
+    st.session_state[_CONCEPTS], st.session_state[_CONCEPTS_OF] = ids, lm.fingerprint

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from pages.logic_chain.charts import decrease_lines, kept_bars, shallow_bars, shallow_charts
+from pages.logic_chain.shallow_set import no_more_than_chance
 from pages.lora.charts import increase_by_band
 from pages.mediation.charts import effect_map
 from pages.pruning.charts import columns_beside
@@ -112,6 +113,11 @@ def test_only_what_exceeds_chance_is_coloured():
         ("M = 1", "as", 0.0, 30.0),
         ("M = 1", "more", 30.0, 40.0),
     ]
+
+
+def test_what_chance_explains_is_said():
+    assert no_more_than_chance(KEPT) == ["At M = 0 the filter keeps no more neurons than chance gives."]
+    assert no_more_than_chance(KEPT[KEPT["neurons"] > 9]) == []
 
 
 def test_the_downloaded_charts_keep_their_own_colours():

@@ -13,6 +13,7 @@ from core.chain.export import to_graphml, to_json
 from core.chain.head_paths import head_paths
 from core.chain.prune import prune
 from core.forward.record import record
+from core.model.load import load_model
 from core.neurons.compare import compare_heads
 from core.paper import notebook
 from core.vocabulary.concepts import SHORT_LIST
@@ -343,6 +344,37 @@ def test_the_shallow_filter_as_in_table_17(bundled):
     assert "Counted: 15 of 1,036 tokens" in captions(app)
 
 
+def test_the_shallow_filter_on_llamas_kind_of_vocabulary(app, random_on):
+    """The defaults are the paper's: the short list, the value only, the top 50, M from 0 to 3."""
+    folder = random_on("mistral")
+    lm = load_model(folder)
+    wait(app.switch_page(FIND).run())
+    press(app, "Use these")
+    wait(app.switch_page(CHAIN).run())
+    assert "Your own list of 143 tokens" in captions(app)
+    try:
+        change_model(app, str(folder))
+        [b for b in app.button if b.label == "Measure"][1].click().run()
+        shown = table(wait(app), "control_decrease")
+        assert not app.exception
+        counts = shallow_counts(lm, [0], 50, SHORT_LIST, "plus")
+        assert shown["more_than"].tolist() == [0, 1, 2, 3]
+        assert shown["neurons"].tolist() == [len(counts.pairs(m)) for m in range(4)]
+        assert shown["by_chance"].tolist() == pytest.approx([counts.by_chance(m) for m in range(4)])
+        assert shown["paper_neurons"].tolist() == [51980, 10426, 1953, 510]
+        assert "Counted: 25 of 32,000 tokens" in captions(app)
+        assert "no more neurons than chance gives" in texts(app)
+        assert "Your own list" not in captions(app)  # it was written in another model's tokens
+    finally:
+        change_model(app, "bundled")
+
+
+def change_model(app, source):
+    app.text_input(key="model source").set_value(source).run()
+    app.button(key="load model").click().run()
+    wait(app).run()
+
+
 def test_own_concepts_count_in_the_filter():
     app = open_page(FIND)
     app.text_area(key="concept words").set_value("one two +")
@@ -387,7 +419,7 @@ def test_concepts_are_edited(bundled):
     assert "no single token" in app.error[0].value
     assert len(app.session_state["concept ids"]) == 3
     press(app, "Drop my list")
-    assert "concept ids" not in app.session_state
+    assert app.session_state["concept ids"] is None
 
 
 def test_the_lists_of_concepts():
