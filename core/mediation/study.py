@@ -19,7 +19,7 @@ from core.mediation.importance import RelativeImportance, relative_importances
 from core.mediation.measure import Mediation, check_sites, mediate
 from core.mediation.pairs import PromptPair, typed_pair
 from core.mediation.summary import cells
-from core.mediation.tasks import Task
+from core.mediation.tasks import Task, template_names
 from core.mediation.units import UnitEffects, head_effects, important_neurons, neuron_effects
 from core.mediation.words import COMMON_RELATIONS
 from core.metrics import MetricLike
@@ -57,6 +57,11 @@ class DrawnPairs:
         """Raises `UserError` for an unknown or empty choice."""
         check_sites(self.sites)
         Task(**{name: getattr(self, name) for name in Task.__dataclass_fields__}).check()
+
+    def of_kind(self, kind: str) -> "DrawnPairs":
+        """The same settings for another kind of pair; of another list of templates all are meant."""
+        names = [template_names(self.template_set, each) for each in (self.kind, kind)]
+        return replace(self, kind=kind, templates=self.templates if names[0] == names[1] else None)
 
     def pairs(self, lm: LoadedModel, progress: Progress = silent) -> list[PromptPair]:
         """Draws them; fewer than `count` where the model answers fewer right."""

@@ -27,9 +27,9 @@ def cell(lm: LoadedModel, tasks: list[Task], shown: Shown) -> None:
         return
     number, site, layer, group = chosen
     task = tasks[number]
-    rows = by_position(task.measured.found, site)  # type: ignore[arg-type]
+    rows = by_position(task.measured.found, site, task.grouping)  # type: ignore[arg-type]
     rows = rows[(rows["layer"] == layer) & (rows["group"] == group)]
-    table = task.measured.table
+    table = task.table
     mean = table[(table["site"] == site) & (table["layer"] == layer) & (table["group"] == group)].iloc[0]
     average, metric = shown.average, shown.metric
     low, high = effect_text(rows["effect"].min()), effect_text(rows["effect"].max())
@@ -79,7 +79,7 @@ def _chosen(lm: LoadedModel, tasks: list[Task]) -> tuple[int, str, int, str] | N
     valid = len(parts) == 4 and parts[0].isdigit() and int(parts[0]) < len(tasks) and parts[1] in sites
     valid = valid and parts[2].isdigit() and int(parts[2]) < len(effects[parts[1]][0].effect)  # type: ignore[index]
     number = int(parts[0]) if valid else 0
-    groups = ordered(list(dict.fromkeys(tasks[number].measured.table["group"])))
+    groups = ordered(list(dict.fromkeys(tasks[number].table["group"])))
     values: dict[str, Any] = {"task": names[number], "site": None, "layer": None, "group": None}
     if valid:  # another kind of pair may not have this position
         group = parts[3] if parts[3] in groups else LAST if LAST in groups else groups[-1]

@@ -28,7 +28,7 @@ def top(parts: list[Part], shown: Shown) -> float:
 
 
 def _frame(task: Task, number: int, site: str, shown: Shown) -> pd.DataFrame:
-    table = task.measured.table
+    table = task.table
     mine = table[table["site"] == site].copy()
     mine["value"] = mine[shown.column].astype(float)
     mine["shown"] = shown_values(mine["value"], shown.kind)

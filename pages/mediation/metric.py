@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from core.mediation.effect import INDIRECT_EFFECT, Average, PatchEffects
+from core.mediation.groups import Grouping
 from core.mediation.measure import Mediation
 from core.mediation.probability_changes import PROBABILITY_CHANGES
 from pages.mediation.charts import Kind
@@ -58,11 +59,13 @@ class Shown:
         choice: one of `CHOICES`.
         metric: what was measured, which the first choice stands for.
         average: over pairs; of the indirect effect only, everything else is a mean.
+        grouping: of positions.
     """
 
     choice: str
     metric: ShownMetric
     average: Average
+    grouping: Grouping = "roles"
 
     @property
     def is_share(self) -> bool:

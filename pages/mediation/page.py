@@ -18,10 +18,10 @@ from core.mediation.tasks import PAIR_KINDS
 from core.metrics import METRICS
 from core.model.load import LoadedModel
 from core.model.random_weights import SEED, check_room
-from core.prompts.arithmetic import FORMS, LAST_TEMPLATE, OPERATIONS, TEMPLATES
 from pages.mediation.cell import cell
 from pages.mediation.charts import SITE_NAMES
-from pages.mediation.results import results
+from pages.mediation.drawn import drawn_controls, what_is_drawn
+from pages.mediation.results import choose, results
 from pages.mediation.task import RANDOM, Task
 from pages.mediation.units import heads_and_neurons
 from pages.shared.job_slot import job_slot
@@ -31,15 +31,6 @@ from pages.shared.resources import current_model
 DRAWN, OWN = "Drawn pairs", "Your own two prompts"
 NOTHING = "nothing"
 JOBS = "mediation"
-MOST_PAIRS = 200
-ABOUT = {
-    "other operands": "same operation, both operands differ",
-    "same result": "other operands, same result",
-    "other operator": "same operands, another operation",
-    "number retrieval": "the prompt gives two numbers, and the other one is asked for",
-    "facts": "a fact about another subject",
-    "three operands": "two operations in one prompt",
-}
 
 FORMULA = r"""\text{IE} = \tfrac12\left[\frac{P(r)-P^*(r)}{P^*(r)} + \frac{P^*(r')-P(r')}{P(r')}\right],
 \qquad \text{one result: } \text{IE} = \frac{P(r)-P^*(r)}{P^*(r)}"""
@@ -55,10 +46,13 @@ formula with the whole alternative run in place of the patched run. A change of 
 prediction is *r′*, and *unwanted* when it is any other token. *Undesired (CMA)* is the authors' count: any change of a
 base prediction that was right, so wanted changes are part of it.
 
-A drawn pair is kept if the model answers both prompts correctly. Results are compared at the first token in which the
+A drawn pair is kept if the model answers both prompts correctly, and if each position belongs to the same part of both.
+Results are compared at the first token in which the
 two answers differ; the tokens before it, which both answers share, are appended to both prompts. A cell is an average
 over the pairs and the positions of a group. IE is a ratio with a long tail: where the model is certain, *P(r′)* is
 tiny and a small change makes a huge effect. A few such pairs dominate the mean, but not the geometric mean of IE + 1.
+Positions are grouped by their roles, or as in the authors' notebook: the operator is then one of the tokens between
+the operands, the tokens before and after the operands are groups of their own, and an operand is its last token.
 The colour scale begins at 0.1. In our sums, cells below zero count as zero. Intervals are percentiles of 1,000
 bootstrap resamples of the pairs.
 
@@ -76,8 +70,9 @@ def _controls() -> tuple[bool, PairSettings]:
     source = st.segmented_control(
         "Prompts", [DRAWN, OWN], default=DRAWN, key="pair_source", bind="query-params", required=True
     )
+    what = what_is_drawn() if source == DRAWN else None
     with st.form("mediation"):
-        settings = _drawn_controls() if source == DRAWN else _own_controls()
+        settings = _own_controls() if what is None else drawn_controls(what)
         sites = st.pills(
             "Copied values",
             list(SITE_NAMES),
@@ -100,52 +95,6 @@ def _controls() -> tuple[bool, PairSettings]:
         settings = replace(settings, metric=metric, sites=tuple(site for site in LAYER_SITES if site in sites))
         pressed = st.form_submit_button("Run", type="primary", icon=":material/play_arrow:")
     return pressed, settings
-
-
-def _drawn_controls() -> DrawnPairs:
-    first, second, third = st.columns([4, 4, 2])
-    kind = first.selectbox(
-        "Kind of pair",
-        PAIR_KINDS,
-        key="pair_kind",
-        bind="query-params",
-        help="  \n".join(f"*{kind}*: {ABOUT[kind]}" for kind in PAIR_KINDS),
-    )
-    count = second.slider("Pairs answered correctly", 5, MOST_PAIRS, 50, 5, key="pairs", bind="query-params")
-    seed = third.number_input("Seed", 0, 10**6, 0, key="pair_seed", bind="query-params")
-    first, second, third, fourth = st.columns([3, 2, 2, 3])
-    operations = first.pills(
-        "Operations",
-        OPERATIONS,
-        selection_mode="multi",
-        default=OPERATIONS,
-        key="pair_operations",
-        bind="query-params",
-        format_func=lambda o: f"\\{o}",
-        help="For kinds with two operands.",
-    )
-    digits = second.pills(
-        "Digits",
-        [1, 2, 3],
-        selection_mode="multi",
-        default=[1],
-        key="pair_digits",
-        bind="query-params",
-        help="For kinds with two operands.",
-    )
-    forms = third.pills(
-        "Written as", FORMS, selection_mode="multi", default=["digits"], key="pair_forms", bind="query-params"
-    )
-    templates = fourth.multiselect(
-        "Templates",
-        range(4),
-        default=[LAST_TEMPLATE],
-        key="pair_templates",
-        bind="query-params",
-        format_func=lambda t: TEMPLATES["+"][t].format(a="n1", b="n2"),
-        help="For kinds with operands; three operands have signs and one sentence.",
-    )
-    return DrawnPairs(kind, int(count), tuple(operations), tuple(digits), tuple(forms), tuple(templates), int(seed))
 
 
 def _own_controls() -> TypedPair:
@@ -205,7 +154,7 @@ def _beside(lm: LoadedModel, first: Task) -> Task | None:
         seed = right.number_input("Seed of the weights", 0, 10**6, SEED, key="control_seed", bind="query-params")
         return _control(lm, first, int(seed))
     assert isinstance(former, DrawnPairs)
-    settings = replace(former, kind=chosen)
+    settings = former.of_kind(chosen)
     found = job_slot(
         lm,
         "mediation beside",
@@ -259,7 +208,9 @@ def page() -> None:
         if first is not None:
             beside = _beside(lm, first)
             tasks = [first] if beside is None else [first, beside]
-            shown = results(lm, tasks)
+            shown = choose(first)
+            tasks = [replace(task, grouping=shown.grouping) for task in tasks]
+            results(lm, tasks, shown)
             cell(lm, tasks, shown)
             heads_and_neurons(lm, first, shown)
     with st.expander("How this is computed"):

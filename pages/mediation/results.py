@@ -2,8 +2,10 @@
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.mediation.effect import AVERAGES, INDIRECT_EFFECT, Average
+from core.mediation.groups import GROUPINGS, Grouping
 from core.mediation.probability_changes import PROBABILITY_CHANGES
 from core.model.load import LoadedModel
 from pages.mediation.charts import maps_printed
@@ -15,9 +17,8 @@ from pages.mediation.task import Task
 from pages.shared.present import table_below
 
 
-def results(lm: LoadedModel, tasks: list[Task]) -> Shown:
-    """Shows the results for whole modules; returns what is shown of them."""
-    shown = _choose(tasks[0])
+def results(lm: LoadedModel, tasks: list[Task], shown: Shown) -> None:
+    """Shows the results for whole modules."""
     parts = parts_of(tasks, shown)
     maps(tasks, parts, shown)
     for task in tasks:
@@ -28,8 +29,13 @@ def results(lm: LoadedModel, tasks: list[Task]) -> Shown:
     if len(drawn):
         line_sentence(drawn, shown)
     importance(tasks)
-    table = pd.concat([task.measured.table.assign(pairs=task.name) for task in tasks], ignore_index=True)
-    settings = {"tasks": [task.settings for task in tasks], "shown": shown.choice, "average": shown.average}
+    table = pd.concat([task.table.assign(pairs=task.name) for task in tasks], ignore_index=True)
+    settings = {
+        "tasks": [task.settings for task in tasks],
+        "shown": shown.choice,
+        "average": shown.average,
+        "groups": shown.grouping,
+    }
     table_below(
         "causal-mediation",
         lm,
@@ -37,13 +43,12 @@ def results(lm: LoadedModel, tasks: list[Task]) -> Shown:
         table,
         lambda dark: maps_printed(parts, top(parts, shown), shown.kind, shown.what),
     )
-    return shown
 
 
-def _choose(task: Task) -> Shown:
-    """The boxes above the maps."""
+def choose(task: Task) -> Shown:
+    """The boxes above the maps: what is shown of the results."""
     metric = metric_of(task.measured.found)
-    left, right = st.columns(2)
+    left, middle, right = st.columns([3, 3, 2])
     choice = left.selectbox(
         "Shown",
         CHOICES,
@@ -53,7 +58,7 @@ def _choose(task: Task) -> Shown:
         help="Beside the measured quantity: shares of changed predictions, and the other changes of both results' "
         "probabilities that the paper's authors compute.",
     )
-    average: Average = right.segmented_control(
+    average: Average = middle.segmented_control(
         "Average over pairs",
         AVERAGES,
         default="geometric mean",
@@ -63,6 +68,26 @@ def _choose(task: Task) -> Shown:
         help="Of the indirect effect. The paper takes the mean, which a few pairs with huge effects dominate; they do "
         "not dominate the geometric mean of IE + 1.",
     )
+    grouping = _grouping(right) if has_both_groupings(task) else "roles"
     if choice in PROBABILITY_CHANGES:
         st.caption(f"${PROBABILITY_CHANGES[choice].formula}$, mean over pairs and positions.")
-    return Shown(choice, metric, average)
+    return Shown(choice, metric, average, grouping)
+
+
+def has_both_groupings(task: Task) -> bool:
+    """Whether positions can be grouped in two ways; in a person's own prompts each is a group of its own."""
+    return any(pair.cma_groups is not None for pair in task.measured.found.pairs)
+
+
+def _grouping(place: DeltaGenerator) -> Grouping:
+    return place.segmented_control(
+        "Positions",
+        GROUPINGS,
+        default="roles",
+        key="flow_groups",
+        bind="query-params",
+        required=True,
+        format_func=lambda name: {"roles": "by role", "CMA": "the authors'"}[name],
+        help="*By role*: operands, operator, last, others.  \n*The authors'*: as in their notebook, the tokens before, "
+        "between and after the operands are apart, and the operator is one of those between.",
+    )

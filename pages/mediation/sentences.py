@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.mediation.effect import Average
 from core.mediation.groups import ASKED as ASKED_THING
-from core.mediation.groups import OPERATOR, SUBJECT
+from core.mediation.groups import ASKED_TOKENS, OPERATOR, SUBJECT, SUBJECT_TOKENS
 from core.mediation.summary import OPERANDS, finding
 from core.model.load import LoadedModel
 from pages.mediation.charts import SITE_NAMES
@@ -24,8 +24,8 @@ ASKED: dict[str, tuple[tuple[str, ...], str]] = {
     "same result": (OPERANDS, "the operands"),
     "three operands": (OPERANDS, "the operands"),
     "other operator": ((OPERATOR,), "the operator"),
-    "number retrieval": ((ASKED_THING,), "the asked thing"),
-    "facts": ((SUBJECT,), "the subject"),
+    "number retrieval": ((ASKED_THING, *ASKED_TOKENS), "the asked thing"),
+    "facts": ((SUBJECT, *SUBJECT_TOKENS), "the subject"),
 }
 #: Kinds about which the paper says it.
 FINDING = ("other operands", "three operands")
@@ -64,7 +64,7 @@ def _examples(task: Task) -> str:
 
 def _halves(lm: LoadedModel, task: Task, average: Average) -> list[str]:
     """Shares of the FFNs' effect by half of the layers, and the verdict on the paper's finding."""
-    table = task.measured.table
+    table = task.table
     groups, name = ASKED.get(task.kind, ((), ""))
     has_ffn = "ffn" in task.measured.found.effects
     shown = finding(table, lm.n_layers, "ffn", average, groups) if has_ffn else None
@@ -87,7 +87,7 @@ def _halves(lm: LoadedModel, task: Task, average: Average) -> list[str]:
 
 
 def _strongest(task: Task, average: Average) -> str:
-    table = task.measured.table
+    table = task.table
     told = []
     for site, name in SITE_NAMES.items():
         mine = table[table["site"] == site]
@@ -117,7 +117,7 @@ def specificity(tasks: list[Task], average: Average) -> None:
 
 
 def _beside_control(tasks: list[Task], average: Average) -> None:
-    trained, control = (float(task.measured.table[average].max()) for task in tasks)
+    trained, control = (float(task.table[average].max()) for task in tasks)
     st.markdown(
         f"The largest effect ({average} of IE) is {effect_text(trained)} in this model and {effect_text(control)} with "
         "random weights on the same prompts: what the maps of both share comes from the architecture and the prompts, "

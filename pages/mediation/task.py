@@ -3,6 +3,9 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import pandas as pd
+
+from core.mediation.groups import Grouping
 from core.mediation.study import DrawnPairs, MeasuredPairs
 
 RANDOM = "random weights"
@@ -13,6 +16,12 @@ class Task:
     """Pairs of one kind with what was measured."""
 
     measured: MeasuredPairs
+    grouping: Grouping = "roles"
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The averages with positions grouped as the page shows them."""
+        return self.measured.table_by(self.grouping)
 
     @property
     def kind(self) -> str:

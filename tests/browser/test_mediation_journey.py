@@ -57,6 +57,24 @@ def test_information_flow(server, new_tab):
     expect(second.get_by_text("at second␣operand: IE is", exact=False)).to_be_visible()
 
 
+def test_the_authors_prompts_by_link(server, new_tab):
+    """Template set, template, numbers and groups are in the link, and a link brings them back."""
+    page = new_tab(f"{server}/causal_mediation?pairs=5&pair_set=CMA&pair_range=CMA&pair_cma=1&flow_groups=CMA")
+    expect(page.get_by_text("Q: What is n1 plus n2? A:")).to_be_visible()
+    settled(page)
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_text("5 pairs, such as", exact=False).first).to_be_visible()
+    done(page)
+    at_least(cells(page, "middle"), 16)
+    at_least(cells(page, "late"), 16)
+    in_the_link(page, "pair_set=CMA")
+    second = new_tab(page.url)
+    expect(second.get_by_text("5 pairs, such as", exact=False).first).to_be_visible()
+    at_least(cells(second, "middle"), 16)
+    choose(second, "Kind of pair", "facts")
+    expect(second.get_by_text("Relations", exact=True)).to_be_visible()
+
+
 def test_stop(server, new_tab):
     page = new_tab(f"{server}/causal_mediation?pairs=200&pair_digits=2&pair_forms=words&pair_seed=5")
     expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible()

@@ -9,8 +9,9 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from core.mediation.probability_changes import PROBABILITY_CHANGES
+from core.mediation.draw import draw_pairs
 from core.vocabulary.neuron_tokens import both_sides
-from pages.shared.words import percent, visible
+from pages.shared.words import code, percent, visible
 from tests.pages.test_arithmetic_heads import run_and_wait, texts, wait
 from tests.some import some
 
@@ -352,3 +353,73 @@ def test_attention_weights_of_single_heads(app, part):
     assert not app.exception
     assert not app.error
     assert app.session_state["slot mediation units"].job.result.heads.site == "head pattern"
+
+
+def test_the_authors_prompts(app, bundled):
+    """Each choice reaches what is drawn."""
+    app.selectbox(key="pair_set").set_value("CMA").run()
+    app.selectbox(key="pair_range").set_value("CMA").run()
+    names = app.multiselect(key="pair_cma").options
+    assert len(names) == 6
+    assert names[5] == "n1 + n2 ="
+    app.multiselect(key="pair_cma").set_value([5])
+    app.slider(key="pairs").set_value(5)
+    run_and_wait(app)
+    assert not app.exception
+    assert not app.error
+    assert "5 pairs, such as" in texts(app)
+    drawn = draw_pairs(bundled, count=5, template_set="CMA", number_range="CMA", templates=(5,))
+    assert f"such as {code(drawn[0].base)} with {code(drawn[0].alternative)}" in texts(app)
+    wait(app.selectbox(key="beside").set_value("facts").run())
+    assert not app.exception
+    assert "**Facts.** 5 pairs" in texts(app)
+
+
+def test_lists_of_templates_follow_the_kind(app):
+    def lists():
+        return {box.key: len(box.options) for box in app.multiselect if box.key.startswith("pair_")}
+
+    assert lists() == {"pair_templates": 4}
+    app.selectbox(key="pair_set").set_value("CMA").run()
+    for kind, expected in (
+        ("same result", {"pair_cma": 6}),
+        ("three operands", {"pair_cma_three": 29}),
+        ("number retrieval", {"pair_cma_retrieval": 8}),
+        ("facts", {"pair_relations": 9}),
+    ):
+        app.selectbox(key="pair_kind").set_value(kind).run()
+        assert lists() == expected
+        assert [toggle.key for toggle in app.toggle] == ["pair_classes"] * (kind == "number retrieval")
+
+
+def test_facts_of_one_relation(app):
+    app.selectbox(key="pair_kind").set_value("facts").run()
+    app.multiselect(key="pair_relations").set_value(["opposite"])
+    app.slider(key="pairs").set_value(5)
+    run_and_wait(app)
+    assert not app.error
+    assert "The␣opposite␣of" in texts(app)
+    app.multiselect(key="pair_relations").set_value(["birthplace"])
+    run_and_wait(app)
+    assert "This model cannot do this" in app.error[0].value
+
+
+def test_positions_as_in_the_authors_notebook(app):
+    app.slider(key="pairs").set_value(5)
+    app.multiselect(key="pair_templates").set_value([1])
+    run_and_wait(app)
+    app.button_group(key="flow_groups").set_value("CMA").run()
+    assert not app.exception
+    groups = next(d.value for d in app.dataframe if "group" in d.value)["group"]
+    assert set(groups) == {"early", "first operand", "middle", "second operand", "late", "last"}
+    choose(app, site="ffn", layer=2, group="middle")
+    assert "FFN of layer 2 at `middle`" in texts(app)
+    app.button_group(key="flow_groups").set_value("roles").run()
+    assert "FFN of layer 2 at `last`" in texts(app)
+    assert not app.exception
+
+
+def test_own_prompts_have_one_grouping(app):
+    own(app, "3 + 5 =", "2 + 7 =")
+    assert "flow_groups" not in [each.key for each in app.button_group]
+    assert not app.exception

@@ -13,6 +13,7 @@ from core.mediation.units import head_effects, important_neurons, neuron_effects
 from core.model.random_weights import random_weights
 from core.progress import Stopped
 from core.vocabulary.neuron_tokens import both_sides
+from tests.some import some
 
 
 def test_drawn_pairs_are_measured_as_by_hand(bundled):
@@ -107,3 +108,13 @@ def test_a_stop_before_the_first_pair_leaves_nothing(bundled):
 
     with pytest.raises(Stopped):
         measure_pairs(bundled, DrawnPairs(count=2), stop)
+
+
+def test_the_same_settings_for_another_kind():
+    """Rows of one list of templates say nothing of another list."""
+    cna = DrawnPairs(templates=(0, 2), digits=(2,), seed=3)
+    assert cna.of_kind("three operands") == DrawnPairs("three operands", templates=(0, 2), digits=(2,), seed=3)
+    cma = DrawnPairs(template_set="CMA", templates=(5,), number_range="CMA")
+    assert cma.of_kind("same result").templates == (5,)
+    for kind in some(("number retrieval", "three operands", "facts")):
+        assert cma.of_kind(kind) == DrawnPairs(kind, template_set="CMA", number_range="CMA")
