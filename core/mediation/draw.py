@@ -36,7 +36,7 @@ def draw_pairs(
     seed: int = 0,
     progress: Progress = silent,
     template_set: str = "CNA",
-    number_range: str = "digits",
+    number_range: str = "by digits",
     relations: Sequence[str] = COMMON_RELATIONS,
     classes: bool = False,
 ) -> list[PromptPair]:
@@ -47,14 +47,14 @@ def draw_pairs(
         kind: what differs between the two prompts.
         count: how many pairs; fewer are returned where the model answers fewer right.
         operations: of `+ - * /`, for kinds of two operands.
-        digits: of the first operand, for kinds of two operands, with the range of that name.
+        digits: of the first operand, for kinds of two operands, with numbers `by digits`.
         forms: numbers as digits or English words.
         templates: rows of the template set, from 0. Of `CNA`: of table 14; for three operands 3 is signs and the
             others are sentences. Of `CMA`: of its wordings for the kind. None: the last of table 14, or all of CMA.
         seed: order and choice.
         progress: called after every round of questions.
         template_set: `CNA` or `CMA` (`core.mediation.words`).
-        number_range: `digits`, `CMA` or `CMA, one-digit results` (`core.mediation.operands`).
+        number_range: `by digits`, `CMA, up to 300` or `CMA, one-digit results` (`core.mediation.operands`).
         relations: for facts, names of `core.mediation.words.RELATIONS`.
         classes: whether CMA's number retrieval asks for the class of a thing ("How many fruits") in place of the thing.
 

@@ -2,8 +2,9 @@
 
 Ranges of two operands:
 
-* `digits`: the pools of `core.prompts.arithmetic`, by the number of digits of the first operand.
-* `CMA`: the setting of CMA's authors for GPT-J and Pythia (max_n = 300): operands of 1 to 300 and results of 1 to 299.
+* `by digits`: the pools of `core.prompts.arithmetic`, by the number of digits of the first operand.
+* `CMA, up to 300`: the setting of CMA's authors for GPT-J and Pythia (max_n = 300): operands of 1 to 300 and results
+  of 1 to 299.
 * `CMA, one-digit results`: their setting for LLaMA and Goat (max_n = 9), whose tokenizer writes one token per digit:
   operands of 1 to 300 (three operands: 1 to 50) and results of 1 to 8; both prompts' operands have as many digits.
 
@@ -24,7 +25,7 @@ from jaxtyping import Bool, Int64
 
 from core.prompts.arithmetic import compute, operand_pairs
 
-NumberRange = Literal["digits", "CMA", "CMA, one-digit results"]
+NumberRange = Literal["by digits", "CMA, up to 300", "CMA, one-digit results"]
 
 
 NUMBER_RANGES: tuple[NumberRange, ...] = get_args(NumberRange)
@@ -42,8 +43,8 @@ class Limits:
 
 #: What the operands of three and the given numbers of number retrieval are, and the results.
 LIMITS: dict[str, Limits] = {
-    "digits": Limits(of_three=(1, 9), retrieved=(2, 9), results=(0, 99)),
-    "CMA": Limits(of_three=(1, 300), retrieved=(0, 300), results=(1, 299)),
+    "by digits": Limits(of_three=(1, 9), retrieved=(2, 9), results=(0, 99)),
+    "CMA, up to 300": Limits(of_three=(1, 300), retrieved=(0, 300), results=(1, 299)),
     "CMA, one-digit results": Limits(of_three=(1, 50), retrieved=(0, 9), results=(1, 8), same_length=True),
 }
 
@@ -55,7 +56,7 @@ _CMA_OPERANDS = range(1, 301)
 @lru_cache(maxsize=32)
 def pool(operation: str, numbers: str, digits: int) -> tuple[tuple[int, int], ...]:
     """All pairs of operands, in order; `digits` matters to the range of that name only."""
-    if numbers == "digits":
+    if numbers == "by digits":
         return operand_pairs(operation, digits)
     pairs = ((a, b) for a in _CMA_OPERANDS for b in _CMA_OPERANDS if operation != "/" or a % b == 0)
     return tuple(pair for pair in pairs if within(LIMITS[numbers].results, compute(operation, *pair)))

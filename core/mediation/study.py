@@ -49,7 +49,7 @@ class DrawnPairs:
     metric: str = INDIRECT_EFFECT
     sites: tuple[Site, ...] = DEFAULT_SITES
     template_set: str = "CNA"
-    number_range: str = "digits"
+    number_range: str = "by digits"
     relations: tuple[str, ...] = COMMON_RELATIONS
     classes: bool = False
 

@@ -27,7 +27,7 @@ class Task:
     forms: tuple[str, ...] = ("digits",)
     templates: tuple[int, ...] | None = None
     template_set: str = "CNA"
-    number_range: str = "digits"
+    number_range: str = "by digits"
     relations: tuple[str, ...] = COMMON_RELATIONS
     classes: bool = False
 

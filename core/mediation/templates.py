@@ -100,7 +100,7 @@ def _other_operands(rng: random.Random, task: Task) -> tuple[Draft, Draft] | Non
 def _other_operator(rng: random.Random, task: Task) -> tuple[Draft, Draft] | None:
     operations = rng.sample(task.operations, 2)
     digits, form, template = rng.choice(task.digits), rng.choice(task.forms), rng.choice(task.rows)
-    if task.number_range == "digits":
+    if task.number_range == "by digits":
         numbers = rng.choice(pool(operations[0], task.number_range, digits))
         if numbers not in pool(operations[1], task.number_range, digits):
             return None
@@ -194,7 +194,7 @@ def _three(rng: random.Random, task: Task) -> tuple[Draft, Draft] | None:
     three = rng.choice(every if ours else [every[row] for row in task.rows])
     form = rng.choice(task.forms)
     wording = three.wordings[1 if ours and rng.choice(task.rows) != LAST_TEMPLATE else 0]
-    single = ours and task.number_range == "digits"  # the draws of earlier versions, seed by seed
+    single = ours and task.number_range == "by digits"  # the draws of earlier versions, seed by seed
     draw = two_triples_at_once if single else two_triples
     found = draw(rng, three.expression, LIMITS[task.number_range])
     if found is None:

@@ -17,12 +17,6 @@ ABOUT = {
     "facts": "a fact about another subject",
     "three operands": "two operations in one prompt",
 }
-SETS = {"CNA": "CNA, table 14", "CMA": "CMA, the authors' own"}
-RANGES = {
-    "digits": "by number of digits",
-    "CMA": "CMA: up to 300",
-    "CMA, one-digit results": "CMA: results up to 8",
-}
 
 
 def what_is_drawn() -> Task:
@@ -40,7 +34,6 @@ def what_is_drawn() -> Task:
         TEMPLATE_SETS,
         key="pair_set",
         bind="query-params",
-        format_func=lambda name: SETS[name],
         help="*CNA*: the four templates of its table 14, and wordings of this app for three operands and number "
         "retrieval.  \n*CMA*: six templates for two operands, 29 for three, eight for number retrieval, word for word "
         "from its authors' repository. Facts are the same in both.",
@@ -50,10 +43,9 @@ def what_is_drawn() -> Task:
         NUMBER_RANGES,
         key="pair_range",
         bind="query-params",
-        format_func=lambda name: RANGES[name],
-        help="*By number of digits*: of the first operand; numbers of 2 to 9 in number retrieval, of 1 to 9 in three "
-        "operands.  \n*CMA: up to 300*: operands and results, as the authors draw them for GPT-J and Pythia.  \n*CMA: "
-        "results up to 8*: as they draw them for LLaMA, with operands up to 300 (of three: 50).",
+        help="*By digits*: of the first operand; 2 to 9 in number retrieval, 1 to 9 in three operands.  \n"
+        "*CMA, up to 300*: operands and results, as the authors draw them for GPT-J and Pythia.  \n*CMA, one-digit "
+        "results*: of 1 to 8, as they draw them for LLaMA and Goat, with operands up to 300 (of three: 50).",
     )
     return Task(kind, template_set=template_set, number_range=numbers)
 
@@ -81,7 +73,7 @@ def drawn_controls(what: Task) -> DrawnPairs:
         default=[1],
         key="pair_digits",
         bind="query-params",
-        help="For kinds with two operands, with numbers by number of digits.",
+        help="For kinds with two operands, with numbers by digits.",
     )
     forms = third.pills(
         "Written as", FORMS, selection_mode="multi", default=["digits"], key="pair_forms", bind="query-params"

@@ -87,7 +87,6 @@ def _grouping(place: DeltaGenerator) -> Grouping:
         key="flow_groups",
         bind="query-params",
         required=True,
-        format_func=lambda name: {"roles": "by role", "CMA": "the authors'"}[name],
-        help="*By role*: operands, operator, last, others.  \n*The authors'*: as in their notebook, the tokens before, "
+        help="*Roles*: operands, operator, last, others.  \n*CMA*: as in its authors' notebook, the tokens before, "
         "between and after the operands are apart, and the operator is one of those between.",
     )

@@ -1,6 +1,7 @@
 """Causal mediation in a real browser: run, click a cell, compare with facts, download, share the link, stop."""
 
 import io
+from urllib.parse import urlencode
 
 import pandas as pd
 import pytest
@@ -59,8 +60,9 @@ def test_information_flow(server, new_tab):
 
 def test_the_authors_prompts_by_link(server, new_tab):
     """Template set, template, numbers and groups are in the link, and a link brings them back."""
-    page = new_tab(f"{server}/causal_mediation?pairs=5&pair_set=CMA&pair_range=CMA&pair_cma=1&flow_groups=CMA")
-    expect(page.get_by_text("Q: What is n1 plus n2? A:")).to_be_visible()
+    chosen = {"pair_set": "CMA", "pair_range": "CMA, up to 300", "pair_cma": "Q: What is n1 plus n2? A:"}
+    page = new_tab(f"{server}/causal_mediation?pairs=5&flow_groups=CMA&{urlencode(chosen)}")
+    expect(page.get_by_role("button", name="Remove Q: What is n1 plus n2? A:")).to_be_visible()
     settled(page)
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.get_by_text("5 pairs, such as", exact=False).first).to_be_visible()

@@ -8,8 +8,8 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from core.mediation.probability_changes import PROBABILITY_CHANGES
 from core.mediation.draw import draw_pairs
+from core.mediation.probability_changes import PROBABILITY_CHANGES
 from core.vocabulary.neuron_tokens import both_sides
 from pages.shared.words import code, percent, visible
 from tests.pages.test_arithmetic_heads import run_and_wait, texts, wait
@@ -358,7 +358,7 @@ def test_attention_weights_of_single_heads(app, part):
 def test_the_authors_prompts(app, bundled):
     """Each choice reaches what is drawn."""
     app.selectbox(key="pair_set").set_value("CMA").run()
-    app.selectbox(key="pair_range").set_value("CMA").run()
+    app.selectbox(key="pair_range").set_value("CMA, up to 300").run()
     names = app.multiselect(key="pair_cma").options
     assert len(names) == 6
     assert names[5] == "n1 + n2 ="
@@ -368,7 +368,7 @@ def test_the_authors_prompts(app, bundled):
     assert not app.exception
     assert not app.error
     assert "5 pairs, such as" in texts(app)
-    drawn = draw_pairs(bundled, count=5, template_set="CMA", number_range="CMA", templates=(5,))
+    drawn = draw_pairs(bundled, count=5, template_set="CMA", number_range="CMA, up to 300", templates=(5,))
     assert f"such as {code(drawn[0].base)} with {code(drawn[0].alternative)}" in texts(app)
     wait(app.selectbox(key="beside").set_value("facts").run())
     assert not app.exception

@@ -25,7 +25,7 @@ from core.mediation.words import THREE
 from core.prompts.arithmetic import OPERATIONS, compute, operand_pairs
 from tests.some import some
 
-LARGEST = {"CMA": 299, "CMA, one-digit results": 8}
+LARGEST = {"CMA, up to 300": 299, "CMA, one-digit results": 8}
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -41,9 +41,9 @@ def test_pools_are_what_the_authors_draw_from(operation, numbers):
 
 @pytest.mark.parametrize("digits", [1, 2])
 def test_the_range_of_digits_is_that_of_table_14(digits):
-    assert NUMBER_RANGES[0] == "digits"
+    assert NUMBER_RANGES[0] == "by digits"
     for operation in some(OPERATIONS):
-        assert pool(operation, "digits", digits) == operand_pairs(operation, digits)
+        assert pool(operation, "by digits", digits) == operand_pairs(operation, digits)
 
 
 def test_pairs_by_their_result():
@@ -55,10 +55,10 @@ def test_pairs_by_their_result():
 
 
 def test_pairs_that_suit_two_operations():
-    found = in_both("*", "/", "CMA")
+    found = in_both("*", "/", "CMA, up to 300")
     assert (300, 1) not in found  # the product is too large
     assert (24, 12) in found
-    assert set(found) == set(pool("*", "CMA", 1)) & set(pool("/", "CMA", 1))
+    assert set(found) == set(pool("*", "CMA, up to 300", 1)) & set(pool("/", "CMA, up to 300", 1))
 
 
 def results(expression, *numbers):
@@ -92,7 +92,7 @@ def test_an_expression_holds_calculations_only():
 
 @pytest.mark.parametrize("draw", [two_triples, two_triples_at_once])
 def test_triples_suit_and_differ(draw):
-    limits = LIMITS["CMA, one-digit results"] if draw is two_triples else LIMITS["digits"]
+    limits = LIMITS["CMA, one-digit results"] if draw is two_triples else LIMITS["by digits"]
     found = [draw(random.Random(seed), "a+b-c", limits) for seed in range(40)]
     for base, other in some(pair for pair in found if pair is not None):
         for (a, b, c), result in (base, other):
@@ -112,7 +112,7 @@ def test_all_differ():
     assert all_differ(first, ((2, 30, 4), 6), limits)
     for other in some([((2, 30, 4), 5), ((1, 30, 4), 6), ((2, 30, 3), 6), ((2, 3, 4), 6)]):
         assert not all_differ(first, other, limits)
-    assert all_differ(first, ((2, 3, 4), 6), LIMITS["CMA"])
+    assert all_differ(first, ((2, 3, 4), 6), LIMITS["CMA, up to 300"])
 
 
 def test_what_never_suits_is_given_up(monkeypatch):

@@ -114,7 +114,7 @@ def test_the_same_settings_for_another_kind():
     """Rows of one list of templates say nothing of another list."""
     cna = DrawnPairs(templates=(0, 2), digits=(2,), seed=3)
     assert cna.of_kind("three operands") == DrawnPairs("three operands", templates=(0, 2), digits=(2,), seed=3)
-    cma = DrawnPairs(template_set="CMA", templates=(5,), number_range="CMA")
+    cma = DrawnPairs(template_set="CMA", templates=(5,), number_range="CMA, up to 300")
     assert cma.of_kind("same result").templates == (5,)
     for kind in some(("number retrieval", "three operands", "facts")):
-        assert cma.of_kind(kind) == DrawnPairs(kind, template_set="CMA", number_range="CMA")
+        assert cma.of_kind(kind) == DrawnPairs(kind, template_set="CMA", number_range="CMA, up to 300")

@@ -56,7 +56,7 @@ def test_table_14_and_cma_differ_where_their_authors_do():
 @pytest.mark.parametrize("number_range", NUMBER_RANGES)
 def test_three_operands_are_worth_what_they_say(row, number_range):
     settings = {"kind": "three operands", "template_set": "CMA", "number_range": number_range, "templates": (row,)}
-    low, high = {"digits": (0, 99), "CMA": (1, 299), "CMA, one-digit results": (1, 8)}[number_range]
+    low, high = {"by digits": (0, 99), "CMA, up to 300": (1, 299), "CMA, one-digit results": (1, 8)}[number_range]
     for base, other in some(drawn(3, **settings)):
         for draft in (base, other):
             assert result_in_words(draft.text) == int(draft.answer)
@@ -84,10 +84,10 @@ def test_our_three_operands_are_worth_what_they_say(row):
     assert len(texts) == 4
 
 
-@pytest.mark.parametrize("number_range", ["CMA", "CMA, one-digit results"])
+@pytest.mark.parametrize("number_range", ["CMA, up to 300", "CMA, one-digit results"])
 @pytest.mark.parametrize("kind", TWO_KINDS)
 def test_the_ranges_of_cma(number_range, kind):
-    low, high = (1, 299) if number_range == "CMA" else (1, 8)
+    low, high = (1, 299) if number_range == "CMA, up to 300" else (1, 8)
     lengths = []
     for pair in some(drawn(120, kind=kind, number_range=number_range, templates=(3,))):
         for draft in some(pair):
@@ -108,7 +108,7 @@ def test_number_retrieval_of_cma(row, classes, number_range):
     settings = {"template_set": "CMA", "templates": (row,), "classes": classes, "number_range": number_range}
     singular = {thing: name for name, things in ENTITIES.items() for thing in things}
     plural = {thing: name for name, things in ENTITIES.items() for thing in things.values()}
-    limits = {"digits": (2, 9), "CMA": (0, 300), "CMA, one-digit results": (0, 9)}[number_range]
+    limits = {"by digits": (2, 9), "CMA, up to 300": (0, 300), "CMA, one-digit results": (0, 9)}[number_range]
     for base, other in some(drawn(30, kind="number retrieval", **settings)):
         asked = [part(draft, ASKED) for draft in (base, other)]
         given = base.text.split(".")[0]
