@@ -78,7 +78,7 @@ def test_mask_and_keep_judge_each_token_by_its_own_neurons(blank_model):
     cases = visible_cases(lm.tokenizer, SUMS)
     assert [lm.tokenizer.decode([token]) for *_, token in cases] == ["1", "7", "8", "7"]
     verdicts = []
-    for i, (_, ids, token) in enumerate(cases):
+    for i, (_, ids, token) in enumerate(some(cases)):
         assert bool(found.measured[i]) == (plain.next_token(lm.model, ids) == token)
         top = set(dense_comparison(lm, list(ids), HEADS, k, token).pairs)
         for right, off in ((found.mask, top), (found.keep, deep - top)):
@@ -106,7 +106,7 @@ def test_neurons_to_keep_are_those_of_each_answer_token(blank_model, tuned):
     cases = visible_cases(lm.tokenizer, SUMS)
     assert found.measured == len(cases) == 4
     rankings = iter(found.rankings)
-    for _, ids, token in cases:
+    for _, ids, token in some(cases):
         for one, two in ((lm, tuned), (tuned, lm)):
             runs = [plain.run(model.model, ids) for model in (one, two)]
             first, second = (

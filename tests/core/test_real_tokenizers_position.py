@@ -90,7 +90,7 @@ def test_a_sweep_is_one_run_per_head_at_the_answer(answering, eight):
         ]
     ).float()
     rows = [0, 2] if "gpt2" in answering.name else [0, 1, 2]
-    for row in rows:
+    for row in some(rows):
         assert torch.allclose(swept.probability[row], wanted, atol=2e-4)  # a sum of 128,256 in float32
     assert (swept.baseline[0] - wanted).max() > 0.3  # some head matters
     assert top_head(answering, TEXT) == divmod(int(wanted.argmin()), 4)
@@ -131,7 +131,7 @@ def test_the_logic_chain_is_the_answers(answering):
 def test_coefficients_are_those_at_the_answer(answering, changed):
     asked = [TEXT, "9 + 8 ="]
     shares = []
-    for text in asked:
+    for text in some(asked):
         ids = answer_position(answering, text)
         base, other = (plain.run(lm.model, ids) for lm in (answering, changed))
         importance = plain.importances(answering.model, base, int(base.logits.argmax()))

@@ -4,6 +4,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from tests.some import some
 from tests.tokenizers.small import BLANK_FIRST
 from tests.tokenizers.trained import TRAINED, questions, trained
 
@@ -15,7 +16,7 @@ def test_every_question_is_answered(name):
     asked = [prompt for prompt in questions() if prompt.template == 3]
     assert len(asked) == 200
     right = 0
-    for prompt in asked:
+    for prompt in some(asked):
         ids = tokenizer(prompt.text)["input_ids"]
         new = model.generate(
             torch.tensor([ids]), max_new_tokens=4, do_sample=False, pad_token_id=tokenizer.eos_token_id

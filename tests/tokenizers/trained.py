@@ -19,6 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
 from core.prompts.arithmetic import Prompt, make_prompts
+from tests.some import some
 from tests.tokenizers.kept import kept
 from tests.tokenizers.small import SPARE, config, tokenizer
 
@@ -76,7 +77,7 @@ class Rows:
     def of(cls, used: PreTrainedTokenizerBase) -> "Rows":
         """Writes all questions."""
         pairs = []
-        for prompt in questions():
+        for prompt in some(questions()):
             question = used(prompt.text)["input_ids"]
             whole = used(f"{prompt.text} {prompt.answer}")["input_ids"]
             assert whole[: len(question)] == question

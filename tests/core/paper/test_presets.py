@@ -31,7 +31,7 @@ def test_they_are_about_tables_of_their_model():
 def test_their_heads_are_in_their_model():
     for one in some(one for one in PRESETS if one.heads):
         dimensions = DIMENSIONS[one.model]
-        assert all(layer < dimensions.n_layers and head < dimensions.n_heads for layer, head in one.heads)
+        assert all(layer < dimensions.n_layers and head < dimensions.n_heads for layer, head in some(one.heads))
 
 
 def test_table_1_has_1600_sentences():

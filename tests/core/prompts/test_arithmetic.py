@@ -83,7 +83,7 @@ def digits_of_answers(operation: str) -> int:
 def test_one_digit_answers_have_as_many_digits_as_the_paper_has_cases():
     """Each percentage of tables 24 to 27 is a share of so many cases, rounded or cut off, and of no fewer."""
     rows = {"+": (24, "1D+"), "-": (25, "1D-"), "*": (26, "1D*"), "/": (27, "1D/")}
-    for operation, (number, row) in rows.items():
+    for operation, (number, row) in some(rows.items()):
         original, *heads = table(number)["rows"][row]
         printed = [original, *(value for _, value in heads)]
         cases = next(n for n in range(10, 1000) if all(is_share(value, n) for value in printed))
