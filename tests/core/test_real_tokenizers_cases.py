@@ -4,19 +4,17 @@ What is right is worked out with transformers alone (tests.tokenizers.by_hand, t
 """
 
 import pytest
-import torch
 
 from core.ablation.cases import CaseSet, comparing_heads
 from core.ablation.mask_keep import mask_and_keep
 from core.forward.answers import are_right, greedy_tokens, question, token_cases
 from core.hooks import ScaleHead, intervene
 from core.lora.prune import find_to_keep
-from core.model.load import LoadedModel, load_model
 from core.prompts.arithmetic import FORMS, Prompt, make_prompts
 from tests import plain
 from tests.dense import dense_comparison
 from tests.some import some
-from tests.tokenizers.by_hand import answer_tokens, visible_cases, written
+from tests.tokenizers.by_hand import answer_tokens, slightly_changed, visible_cases, written
 
 SUMS = [Prompt("+", 9, 8, 1, "digits", 3), Prompt("+", 3, 5, 1, "digits", 3), Prompt("-", 12, 5, 1, "digits", 3)]
 HEADS = [(1, 0), (1, 2)]
@@ -88,20 +86,10 @@ def test_mask_and_keep_judge_each_token_by_its_own_neurons(blank_model):
     assert found.measured.all()
 
 
-@pytest.fixture(scope="module")
-def tuned(blank_model) -> LoadedModel:
-    """The same model after a change of its first attention layer, as a fine-tuned one."""
-    other = load_model(blank_model.name, "fp32")
-    torch.manual_seed(1)
-    with torch.no_grad():
-        weight = other.model.model.layers[0].self_attn.v_proj.weight
-        weight += 0.1 * torch.randn_like(weight)
-    return other
-
-
-def test_neurons_to_keep_are_those_of_each_answer_token(blank_model, tuned):
+def test_neurons_to_keep_are_those_of_each_answer_token(blank_model):
     """In both directions, as the change is one from each model's own scale."""
     lm, most = blank_model, 8
+    tuned = slightly_changed(lm, 0, 0.1)
     found = find_to_keep(lm, tuned, 2, most, SUMS)
     cases = visible_cases(lm.tokenizer, SUMS)
     assert found.measured == len(cases) == 4

@@ -11,14 +11,13 @@ from core.edits import what_if
 from core.heads import sweep_heads
 from core.hooks import ScaleHead
 from core.lora.coefficients import coefficient_increase, coefficients_with
-from core.model.load import LoadedModel, load_model
 from core.neurons import compare_heads, compare_models, compare_prompts, layer_increase
 from core.neurons.attribution import first_order
 from core.neurons.max_activating import activating_arithmetic, activating_prompts
 from core.neurons.prompt_view import view_prompt
 from tests import plain
 from tests.some import some
-from tests.tokenizers.by_hand import answer_position
+from tests.tokenizers.by_hand import answer_position, slightly_changed
 
 TEXT = "3 + 5 ="
 HEADS = [(1, 2), (2, 0)]
@@ -28,17 +27,6 @@ HEADS = [(1, 2), (2, 0)]
 def eight(answering) -> int:
     """The token that is the answer: the last one of the sum with its result."""
     return answering.tokenizer(f"{TEXT} 8")["input_ids"][-1]
-
-
-@pytest.fixture(scope="module")
-def changed(answering, tmp_path_factory) -> LoadedModel:
-    """The same model after a small change of an attention layer, as a fine-tuned one."""
-    other = load_model(answering.name, "fp32")
-    torch.manual_seed(1)
-    with torch.no_grad():
-        weight = other.model.model.layers[1].self_attn.v_proj.weight
-        weight += 0.02 * torch.randn_like(weight)
-    return other
 
 
 def test_the_position_is_behind_the_blank(answering, eight):
@@ -128,7 +116,8 @@ def test_the_logic_chain_is_the_answers(answering):
     assert 0 < len(words) <= len(ids)
 
 
-def test_coefficients_are_those_at_the_answer(answering, changed):
+def test_coefficients_are_those_at_the_answer(answering):
+    changed = slightly_changed(answering, 1, 0.02)
     asked = [TEXT, "9 + 8 ="]
     shares = []
     for text in some(asked):

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from core.model.load import LoadedModel
+import torch
+
+from core.model.load import LoadedModel, load_model
 from core.prompts.arithmetic import Prompt
 from tests import plain
 
@@ -44,3 +46,12 @@ def written(lm: LoadedModel, text: str, most: int = 8) -> str:
         if new[-1] == lm.tokenizer.eos_token_id:
             return lm.tokenizer.decode(new[:-1]).strip()
     return lm.tokenizer.decode(new).strip()
+
+
+def slightly_changed(lm: LoadedModel, layer: int, size: float) -> LoadedModel:
+    """The model again, with a small random change of one attention layer's values, as of a fine-tuned one."""
+    other = load_model(lm.name, "fp32")
+    with torch.no_grad():
+        weight = other.model.model.layers[layer].self_attn.v_proj.weight
+        weight += size * torch.randn(weight.shape, generator=torch.Generator().manual_seed(1))
+    return other
