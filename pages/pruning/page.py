@@ -20,7 +20,7 @@ from pages.shared.present import heading, told
 from pages.shared.resources import adapter_digest, current_model
 
 #: A link names all but the default by these words.
-CASES = {TWO_DIGIT: f"those of {TWO_DIGIT} two-digit training prompts", 0: "every one-digit case"}
+CASES = {TWO_DIGIT: f"of {TWO_DIGIT} two-digit prompts", 0: "every one-digit case"}
 SERIES = "prune series"
 WIDGETS = {"find": FindSettings.widgets(), "train": TrainSettings.widgets()}
 
