@@ -1,12 +1,12 @@
 """Small Llamas that are told what to predict: for example a blank before every answer, as Llama-1 and 2 write it."""
 
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from core.model.load import LoadedModel, load_model
 
-PIECES = ["<unk>", "<s>", "</s>", "\u2581", *"0123456789+="]
+PIECES = ["<unk>", "<s>", "</s>", "\u2581", *"0123456789+=-*/."]
 BLANK, EIGHT, EQUALS = PIECES.index("\u2581"), PIECES.index("8"), PIECES.index("=")
 
 
@@ -15,7 +15,7 @@ def tokenizer_of(joined: tuple[str, ...] = ()) -> PreTrainedTokenizerFast:
     merges = [(piece[:-1], piece[-1]) for piece in joined]
     vocabulary = {piece: i for i, piece in enumerate([*PIECES, *joined])}
     plain = Tokenizer(models.BPE(vocabulary, merges, unk_token="<unk>"))
-    plain.pre_tokenizer = pre_tokenizers.Metaspace(split=False)
+    plain.pre_tokenizer, plain.decoder = pre_tokenizers.Metaspace(split=False), decoders.Metaspace()
     plain.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
     return PreTrainedTokenizerFast(tokenizer_object=plain, unk_token="<unk>", bos_token="<s>", eos_token="</s>")
 

@@ -40,7 +40,7 @@ def hidden(operation: Operation, digits: int, form: Form, templates: Iterable[in
 
 def accuracy(lm: LoadedModel, prompts: list[Prompt], ends: bool = True) -> float:
     """Greedy exact match of the whole answer and, here, of its end."""
-    return sum(are_right(lm, [question(lm, p, ends) for p in prompts])) / len(prompts)
+    return sum(are_right(lm, [question(lm, p, ends) for p in prompts], ends=False)) / len(prompts)
 
 
 def accuracies(lm: LoadedModel) -> list[dict]:
@@ -63,7 +63,8 @@ def head_report(lm: LoadedModel) -> tuple[list[dict], dict[str, list[list[Head]]
     for operation in OPERATIONS:
         falls = []
         for digits in (1, 2):
-            original, values = sweep_accuracy(lm, trained_prompts([operation], [digits], count=200, seed=1)).accuracy()
+            swept = sweep_accuracy(lm, trained_prompts([operation], [digits], count=200, seed=1))
+            original, values = swept.accuracy(scoring="open answers")
             falls.append((original - values) / original)
         matter = (falls[0] >= 0.1) | (falls[1] >= 0.1)
         named = [_ranked(fall) for fall in falls]
@@ -116,11 +117,11 @@ def shallow_report(lm: LoadedModel) -> list[dict]:
     `DRAWS` draws of as many neurons of the same layers.
     """
     questions = [question(lm, p) for p in trained_prompts(digits=[1, 2], count=40)]
-    original = sum(are_right(lm, questions)) / len(questions)
+    original = sum(are_right(lm, questions, ends=False)) / len(questions)
 
     def decrease(neurons: list[tuple[int, int]]) -> float:
         with intervene(lm, *(ScaleNeuron(layer, n, 0.0) for layer, n in neurons)):
-            return 1 - sum(are_right(lm, questions)) / len(questions) / original
+            return 1 - sum(are_right(lm, questions, ends=False)) / len(questions) / original
 
     rows = []
     for layers in SHALLOW_LAYERS:

@@ -1,7 +1,7 @@
 """A comparison of the original and the edited model, side by side (what-if).
 
 For every prompt the most likely next tokens, the greedy and a sampled continuation, and for generated arithmetic
-the accuracy of each operation (greedy exact match).
+the accuracy of each operation (greedy exact match of whole answers, which no digit may follow).
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,8 @@
 """Side effects of an edit: on arithmetic, on plain sentences, and on prompts about other things.
 
-Accuracy: greedy exact match of whole answers. Plain sentences: mean log-probability per token. Other prompts: how
-far the next-token distribution moves (KL from the original, nats), and how often the top-1 token changes.
+Accuracy: greedy exact match of whole answers, which no digit may follow. Plain sentences: mean log-probability per
+token. Other prompts: how far the next-token distribution moves (KL from the original, nats), and how often the top-1
+token changes.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,8 @@
-"""Greedy exact match of whole answers, by teacher forcing.
+"""Right or wrong answers by teacher forcing: answer tokens, or whole answers with their end.
+
+Two scorings (`Scoring`). *tokens*, as in the CNA paper: each visible answer token, after the right tokens before it, is
+one case. *answers*: greedy exact match of the whole answer, which must end there: a most likely next token that makes
+it another number makes it wrong (`core.prompts.endings`). *open answers* are whole answers, whatever follows.
 
 Greedy decoding fails exactly where some token of the right answer is not the most likely one after the right tokens
 before it, so one forward pass over prompt and answer decides it. In 8 bits the rows of a pass affect each other a
@@ -7,6 +11,7 @@ little: there a close decision can differ from that of step-by-step decoding.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import pandas as pd
 import torch
@@ -14,41 +19,54 @@ import torch
 from core.forward.prefix_tree import trees_for
 from core.model.load import LoadedModel
 from core.progress import Progress, silent
-from core.prompts.arithmetic import DigitKind, Prompt, digit_kinds
+from core.prompts.arithmetic import DigitKind, Form, Prompt, digit_kinds
+from core.prompts.endings import continues
 
 #: How a prompt that is too long with its answer is named.
 BOTH = "The prompt and its answer have"
+
+#: What is counted as one case, and when it is right (see the module).
+Scoring = Literal["tokens", "answers", "open answers"]
+
+SCORINGS: tuple[Scoring, ...] = get_args(Scoring)
 
 
 @dataclass(frozen=True)
 class Question:
     """A prompt as tokens, with the tokens of its right answer.
 
-    `kinds` labels each answer token memorize or change-one (None: no digit).
+    Attributes:
+        ids: of the prompt.
+        answer: the right tokens after it.
+        kinds: memorize or change-one, for each answer token (None: no digit).
+        number: how the answer writes a number, which must end with it; None: whatever follows is right.
     """
 
     ids: list[int]
     answer: list[int]
     kinds: list[DigitKind | None]
+    number: Form | None = None
 
 
-def question(lm: LoadedModel, prompt: Prompt, ends: bool = False) -> Question:
+def question(lm: LoadedModel, prompt: Prompt, then_end_of_text: bool = False) -> Question:
     """Tokenises a prompt with its answer.
 
     Args:
         lm: the model.
         prompt: what is asked.
-        ends: whether the answer must be followed by the end-of-sequence token.
+        then_end_of_text: whether the end-of-sequence token, where the model has one, is a part of the answer. Models
+            that were not trained on such prompts go on writing after a right answer.
 
     Raises:
         UserError: for a word that the model does not know.
     """
     ids, answer = lm.encode_continuation(prompt.text, prompt.answer, BOTH)
     kinds = _token_kinds(lm, prompt, answer)
-    if ends and lm.tokenizer.eos_token_id is not None:
-        answer, kinds = [*answer, int(lm.tokenizer.eos_token_id)], [*kinds, None]
-    lm.check_length(len(ids) + len(answer), BOTH)
-    return Question(ids, answer, kinds)
+    end = lm.tokenizer.eos_token_id
+    if not then_end_of_text or end is None:
+        return Question(ids, answer, kinds, prompt.form)
+    lm.check_length(len(ids) + len(answer) + 1, BOTH)
+    return Question(ids, [*answer, int(end)], [*kinds, None])
 
 
 def shift_note(lm: LoadedModel, prompts: Sequence[Prompt]) -> str | None:
@@ -69,17 +87,26 @@ def shift_note(lm: LoadedModel, prompts: Sequence[Prompt]) -> str | None:
 
 
 def _token_kinds(lm: LoadedModel, prompt: Prompt, answer: list[int]) -> list[DigitKind | None]:
-    """A label for each token that is one digit; none where the tokenizer joins digits. A sign is not a digit."""
-    kinds: list[DigitKind | None] = [None] * len(answer)
+    """A label for each token with digits, which may be several; none for signs, blanks and words.
+
+    A token of several digits is labelled by all of them (*choice*). In a sum or difference it is change-one when a
+    carry or borrow reaches any of them, else memorize. In a product or ratio the token with the last digit is memorize
+    and the others are change-one, as the paper has it for tokens of one digit.
+    """
     if prompt.form != "digits":
-        return kinds
+        return [None] * len(answer)
     labels = digit_kinds(prompt.operation, prompt.first, prompt.second)
-    digits = [i for i, token in enumerate(answer) if len(piece := lm.token(token).strip()) == 1 and piece.isdecimal()]
-    if len(digits) != len(labels):
-        return kinds
-    for place, kind in zip(digits, labels, strict=True):
-        kinds[place] = kind
-    return kinds
+    kinds: list[DigitKind | None] = []
+    for token in reversed(answer):  # from the end: the first token may be joined with the prompt's last one
+        n_digits = sum(character.isdecimal() for character in lm.token(token))
+        mine, labels = labels[max(0, len(labels) - n_digits) :], labels[: max(0, len(labels) - n_digits)]
+        if not mine:
+            kinds.append(None)
+        elif prompt.operation in "*/":
+            kinds.append(mine[-1])
+        else:
+            kinds.append("change-one" if "change-one" in mine else "memorize")
+    return kinds[::-1]
 
 
 @dataclass(frozen=True)
@@ -111,13 +138,21 @@ def token_cases(lm: LoadedModel, questions: Sequence[Question]) -> list[TokenCas
     ]
 
 
-def greedy_tokens(lm: LoadedModel, questions: Sequence[Question], progress: Progress = silent) -> list[list[int]]:
+def greedy_tokens(
+    lm: LoadedModel, questions: Sequence[Question], progress: Progress = silent, beyond: bool = False
+) -> list[list[int]]:
     """The most likely token at each place of each answer, after the right tokens before it.
 
     Inside an `intervene` block: of the intervened model.
+
+    Args:
+        lm: the model.
+        questions: prompts with their answers.
+        progress: called after every group of questions.
+        beyond: whether the most likely token after the whole answer is added.
     """
     found: list[list[int]] = [[] for _ in questions]
-    trees = trees_for(lm, [q.ids + q.answer[:-1] for q in questions])
+    trees = trees_for(lm, [q.ids + (q.answer if beyond else q.answer[:-1]) for q in questions])
     for number, tree in enumerate(trees):
         inputs = tree.inputs(lm.device, lm.dtype)
         with torch.no_grad():
@@ -128,10 +163,43 @@ def greedy_tokens(lm: LoadedModel, questions: Sequence[Question], progress: Prog
     return found
 
 
-def are_right(lm: LoadedModel, questions: Sequence[Question], progress: Progress = silent) -> list[bool]:
-    """Whether greedy decoding gives the whole answer, for each question (in an `intervene` block: intervened)."""
-    found = greedy_tokens(lm, questions, progress)
-    return [tokens == q.answer for tokens, q in zip(found, questions, strict=True)]
+def are_right(
+    lm: LoadedModel, questions: Sequence[Question], progress: Progress = silent, ends: bool = True
+) -> list[bool]:
+    """Whether greedy decoding gives the whole answer, for each question (in an `intervene` block: intervened).
+
+    Args:
+        lm: the model.
+        questions: prompts with their answers.
+        progress: called after every group of questions.
+        ends: whether a number must end with its answer.
+    """
+    return verdicts(lm, questions, greedy_tokens(lm, questions, progress, ends), "answers" if ends else "open answers")
+
+
+def verdicts(
+    lm: LoadedModel, questions: Sequence[Question], found: Sequence[list[int]], scoring: Scoring
+) -> list[bool]:
+    """Right or wrong for every case: each visible answer token, or each whole answer.
+
+    `found` are the `greedy_tokens` of the questions, for "answers" with the token beyond.
+    """
+    if scoring == "tokens":
+        return right_tokens(token_cases(lm, questions), found)
+    whole = [tokens[: len(q.answer)] == q.answer for q, tokens in zip(questions, found, strict=True)]
+    if scoring == "open answers":
+        return whole
+    return [
+        right and is_complete(lm, q.answer, q.number, tokens[len(q.answer)])
+        for right, q, tokens in zip(whole, questions, found, strict=True)
+    ]
+
+
+def is_complete(lm: LoadedModel, answer: Sequence[int], number: Form | None, following: int) -> bool:
+    """Whether an answer that writes a number in some form stays the same number when a token follows it."""
+    if number is None or following in lm.ends:
+        return True
+    return not continues(number, lm.decode(list(answer)), lm.token(following))
 
 
 def right_tokens(cases: Sequence[TokenCase], found: Sequence[list[int]]) -> list[bool]:
@@ -139,11 +207,11 @@ def right_tokens(cases: Sequence[TokenCase], found: Sequence[list[int]]) -> list
     return [found[case.number][case.place] == case.token for case in cases]
 
 
-def digit_accuracy(questions: Sequence[Question], found: Sequence[list[int]]) -> pd.DataFrame:
-    """Share of right digits of `greedy_tokens`, by kind (CNA §3.4). Columns: kind, accuracy, count."""
+def kind_accuracy(questions: Sequence[Question], found: Sequence[list[int]]) -> pd.DataFrame:
+    """Share of right answer tokens of `greedy_tokens`, by kind (CNA §3.4). Columns: kind, accuracy, count."""
     right: dict[str, list[bool]] = {"memorize": [], "change-one": []}
     for q, tokens in zip(questions, found, strict=True):
-        for token, wanted, kind in zip(tokens, q.answer, q.kinds, strict=True):
+        for token, wanted, kind in zip(tokens[: len(q.answer)], q.answer, q.kinds, strict=True):
             if kind is not None:
                 right[kind].append(token == wanted)
     rows = [(kind, sum(r) / len(r), len(r)) for kind, r in right.items() if r]

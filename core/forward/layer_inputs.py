@@ -5,10 +5,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from core.forward.answers import is_complete
 from core.forward.replay import Replay, layer_arguments, read_logits, rows_that_fit
 from core.forward.rows import TrainingRows
 from core.model.load import LoadedModel
 from core.progress import Progress, silent
+from core.prompts.endings import number_form
 
 
 class LayerInputs:
@@ -67,11 +69,28 @@ class LayerInputs:
 
 
 @torch.no_grad()
-def right_answers(model: LoadedModel, inputs: LayerInputs) -> Bool[Tensor, " row"]:
-    """Whether each row's whole answer is right (greedy exact match, by teacher forcing)."""
+def right_answers(model: LoadedModel, inputs: LayerInputs, ends: bool = True) -> Bool[Tensor, " row"]:
+    """Whether each row's whole answer is right (greedy exact match, by teacher forcing).
+
+    Args:
+        model: this one, or one that differs from the inputs' layer on.
+        inputs: rows at some layer.
+        ends: whether a number must end with its answer, as of `core.forward.answers.are_right`.
+    """
     found = []
     for some in inputs.batches(inputs.rows.ids.shape[1]):
         rows = inputs.rows.some(some)
         best = read_logits(model, inputs.through(model, some)).argmax(-1).cpu()
-        found.append(((best == rows.wanted) | ~rows.answer).all(1))
+        right = ((best == rows.wanted) | ~rows.answer).all(1)
+        if ends:
+            for i in right.nonzero()[:, 0].tolist():
+                right[i] = _ends(model, rows.ids[i], rows.answer[i], best[i])
+        found.append(right)
     return torch.cat(found)
+
+
+def _ends(model: LoadedModel, ids: Tensor, answer: Tensor, best: Tensor) -> bool:
+    """Whether a row's answer is complete with the most likely token behind it."""
+    places = answer.nonzero()[:, 0] + 1
+    told = ids[places].tolist()
+    return is_complete(model, told, number_form(model.decode(told)), int(best[places[-1]]))

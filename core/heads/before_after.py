@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from statistics import fmean
 
 import pandas as pd
 
-from core.forward.answers import are_right, question
+from core.forward.answers import SCORINGS, Scoring, greedy_tokens, question, verdicts
 from core.forward.generate import continue_greedily
 from core.hooks import ScaleHead, check_head, intervene
 from core.model.load import LoadedModel
@@ -30,9 +31,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class OperationAccuracy:
-    """Share of right answers over `count` two-digit prompts of an operation, with all heads and without some."""
+    """Share of right cases over two-digit prompts of an operation, with all heads and without some.
+
+    `count` are the cases: answer tokens, or whole answers.
+    """
 
     operation: str
+    scoring: Scoring
     before: float
     after: float
     count: int
@@ -50,18 +55,23 @@ class BeforeAfter:
         rows = [(a.prompt, a.before, a.after, a.before == a.after) for a in self.answers]
         return pd.DataFrame(rows, columns=["prompt", "before", "after", "same"])
 
-    def accuracy_frame(self) -> pd.DataFrame:
-        """One row per operation: operation, before, after, count."""
-        rows = [(a.operation, a.before, a.after, a.count) for a in self.accuracy]
+    def accuracy_frame(self, scoring: Scoring = "answers") -> pd.DataFrame:
+        """One row per operation: operation, before, after, count (cases)."""
+        rows = [(a.operation, a.before, a.after, a.count) for a in self.accuracy if a.scoring == scoring]
         return pd.DataFrame(rows, columns=["operation", "before", "after", "count"])
 
 
 def before_and_after(
-    lm: LoadedModel, heads: Sequence[Head], prompts: Sequence[str], count: int = 50, progress: Progress = silent
+    lm: LoadedModel,
+    heads: Sequence[Head],
+    prompts: Sequence[str],
+    count: int = 50,
+    progress: Progress = silent,
+    pool: str = "inverse tables",
 ) -> BeforeAfter:
     """Asks every prompt, and two-digit prompts of every operation, with all heads and without some.
 
-    Answers are greedy: the most likely token each time. Accuracy is exact match of the whole answer.
+    Answers are greedy: the most likely token each time. Accuracy is measured for every scoring.
 
     Args:
         lm: the model.
@@ -69,6 +79,7 @@ def before_and_after(
         prompts: texts.
         count: prompts of each operation.
         progress: called after every prompt and operation; when it raises `Stopped`, what is measured is returned.
+        pool: the operands of - and /, as of `make_prompts`.
 
     Raises:
         UserError: for a head that does not exist, or a prompt that the model cannot take.
@@ -85,14 +96,15 @@ def before_and_after(
             with intervene(lm, *ablated):
                 answers.append(Answer(prompt, before, _answer(lm, prompt)))
             progress(len(answers), total)
-        for operation in OPERATIONS:
-            questions = [question(lm, p) for p in make_prompts([operation], [DIGITS], count=count)]
-            right = sum(are_right(lm, questions))
+        for number, operation in enumerate(OPERATIONS):
+            questions = [question(lm, p) for p in make_prompts([operation], [DIGITS], count=count, pool=pool)]
+            found = greedy_tokens(lm, questions, beyond=True)
             with intervene(lm, *ablated):
-                after = sum(are_right(lm, questions))
-            shares = right / len(questions), after / len(questions)
-            accuracy.append(OperationAccuracy(operation, *shares, len(questions)))
-            progress(len(answers) + len(accuracy), total)
+                without = greedy_tokens(lm, questions, beyond=True)
+            for scoring in SCORINGS:
+                right, left = (verdicts(lm, questions, tokens, scoring) for tokens in (found, without))
+                accuracy.append(OperationAccuracy(operation, scoring, fmean(right), fmean(left), len(right)))
+            progress(len(prompts) + number + 1, total)
     return BeforeAfter(tuple(answers), tuple(accuracy))
 
 

@@ -1,16 +1,22 @@
-"""Accuracy without one head, by number of digits and by kind of digit (CNA tables 2 and 3).
+"""Accuracy without one head, by number of digits and by kind of answer token (CNA tables 2 and 3).
 
 Which calculations need the head? As in a sweep, a large decrease says that the answer needs the head, not that the
 head computes it.
+
+Table 3 of two models compares only where their tokenizers cut numbers alike: a token of three digits is change-one when
+a carry reaches any of them, so there are more change-one tokens, and each is harder than a digit.
+`OneHead.answer_lengths` says how many tokens the answers have.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from statistics import fmean
 
 import pandas as pd
 
-from core.forward.answers import Question, digit_accuracy, greedy_tokens, question
+from core.forward.answers import SCORINGS, Question, Scoring, greedy_tokens, kind_accuracy, question, verdicts
 from core.hooks import ScaleHead, check_head, intervene
 from core.metrics import relative
 from core.model.load import LoadedModel
@@ -19,20 +25,20 @@ from core.prompts.arithmetic import OPERATIONS, make_prompts
 from core.types import Head
 
 DIGITS = (1, 2, 3)
-#: Memorize and change-one digits are compared in answers to prompts with this many digits (CNA §3.4).
+#: Memorize and change-one tokens are compared in answers to prompts with this many digits (CNA §3.4).
 DIGITS_OF_KINDS = 2
 
 
 @dataclass(frozen=True)
 class GroupAccuracy:
-    """Accuracy of one group of answers, or of digits, of one operation.
+    """Accuracy of one group of cases of one operation.
 
     Attributes:
         operation: of the prompts.
-        group: "1D" to "3D" for whole answers; "memorize" or "change-one" for single digits.
+        group: "1D" to "3D", or "memorize" or "change-one".
         baseline: accuracy with all heads.
         ablated: accuracy without the head.
-        count: prompts, or digits.
+        count: cases: answer tokens, or whole answers.
     """
 
     operation: str
@@ -44,23 +50,32 @@ class GroupAccuracy:
 
 @dataclass(frozen=True)
 class OneHead:
-    """Accuracy with and without one head; `by_kind` is empty where a token holds more than one digit."""
+    """Accuracy with and without one head.
+
+    Attributes:
+        head: layer and index.
+        by_digits: the groups "1D" to "3D" of each operation, for every scoring.
+        by_kind: memorize and change-one tokens of each operation.
+        answer_lengths: how many prompts of `by_kind` have an answer of so many visible tokens.
+    """
 
     head: Head
-    by_digits: tuple[GroupAccuracy, ...]
+    by_digits: dict[Scoring, tuple[GroupAccuracy, ...]]
     by_kind: tuple[GroupAccuracy, ...]
+    answer_lengths: dict[int, int]
 
-    def digits_frame(self) -> pd.DataFrame:
-        """Whole answers: operation, group, baseline, ablated, count, decrease (relative)."""
-        return _frame(self.by_digits)
+    def digits_frame(self, scoring: Scoring = "answers") -> pd.DataFrame:
+        """By number of digits: operation, group, baseline, ablated, count, decrease (relative)."""
+        return _frame(self.by_digits[scoring])
 
     def kinds_frame(self) -> pd.DataFrame:
-        """Single digits, with the same columns."""
+        """By kind of answer token, with the same columns."""
         return _frame(self.by_kind)
 
     def to_frame(self) -> pd.DataFrame:
-        """Both, distinguished by a column `of`: answers or digits."""
-        tables = [self.digits_frame().assign(of="answers"), self.kinds_frame().assign(of="digits")]
+        """All of it, distinguished by a column `of`: a scoring, or "kinds"."""
+        tables = [self.digits_frame(scoring).assign(of=scoring) for scoring in SCORINGS]
+        tables.append(self.kinds_frame().assign(of="kinds"))
         return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
 
 
@@ -70,7 +85,9 @@ def _frame(rows: Iterable[GroupAccuracy]) -> pd.DataFrame:
     return frame.assign(decrease=[relative(a, b) for a, b in zip(frame["baseline"], frame["ablated"], strict=True)])
 
 
-def measure_head(lm: LoadedModel, head: Head, count: int = 100, progress: Progress = silent) -> OneHead:
+def measure_head(
+    lm: LoadedModel, head: Head, count: int = 100, progress: Progress = silent, pool: str = "inverse tables"
+) -> OneHead:
     """Asks prompts of every operation with one, two and three digits, with and without a head.
 
     Args:
@@ -78,35 +95,36 @@ def measure_head(lm: LoadedModel, head: Head, count: int = 100, progress: Progre
         head: layer and index.
         count: prompts for each operation and number of digits.
         progress: called after each of them; when it raises `Stopped`, those measured so far are returned.
+        pool: the operands of - and /, as of `make_prompts`.
 
     Raises:
         UserError: for a head that does not exist, or a word that the model does not know.
     """
     check_head(lm, *head)
-    by_digits: list[GroupAccuracy] = []
+    by_digits: dict[Scoring, list[GroupAccuracy]] = {scoring: [] for scoring in SCORINGS}
     by_kind: list[GroupAccuracy] = []
+    lengths: Counter[int] = Counter()
     groups = [(operation, digits) for operation in OPERATIONS for digits in DIGITS]
     with suppress(Stopped):
         for number, (operation, digits) in enumerate(groups):
-            questions = [question(lm, p) for p in make_prompts([operation], [digits], count=count)]
-            before = greedy_tokens(lm, questions)
+            questions = [question(lm, p) for p in make_prompts([operation], [digits], count=count, pool=pool)]
+            before = greedy_tokens(lm, questions, beyond=True)
             with intervene(lm, ScaleHead(*head, 0.0)):
-                after = greedy_tokens(lm, questions)
-            shares = _accuracy(questions, before), _accuracy(questions, after)
-            by_digits.append(GroupAccuracy(operation, f"{digits}D", *shares, len(questions)))
+                after = greedy_tokens(lm, questions, beyond=True)
+            for scoring, rows in by_digits.items():
+                right, ablated = (verdicts(lm, questions, found, scoring) for found in (before, after))
+                rows.append(GroupAccuracy(operation, f"{digits}D", fmean(right), fmean(ablated), len(right)))
             if digits == DIGITS_OF_KINDS:
                 by_kind += _kinds(operation, questions, before, after)
+                lengths.update(sum(not lm.is_blank(token) for token in q.answer) for q in questions)
             progress(number + 1, len(groups))
-    return OneHead(head, tuple(by_digits), tuple(by_kind))
-
-
-def _accuracy(questions: Sequence[Question], found: Sequence[list[int]]) -> float:
-    return sum(tokens == q.answer for tokens, q in zip(found, questions, strict=True)) / len(questions)
+    kept = {scoring: tuple(rows) for scoring, rows in by_digits.items()}
+    return OneHead(head, kept, tuple(by_kind), dict(sorted(lengths.items())))
 
 
 def _kinds(
     operation: str, questions: Sequence[Question], before: Sequence[list[int]], after: Sequence[list[int]]
 ) -> list[GroupAccuracy]:
-    first, second = digit_accuracy(questions, before), digit_accuracy(questions, after)
+    first, second = kind_accuracy(questions, before), kind_accuracy(questions, after)
     rows = zip(first["kind"], first["accuracy"], second["accuracy"], first["count"], strict=True)
     return [GroupAccuracy(operation, kind, float(a), float(b), int(n)) for kind, a, b, n in rows]

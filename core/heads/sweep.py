@@ -27,16 +27,16 @@ from core.types import PromptLike
 
 @dataclass
 class SweptReads:
-    """What was read of each token: probability, metric, whether it is the top-1.
+    """What was read of each token: probability, metric, and which token is the top-1.
 
-    NaN (token -1) where a sweep was stopped first.
+    NaN (tokens -1) where a sweep was stopped first.
     """
 
     tokens: Tensor  # (read)
     baseline: Tensor  # (read)
     probability: Tensor  # (read, layer, head)
-    is_top_baseline: Tensor  # (read), bool
-    is_top: Tensor  # (read, layer, head), bool
+    best_baseline: Tensor  # (read), token ids
+    best: Tensor  # (read, layer, head), token ids
     value_baseline: Tensor  # (read)
     value: Tensor  # (read, layer, head)
 
@@ -54,8 +54,8 @@ def sweep_reads(
         torch.full((n,), -1),
         torch.full((n,), torch.nan),
         torch.full(shape, torch.nan),
-        torch.zeros(n, dtype=torch.bool),
-        torch.zeros(shape, dtype=torch.bool),
+        torch.full((n,), -1, dtype=torch.int32),
+        torch.full(shape, -1, dtype=torch.int32),
         torch.full((n,), torch.nan),
         torch.full(shape, torch.nan),
     )
@@ -79,7 +79,7 @@ def sweep_reads(
                 where = (rows[:, None], layer, head)
                 out.probability[where] = PROBABILITY(logits, tokens).T.cpu()
                 out.value[where] = out.probability[where] if metric is PROBABILITY else metric(logits, tokens).T.cpu()
-                out.is_top[where] = (logits.argmax(-1) == tokens).T.cpu()
+                out.best[where] = logits.argmax(-1).T.int().cpu()
                 done += len(heads)
                 progress(done, total)
     return out
@@ -93,7 +93,7 @@ def _note_baseline(out: SweptReads, rows: list[int], wanted: list[int | None], l
     out.tokens[rows] = tokens.cpu()
     out.baseline[rows] = PROBABILITY(logits, tokens).cpu()
     out.value_baseline[rows] = metric(logits, tokens).cpu()
-    out.is_top_baseline[rows] = (best == tokens).cpu()
+    out.best_baseline[rows] = best.int().cpu()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The data of a LoRA training: training, validation and test prompts, with the inputs of the layer that is trained.
 
-Accuracy is greedy exact match of the whole answer, without the token that ends it. Teacher
-forcing gives the same verdict.
+Accuracy is greedy exact match of the whole answer, which no digit may follow; the token that ends the text is not asked
+for. Teacher forcing gives the same verdict.
 """
 
 from collections.abc import Iterator

@@ -21,6 +21,7 @@ from core.mediation.words import COMMON_RELATIONS
 from core.model.load import LoadedModel
 from core.progress import Progress, silent
 from core.prompts.arithmetic import OPERATIONS
+from core.prompts.endings import number_form
 
 _GIVE_UP_AFTER = 400  # drafts without one correct pair
 
@@ -110,7 +111,7 @@ def _correct(lm: LoadedModel, kind: str, drawn: list[tuple[Draft, Draft]]) -> li
     fitting = [found for base, other in drawn if (found := _fitting(lm, kind, base, other)) is not None]
     if not fitting:
         return []
-    right = are_right(lm, [q for _, questions in fitting for q in questions])
+    right = are_right(lm, [q for _, questions in fitting for q in questions], ends=False)
     return [pair for (pair, _), base, other in zip(fitting, right[::2], right[1::2], strict=True) if base and other]
 
 
@@ -156,7 +157,7 @@ def question_of(lm: LoadedModel, draft: Draft) -> Question:
         UserError: for a word that the model does not know, or too long a text.
     """
     ids, answer = lm.encode_continuation(draft.text, draft.answer, BOTH)
-    return Question(ids, answer, [None] * len(answer))
+    return Question(ids, answer, [None] * len(answer), number_form(draft.answer))
 
 
 def _differ_at(lm: LoadedModel, first: list[int], second: list[int], same: bool) -> int | None:

@@ -49,7 +49,7 @@ class Preset:
 
 def _sweep(digits: tuple[int, ...], count: int = 100, **others: Any) -> dict[str, dict[str, Any]]:
     asked = {"operations": _ALL, "digits": digits, "forms": ("digits",), "templates": (_LAST,), "count": count}
-    return {"sweep": asked | others}
+    return {"sweep": asked | {"pool": "inverse tables"} | others}
 
 
 _ONE_DIGIT = (

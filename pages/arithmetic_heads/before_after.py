@@ -3,9 +3,11 @@
 import pandas as pd
 import streamlit as st
 
+from core.forward.answers import Scoring
 from core.heads.before_after import BeforeAfter, before_and_after
 from core.hooks import check_head
 from core.model.load import LoadedModel
+from pages.arithmetic_heads.scoring import NAMES
 from pages.arithmetic_heads.settings import BeforeAfterSettings
 from pages.shared.inputs import picked_heads, usable_prompts
 from pages.shared.job_slot import job_slot
@@ -14,7 +16,7 @@ from pages.shared.words import head_name, listed, of_n
 MOST = 60
 
 
-def answers_before_and_after(lm: LoadedModel) -> None:
+def answers_before_and_after(lm: LoadedModel, scoring: Scoring) -> None:
     """Answers to a list of prompts and accuracy of every operation, with all heads and without the picked ones."""
     st.header("Answers without the picked heads")
     heads = picked_heads()
@@ -42,15 +44,15 @@ def answers_before_and_after(lm: LoadedModel) -> None:
         "before after",
         settings,
         f"Answering with and without {names}",
-        lambda p: before_and_after(lm, settings.heads, settings.prompts, progress=p),
+        lambda p: before_and_after(lm, settings.heads, settings.prompts, pool=settings.pool, progress=p),
         "",
         start="auto",
     )
     if found is not None:
-        _show(names, found.result)
+        _show(names, found.result, scoring)
 
 
-def _show(names: str, result: BeforeAfter) -> None:
+def _show(names: str, result: BeforeAfter, scoring: Scoring) -> None:
     without = f"without {names}"
     left, right = st.columns([3, 2])
     frame = result.to_frame()
@@ -65,8 +67,8 @@ def _show(names: str, result: BeforeAfter) -> None:
         st.dataframe(answers, hide_index=True)
         st.markdown(f"Without {names}, {int((~frame['same']).sum())} of {len(frame)} answers change.")
     with right:
-        st.dataframe(_accuracy(result, without))
-        st.caption("Accuracy over two-digit prompts of each operation (greedy exact match, last template).")
+        st.dataframe(_accuracy(result, without, scoring))
+        st.caption(f"Accuracy over two-digit prompts of each operation (last template), scored by {NAMES[scoring]}.")
     st.download_button(
         "Answers as CSV",
         answers.to_csv(index=False),
@@ -77,9 +79,9 @@ def _show(names: str, result: BeforeAfter) -> None:
     )
 
 
-def _accuracy(result: BeforeAfter, without: str) -> pd.DataFrame:
+def _accuracy(result: BeforeAfter, without: str, scoring: Scoring) -> pd.DataFrame:
     rows = {
         f"2D{one.operation}": {"all heads": of_n(one.before, one.count), without: of_n(one.after, one.count)}
-        for one in result.accuracy
+        for one in result.accuracy_frame(scoring).itertuples()
     }
     return pd.DataFrame(rows, index=["all heads", without]).T

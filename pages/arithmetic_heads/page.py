@@ -5,7 +5,7 @@ from dataclasses import replace
 import streamlit as st
 
 from core.errors import UserError
-from core.forward.answers import question
+from core.forward.answers import Scoring, question
 from core.heads.accuracy import AccuracySweep, sweep_accuracy
 from core.heads.sweep import HeadSweep, sweep_heads
 from core.metrics import METRICS
@@ -15,6 +15,8 @@ from core.prompts.arithmetic import FORMS, OPERATIONS, TEMPLATES, Prompt
 from pages.arithmetic_heads import results
 from pages.arithmetic_heads.before_after import answers_before_and_after
 from pages.arithmetic_heads.one_head import one_head
+from pages.arithmetic_heads.scoring import EXPLANATION as SCORING_EXPLANATION
+from pages.arithmetic_heads.scoring import SCORING, pick_pool, pick_scoring
 from pages.arithmetic_heads.settings import OwnSettings, SetSettings
 from pages.shared.job_slot import job_slot
 from pages.shared.papers import preset_menu
@@ -26,11 +28,12 @@ SET, OWN = "Arithmetic prompts", "Your own prompts"
 NAMES = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
 MOST_PROMPTS = 400
 SOURCE = "source"
+SHOWS = {"sweep": {SOURCE: SET, SCORING: "tokens"}, "own": {SOURCE: OWN}}
 WIDGETS = {"sweep": SetSettings.widgets(), "own": OwnSettings.widgets()}
 
 EXPLANATION = """
 A head is ablated by setting its slice of the *input* of the attention output projection to zero, at every position
-(CNA, section 3.2). Accuracy is greedy exact match of the whole answer. Layers below the head's run only once, and so
+(CNA, section 3.2). Layers below the head's run only once, and so
 do common beginnings of prompts; the result is the same as one full run for each head.
 
 A large decrease says that the answer needs the head, not that the head computes it: a head that only carries the
@@ -38,12 +41,20 @@ operands is missed just as much. Heads that can replace each other show small de
 """
 
 
-def _controls() -> tuple[bool, SetSettings | OwnSettings]:
-    source = st.segmented_control("Prompts", [SET, OWN], default=SET, key=SOURCE, bind="query-params", required=True)
+def _controls() -> tuple[bool, SetSettings | OwnSettings, Scoring]:
+    first, second, third = st.columns([3, 4, 3])
+    with first:
+        source = st.segmented_control(
+            "Prompts", [SET, OWN], default=SET, key=SOURCE, bind="query-params", required=True
+        )
+    with second:
+        scoring = pick_scoring()
+    with third:
+        pick_pool()
     with st.form("sweep"):
         settings = _set_controls() if source == SET else _own_controls()
         pressed = st.form_submit_button("Run", type="primary", icon=":material/play_arrow:")
-    return pressed, settings
+    return pressed, settings, scoring
 
 
 def _set_controls() -> SetSettings:
@@ -124,7 +135,7 @@ def _title(settings: SetSettings | OwnSettings) -> str:
     return f"Ablating every head, {len(asked)} prompts"
 
 
-def _sweep(lm: LoadedModel, pressed: bool, settings: SetSettings | OwnSettings) -> None:
+def _sweep(lm: LoadedModel, pressed: bool, settings: SetSettings | OwnSettings, scoring: Scoring) -> None:
     found = job_slot(
         lm,
         "heads",
@@ -140,7 +151,7 @@ def _sweep(lm: LoadedModel, pressed: bool, settings: SetSettings | OwnSettings) 
     if found is None:
         return
     if isinstance(found.result, AccuracySweep):
-        results.of_accuracy(lm, found.result, found.key)
+        results.of_accuracy(lm, found.result, found.key, scoring)
     else:
         results.of_own_prompts(lm, found.result, found.key)
 
@@ -153,20 +164,21 @@ def page() -> None:
         "Each head is ablated by itself, and the answers that go wrong are counted.",
     )
     place = st.container()
-    pressed, settings = _controls()
+    pressed, settings, scoring = _controls()
     lm = current_model()
-    preset_menu(lm, place, "arithmetic_heads", WIDGETS, {"sweep": {SOURCE: SET}, "own": {SOURCE: OWN}})
+    preset_menu(lm, place, "arithmetic_heads", WIDGETS, SHOWS)
     if isinstance(settings, OwnSettings):
         settings = _with_positions(lm, settings)
-    _sweep(lm, pressed, settings)
+    _sweep(lm, pressed, settings, scoring)
     with told():
-        answers_before_and_after(lm)
+        answers_before_and_after(lm, scoring)
     with told():
-        one_head(lm)
+        one_head(lm, scoring)
     with st.expander("How this is computed"):
         st.latex(r"\text{decrease} = (\text{original} - \text{ablated})\,/\,\text{original}")
         st.markdown("Log-probabilities and logit differences are not shares: there the decrease is original - ablated.")
         st.markdown(EXPLANATION)
+        st.markdown(SCORING_EXPLANATION)
 
 
 page()

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 import torch
 
+from core.forward.answers import Scoring
 from core.heads.accuracy import AccuracySweep
 from core.heads.sweep import HeadSweep
 from core.metrics import PROBABILITY, Metric, relative
@@ -15,6 +16,7 @@ from core.model.load import LoadedModel
 from core.paper.models import LLAMA, model_of, table_for
 from core.paper.tables import decrease_by_head
 from pages.arithmetic_heads.notebook import notebook_sweep
+from pages.arithmetic_heads.scoring import NAMES, cases_of
 from pages.arithmetic_heads.top_heads import heads_by_digits
 from pages.shared.charts import PICK, head_map
 from pages.shared.inputs import HEADS, picked_heads
@@ -29,8 +31,8 @@ ALL = "all"
 TOP = 12
 
 
-def of_accuracy(lm: LoadedModel, swept: AccuracySweep, settings: Settings) -> None:
-    """Shows a sweep over arithmetic prompts."""
+def of_accuracy(lm: LoadedModel, swept: AccuracySweep, settings: Settings, scoring: Scoring) -> None:
+    """Shows a sweep over arithmetic prompts, scored by answer tokens or whole answers."""
     note_shift(lm, swept.prompts)
     operations = list(dict.fromkeys(p.operation for p in swept.prompts))
     first, second = st.columns(2)
@@ -42,26 +44,29 @@ def of_accuracy(lm: LoadedModel, swept: AccuracySweep, settings: Settings) -> No
     if not chosen:
         st.info("Nothing was measured for this operation yet.")
         return
+    what = "the prompts" if shown == ALL else f"the {shown} prompts"
     if measure == "accuracy":
-        original, values = swept.accuracy(chosen)
+        original, values = swept.accuracy(chosen, scoring)
+        n, what = int(swept.cases(chosen, scoring).sum()), cases_of(scoring, what)
     else:
         original = float(swept.probability_baseline[chosen].mean())
-        values = swept.probability[chosen].mean(0)
-    frame = _map_frame(lm, values, original, len(chosen), None if shown == ALL else shown)
+        n, values = len(chosen), swept.probability[chosen].mean(0)
+    frame = _map_frame(lm, values, original, n, None if shown == ALL else shown)
     _show_map(frame, measure)
-    _sentence(frame, measure, "the prompts" if shown == ALL else f"the {shown} prompts", len(chosen))
-    table, counts = _table(swept, operations), _counts(swept, operations)
+    _sentence(frame, measure, what, n)
+    table, counts = _table(swept, operations, scoring), _counts(swept, operations, scoring)
     st.markdown(
         f"**The {min(TOP, len(table) - 1)} heads with the largest decrease over all operations** "
-        "(accuracy without one head; the first row is with all heads)"
+        f"(accuracy without one head, scored by {NAMES[scoring]}; the first row is with all heads)"
     )
     st.dataframe(
         table,
         hide_index=True,
         column_config={c: _percent_column(f"{c} (of {counts[c]:,})") for c in table.columns if c != "head"},
     )
-    downloads("arithmetic-heads", lm, settings, swept.to_frame(), lambda dark: head_map(frame, dark, "decrease"))
-    heads_by_digits(lm, swept.to_frame(), settings)
+    table = swept.to_frame(scoring)
+    downloads("arithmetic-heads", lm, settings, table, lambda dark: head_map(frame, dark, "decrease"))
+    heads_by_digits(lm, table, settings)
     same_in_paper(lm, 1)
 
 
@@ -131,7 +136,7 @@ def _map_frame(
                     theirs.get(name, "not given"),
                 )
             )
-    columns = ["layer", "head", "name", "decrease", "original", "intervened", "prompts", "selected", "paper"]
+    columns = ["layer", "head", "name", "decrease", "original", "intervened", "cases", "selected", "paper"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -174,7 +179,7 @@ def _toggle() -> None:
 def _sentence(frame: pd.DataFrame, measure: str, what: str, n: int) -> None:
     best = frame.loc[frame["decrease"].idxmax()] if frame["decrease"].notna().any() else None
     if best is None:
-        st.markdown(f"The model answers none of {what} correctly ({n} prompts), so there is nothing to decrease.")
+        st.markdown(f"The model has none of {what} right ({n}), so there is nothing to decrease.")
         return
     strong = int((frame["decrease"] >= 0.1).sum())
     st.markdown(
@@ -196,12 +201,13 @@ def _groups(swept: AccuracySweep, operations: Sequence[str]) -> dict[str, list[i
     return {ALL: measured, **{o: [i for i in measured if swept.prompts[i].operation == o] for o in operations}}
 
 
-def _counts(swept: AccuracySweep, operations: Sequence[str]) -> dict[str, int]:
-    return {group: len(members) for group, members in _groups(swept, operations).items()}
+def _counts(swept: AccuracySweep, operations: Sequence[str], scoring: Scoring) -> dict[str, int]:
+    """Cases of each group."""
+    return {group: int(swept.cases(members, scoring).sum()) for group, members in _groups(swept, operations).items()}
 
 
-def _table(swept: AccuracySweep, operations: Sequence[str]) -> pd.DataFrame:
-    measured = {k: swept.accuracy(v) for k, v in _groups(swept, operations).items() if v}
+def _table(swept: AccuracySweep, operations: Sequence[str], scoring: Scoring) -> pd.DataFrame:
+    measured = {k: swept.accuracy(v, scoring) for k, v in _groups(swept, operations).items() if v}
     overall = measured[ALL][1]
     order = torch.argsort(overall.flatten(), stable=True)[:TOP].tolist()
     rows: list[dict[str, Any]] = [{"head": "all heads", **{k: o for k, (o, _) in measured.items()}}]

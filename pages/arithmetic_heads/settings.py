@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from core.prompts.arithmetic import LAST_TEMPLATE, OPERATIONS, Prompt, make_prompts
+from core.prompts.arithmetic import LAST_TEMPLATE, OPERATIONS, POOLS, Prompt, make_prompts
 from core.types import Head
 from pages.shared.inputs import lines_of
 from pages.shared.settings import Settings, in_link
@@ -18,6 +18,7 @@ class SetSettings(Settings):
     templates: tuple[int, ...] = in_link("templates", (LAST_TEMPLATE,))
     count: int = in_link("count", 25)
     seed: int = in_link("seed", 0)
+    pool: str = in_link("pool", POOLS[0])
 
     def make(self) -> list[Prompt]:
         """The prompts of the set."""
@@ -39,6 +40,7 @@ class BeforeAfterSettings(Settings):
 
     heads: tuple[Head, ...]
     prompts: tuple[str, ...] = in_link("questions", tuple("3+5= 9-2= 6*7= 56/8= 34+28= 92-47= 17*5= 96/8=".split()))
+    pool: str = in_link("pool", POOLS[0])
 
 
 @dataclass(frozen=True)
@@ -47,3 +49,4 @@ class OneHeadSettings(Settings):
 
     head: Head
     count: int = 100
+    pool: str = in_link("pool", POOLS[0])

@@ -9,6 +9,7 @@ from core.model.load import LoadedModel
 from core.paper.models import LLAMA, model_of
 from core.paper.tables import SOURCE
 from core.paper.tables import top_heads as printed_heads
+from pages.arithmetic_heads.scoring import NAMES
 from pages.shared.charts import percent_tip, with_percent
 from pages.shared.papers import not_ours
 from pages.shared.present import downloads
@@ -41,7 +42,10 @@ def heads_by_digits(lm: LoadedModel, swept: pd.DataFrame, settings: Settings) ->
             head_bars(ours, is_dark(), most), width="content", alt="Top five heads by operation and digits, here"
         )
         st.dataframe(wide(ours))
-        st.caption("Accuracy with all heads, and without each head alone, lowest first.")
+        st.caption(
+            f"Accuracy with all heads, and without each head alone, lowest first; scored by "
+            f"{NAMES[swept['scoring'].iloc[0]]}. The paper's are of answer tokens."
+        )
     with right:
         st.markdown(f"**{LLAMA} in the paper** (tables 24 to 27)")
         st.altair_chart(

@@ -172,7 +172,7 @@ def _table(frame: pd.DataFrame, groups: list[str], lost: Forgetting | None) -> N
     st.dataframe(table, column_config=columns)
     st.caption(
         "Test prompts are held out of training, the tasks behind them are not trained on at all; greedy exact "
-        "match of the whole answer."
+        "match of the whole answer, which no digit may follow."
     )
     if lost is not None:
         parts = f"{three_digits(lost.base.neutral)} nats" if lost.base.neutral == lost.base.neutral else "–"

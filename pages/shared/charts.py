@@ -140,7 +140,7 @@ def pattern_map(frame: pd.DataFrame, dark: bool) -> alt.Chart:
 def head_map(frame: pd.DataFrame, dark: bool, title: str, share: bool = True) -> alt.Chart:
     """Decrease by layer and head; a click picks a head.
 
-    Columns: layer, head, name, decrease (relative where values are shares), original, intervened, prompts (how many),
+    Columns: layer, head, name, decrease (relative where values are shares), original, intervened, cases (how many),
     selected, paper.
     """
     limit = float(frame["decrease"].abs().max())
@@ -164,7 +164,7 @@ def head_map(frame: pd.DataFrame, dark: bool, title: str, share: bool = True) ->
             tip("decrease", "relative decrease" if share else "decrease"),
             tip("original", "all heads"),
             tip("intervened", "without the head"),
-            alt.Tooltip("prompts:Q"),
+            alt.Tooltip("cases:Q"),
             alt.Tooltip("paper:N", title="this head in the paper"),
         ],
     )

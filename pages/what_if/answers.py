@@ -187,5 +187,5 @@ def _accuracy(both: WhatIf) -> None:
     st.dataframe(accuracies(before, after, {**asked, "all": n}))
     st.markdown(
         f"Over all operations accuracy goes from {of_n(before['all'], n)} to {percent(after['all'])} "
-        "(greedy exact match of the whole answer, last template)."
+        "(greedy exact match of the whole answer, which no digit may follow; last template)."
     )

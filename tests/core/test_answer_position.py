@@ -115,12 +115,12 @@ def test_a_view_says_which_tokens_were_typed(lm, ids):
 
 
 def test_each_visible_answer_token_is_a_case(lm, bundled):
-    questions = [question(lm, Prompt("+", 3, 5, 1, "digits", 3), ends=True)]
+    questions = [question(lm, Prompt("+", 3, 5, 1, "digits", 3), then_end_of_text=True)]
     assert questions[0].answer == [BLANK, EIGHT, 2]
     (case,) = token_cases(lm, questions)
     assert (case.number, case.place, case.token) == (0, 1, EIGHT)
     assert list(case.ids) == [*questions[0].ids, BLANK]
-    sums = [question(bundled, Prompt("+", a, 28, 2, "digits", 3), ends=True) for a in (34, 80)]
+    sums = [question(bundled, Prompt("+", a, 28, 2, "digits", 3), then_end_of_text=True) for a in (34, 80)]
     cases = token_cases(bundled, sums)
     assert [(c.number, bundled.token(c.token)) for c in cases] == [(0, "6"), (0, "2"), (1, "1"), (1, "0"), (1, "8")]
     for case in some(cases):

@@ -1,6 +1,7 @@
 """The page Arithmetic heads, without a browser."""
 
 import json
+import re
 import time
 
 import pandas as pd
@@ -8,7 +9,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import paper
+from core.heads.accuracy import sweep_accuracy
 from core.heads.sweep import sweep_heads
+from core.prompts.arithmetic import OPERATIONS, make_prompts
 from pages.arithmetic_heads.notebook import beside
 from pages.arithmetic_heads.results import paper_decrease
 from pages.shared.words import percent
@@ -54,21 +57,57 @@ def test_a_sweep(app):
     assert not app.exception
     assert not app.error
     assert "Without head" in texts(app)
-    assert "(40)" in texts(app)
-    assert "% of 40 to " in texts(app)
+    prompts = make_prompts(digits=(1, 2), count=5)
+    tokens = {o: sum(len(p.answer) for p in prompts if p.operation == o) for o in OPERATIONS}
+    n = sum(tokens.values())
+    assert n > len(prompts) == 40
+    assert f"accuracy over the answer tokens of the prompts ({n})" in texts(app)
+    assert f"% of {n} to " in texts(app)
     labels = json.loads(app.dataframe[0].proto.columns)
-    assert [labels[c]["label"] for c in ("all", "+")] == ["all (of 40)", "+ (of 10)"]
+    assert [labels[c]["label"] for c in ("all", "+")] == [f"all (of {n})", f"+ (of {tokens['+']})"]
     table = app.dataframe[0].value
     assert list(table.columns) == ["head", "all", "+", "-", "*", "/"]
     assert table["head"].iloc[0] == "all heads"
     assert len(table) == 13
-    assert table["all"].iloc[0] == pytest.approx(table[["+", "-", "*", "/"]].iloc[0].mean())
+    mean = sum(table[o].iloc[0] * count for o, count in tokens.items()) / n
+    assert table["all"].iloc[0] == pytest.approx(mean)
     assert table["all"].iloc[1:].is_monotonic_increasing
     assert app.query_params["run"] in ("1", ["1"])
 
 
+def test_scored_either_way_without_a_new_sweep(app, bundled):
+    app.slider(key="count").set_value(5)
+    run_and_wait(app)
+    job = app.session_state["slot heads"].job
+    tokens = app.dataframe[0].value
+    app.button_group(key="scoring").set_value("answers").run()
+    assert app.session_state["slot heads"].job is job
+    answers = app.dataframe[0].value
+    assert not app.exception
+    assert "accuracy over the prompts (40) falls" in texts(app)
+    labels = json.loads(app.dataframe[0].proto.columns)
+    assert [labels[c]["label"] for c in ("all", "+")] == ["all (of 40)", "+ (of 10)"]
+    assert answers["all"].iloc[0] == pytest.approx(answers[["+", "-", "*", "/"]].iloc[0].mean())
+    original, _ = sweep_accuracy(bundled, make_prompts(digits=(1, 2), count=5)).accuracy()
+    assert answers["all"].iloc[0] == pytest.approx(original)
+    assert answers["all"].iloc[0] < tokens["all"].iloc[0]
+
+
+def test_other_operands_are_another_sweep(app):
+    app.slider(key="count").set_value(5)
+    run_and_wait(app)
+    inverse = app.dataframe[0].value
+    app.button_group(key="pool").set_value("within digits").run()
+    run_and_wait(app)
+    assert not app.exception
+    within = app.dataframe[0].value
+    assert within["+"].iloc[0] == inverse["+"].iloc[0]
+    assert within["-"].iloc[0] > inverse["-"].iloc[0]  # the bundled model was trained within digits
+
+
 def test_one_operation_and_probability(app):
     app.slider(key="count").set_value(5)
+    app.button_group(key="scoring").set_value("open answers")
     run_and_wait(app)
     app.button_group(key="shown").set_value("-").run()
     assert "the - prompts (10)" in texts(app)
@@ -129,7 +168,11 @@ def test_heads_off_before_and_after(app, head_names):
     assert answers["all heads"].iloc[0] == "8"
     accuracy = app.dataframe[1].value
     assert list(accuracy.index) == ["2D+", "2D-", "2D*", "2D/"]
-    assert all(cell.endswith("% of 50") for cell in some(accuracy.to_numpy().flatten()))
+    tokens = {o: sum(len(p.answer) for p in make_prompts([o], [2], count=50)) for o in OPERATIONS}
+    for operation, n in tokens.items():
+        assert all(cell.endswith(f"% of {n}") for cell in some(accuracy.loc[f"2D{operation}"]))
+    app.button_group(key="scoring").set_value("answers").run()
+    assert all(cell.endswith("% of 50") for cell in some(app.dataframe[1].value.to_numpy().flatten()))
     changed = (answers["all heads"] != answers[without]).sum()
     assert changed > 0
     assert f"{changed} of {len(answers)} answers change" in texts(app)
@@ -167,11 +210,18 @@ def test_one_head_by_digits_and_kinds(app, head_names):
     wait(app)
     assert not app.exception
     assert not app.error
-    assert "% of 100 to " in next(m.value for m in app.markdown if "matters most for" in m.value)
+    assert "accuracy falls from" in next(m.value for m in app.markdown if "matters most for" in m.value)
+    assert any("With this tokenizer the answers are" in c.value and "of 2 tokens" in c.value for c in app.caption)
     frames = [d.value for d in app.dataframe]
     assert any(list(f.index) == ["1D", "2D", "3D"] and list(f.columns) == ["+", "-", "*", "/"] for f in frames)
     kinds = [f for f in frames if set(f.index) == {"memorize", "change-one"}]
     assert [list(f.columns) for f in kinds] == [["+", "-", "*", "/"], ["add", "sub", "multi", "divide"]]  # ours, theirs
+    counts = {(k, o): int(re.search(r"\((\d+)\)", kinds[0].loc[k, o])[1]) for k in kinds[0].index for o in kinds[0]}
+    for operation in OPERATIONS:
+        n = sum(len(p.answer) for p in make_prompts([operation], [2], count=100))
+        assert counts["memorize", operation] + counts["change-one", operation] == n
+    app.button_group(key="scoring").set_value("answers").run()
+    assert "% of 100 to " in next(m.value for m in app.markdown if "matters most for" in m.value)
 
 
 def test_the_papers_tables_stand_beside(app):

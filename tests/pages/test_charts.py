@@ -27,7 +27,7 @@ HEADS = pd.DataFrame(
         "decrease": [0.9998, 0.0],
         "original": 0.9999,
         "intervened": [0.0002, 0.9999],
-        "prompts": 9,
+        "cases": 9,
         "selected": False,
         "paper": "-",
     }

@@ -72,6 +72,10 @@ def test_it_sets_the_widgets_and_leaves_when_one_is_changed():
     for key in ("operations", "digits", "forms"):
         assert tuple(app.button_group(key=key).value) == settings[key]
     assert app.multiselect(key="templates").value == [0, 1, 2, 3]
+    app.button_group(key="scoring").set_value("answers").run()
+    assert menu(app, "arithmetic_heads").value is None
+    app.button_group(key="scoring").set_value("tokens").run()
+    assert menu(app, "arithmetic_heads").value == "Table 1"
     app.slider(key="count").set_value(5)
     press(app, "Run")
     assert menu(app, "arithmetic_heads").value is None

@@ -3,6 +3,7 @@
 import pytest
 
 from core.errors import UserError
+from core.forward.answers import SCORINGS
 from core.forward.generate import continue_greedily
 from core.heads.accuracy import sweep_accuracy
 from core.heads.before_after import before_and_after
@@ -32,12 +33,15 @@ def test_answers_are_those_of_greedy_decoding(bundled):
 
 
 def test_accuracy_is_that_of_the_sweep(bundled):
-    frame = before_and_after(bundled, [(4, 1)], PROMPTS[:1], count=10).accuracy_frame()
-    assert frame["operation"].tolist() == list(OPERATIONS)
-    assert (frame["count"] == 10).all()
-    for row in some(frame.itertuples()):
-        original, ablated = sweep_accuracy(bundled, make_prompts([row.operation], [2], count=10)).accuracy()
-        assert (row.before, row.after) == pytest.approx((original, float(ablated[4, 1])))
+    found = before_and_after(bundled, [(4, 1)], PROMPTS[:1], count=10)
+    sweeps = {o: sweep_accuracy(bundled, make_prompts([o], [2], count=10)) for o in OPERATIONS}
+    for scoring in SCORINGS:
+        frame = found.accuracy_frame(scoring)
+        assert frame["operation"].tolist() == list(OPERATIONS)
+        for row in some(frame.itertuples()):
+            original, ablated = sweeps[row.operation].accuracy(scoring=scoring)
+            assert (row.before, row.after) == pytest.approx((original, float(ablated[4, 1])))
+            assert row.count == int(sweeps[row.operation].cases(scoring=scoring).sum()) >= 10
 
 
 def test_a_stop_keeps_the_answers_so_far(bundled):

@@ -3,7 +3,7 @@
 import pytest
 
 from core.errors import UserError
-from core.forward.answers import are_right, question
+from core.forward.answers import SCORINGS, are_right, question
 from core.heads.accuracy import sweep_accuracy
 from core.heads.one_head import measure_head
 from core.hooks import ScaleHead, intervene
@@ -40,13 +40,27 @@ def test_kinds_are_those_of_the_sweep(bundled, measured):
     assert len(mine) == len(swept) >= 4
     assert mine["baseline"].to_dict() == pytest.approx(swept["baseline"].to_dict())
     assert mine["ablated"].to_dict() == pytest.approx(swept["accuracy"].to_dict())
-    assert mine["count"].to_dict() == swept["digits"].to_dict()
+    assert mine["count"].to_dict() == swept["count"].to_dict()
+    lengths = measured.answer_lengths
+    assert sum(lengths.values()) == len(prompts)
+    assert lengths == {n: sum(len(p.answer) == n for p in prompts) for n in sorted({len(p.answer) for p in prompts})}
 
 
-def test_the_table_holds_both(measured):
+def test_every_scoring_is_that_of_the_sweep(bundled, measured):
+    for operation in OPERATIONS:
+        swept = sweep_accuracy(bundled, make_prompts([operation], [1], count=COUNT))
+        for scoring in SCORINGS:
+            (row,) = [r for r in measured.by_digits[scoring] if (r.operation, r.group) == (operation, "1D")]
+            original, ablated = swept.accuracy(scoring=scoring)
+            assert (row.baseline, row.ablated) == pytest.approx((original, float(ablated[HEAD])))
+            assert row.count == int(swept.cases(scoring=scoring).sum())
+
+
+def test_the_table_holds_all(measured):
     frame = measured.to_frame()
-    assert (frame["of"] == "answers").sum() == 12
-    assert (frame["of"] == "digits").sum() == len(measured.by_kind)
+    for scoring in SCORINGS:
+        assert (frame["of"] == scoring).sum() == 12
+    assert (frame["of"] == "kinds").sum() == len(measured.by_kind)
 
 
 def test_a_stop_keeps_what_was_measured(bundled, measured):
@@ -56,7 +70,7 @@ def test_a_stop_keeps_what_was_measured(bundled, measured):
             raise Stopped
 
     part = measure_head(bundled, HEAD, COUNT, stop)
-    assert part.by_digits == measured.by_digits[:2]
+    assert part.by_digits == {scoring: rows[:2] for scoring, rows in measured.by_digits.items()}
     assert part.to_frame()["operation"].tolist()[:2] == ["+", "+"]
 
 

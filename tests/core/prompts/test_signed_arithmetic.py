@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from core.errors import UserError
-from core.forward.answers import Question, are_right
+from core.forward.answers import Question, are_right, question
 from core.forward.layer_inputs import LayerInputs, right_answers
 from core.forward.record import record
 from core.forward.rows import TrainingRows
+from core.hooks import ScaleHead, intervene
 from core.prompts.signed_arithmetic import GROUPS, cases, group_of, negative_data
 from tests.some import some
 
@@ -86,3 +87,14 @@ def test_right_answers_are_those_of_greedy_decoding(bundled):
     found = right_answers(bundled, LayerInputs(bundled, rows))
     assert found.tolist() == are_right(bundled, questions)
     assert len(set(found.tolist())) == 2  # the base knows some and not others
+
+
+def test_right_answers_end(bundled, arithmetic_head):
+    """Without the head that reads the operands, some answers go on to another number."""
+    prompts = cases(1, ["+", "*"])
+    rows, questions = TrainingRows.of(bundled, prompts), [question(bundled, p) for p in prompts]
+    with intervene(bundled, ScaleHead(*arithmetic_head, 0.0)):
+        found = {ends: right_answers(bundled, LayerInputs(bundled, rows), ends).tolist() for ends in (True, False)}
+        for ends, right in found.items():
+            assert right == are_right(bundled, questions, ends=ends)
+    assert sum(found[False]) > sum(found[True]) > 0
