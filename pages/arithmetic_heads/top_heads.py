@@ -15,14 +15,14 @@ from pages.shared.papers import not_ours
 from pages.shared.present import downloads
 from pages.shared.settings import Settings
 from pages.shared.theme import ATTENTION, ink, is_dark
-from pages.shared.words import percent
+from pages.shared.words import listed, percent
 
 PANEL = 96  # pixels; three stand in half a page
 PLACES = {1: "1st head", 2: "2nd", 3: "3rd", 4: "4th", 5: "5th"}
 
 
 def heads_by_digits(lm: LoadedModel, swept: pd.DataFrame, settings: Settings) -> None:
-    """Both top fives of the operations and digits that were swept, as charts on one scale and as tables.
+    """The top five of what was swept beside all of the paper's, as charts on one scale and as tables.
 
     Args:
         lm: the model.
@@ -30,7 +30,6 @@ def heads_by_digits(lm: LoadedModel, swept: pd.DataFrame, settings: Settings) ->
         settings: of the sweep, for the download.
     """
     ours, theirs = top_heads(swept), printed_heads()
-    theirs = theirs[theirs["operation"].isin(swept["operation"]) & theirs["digits"].isin(swept["digits"])]
     if ours.empty:
         return
     st.subheader("The five most important heads by operation and digits")
@@ -44,7 +43,7 @@ def heads_by_digits(lm: LoadedModel, swept: pd.DataFrame, settings: Settings) ->
         st.dataframe(wide(ours))
         st.caption(
             f"Accuracy with all heads, and without each head alone, lowest first; scored by "
-            f"{NAMES[swept['scoring'].iloc[0]]}. The paper's are of answer tokens."
+            f"{NAMES[swept['scoring'].iloc[0]]}. The paper's are of answer tokens.{unknown_groups(swept)}"
         )
     with right:
         st.markdown(f"**{LLAMA} in the paper** (tables 24 to 27)")
@@ -101,6 +100,13 @@ def wide(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _cells(group: pd.DataFrame) -> list[tuple[int, str, float]]:
     return list(zip(group["rank"].tolist(), group["head"].tolist(), group["accuracy"].tolist(), strict=True))
+
+
+def unknown_groups(swept: pd.DataFrame) -> str:
+    """Which groups are left out because nothing can decrease."""
+    wrong = swept[swept["baseline"] == 0].drop_duplicates(["operation", "digits"])
+    groups = [f"{digits}D{operation}" for digits, operation in zip(wrong["digits"], wrong["operation"], strict=True)]
+    return f" The model answers none of {listed(groups)}, so nothing can decrease there." if groups else ""
 
 
 def _sentence(ours: pd.DataFrame) -> str:

@@ -69,10 +69,10 @@ def _neuron(lm: LoadedModel, case: LogicCase) -> Neuron | None:
 
 def _controls(case: LogicCase, heads: list[tuple[int, int]], neuron: Neuron) -> RouteSettings:
     root = case.features is not None and case.features.root == neuron and not st.session_state.get(CARD)
-    what = "the root, the lowest neuron of the list that reads the heads" if root else "the picked neuron"
+    what = "the root: the lowest neuron of the list that reads the heads" if root else "picked above"
     st.markdown(
-        f"Of **{head_name(*neuron)}** ({what}; pick another one in part 2). Its up and gate keys say what raises it: "
-        "shown is the inner product of what arrives with these keys."
+        f"Neuron **{head_name(*neuron)}**, {what} (pick another one in part 2). Its up and gate keys say what raises "
+        "it; the weights below are inner products of what arrives with these keys."
     )
     first, second = st.columns(2)
     names = [head_name(*head) for head in heads]

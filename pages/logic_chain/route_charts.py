@@ -8,7 +8,7 @@ from pages.shared.theme import ATTENTION, EMBEDDING, FFN, RISE
 
 KEYS = {"weight_up": "up key", "weight_gate": "gate key"}
 KINDS = {"embedding": EMBEDDING, "attention": ATTENTION, "FFN": FFN}
-HEIGHT = 220
+HEIGHT = 280
 _LABEL = "datum.value < 0 ? 'input' : datum.label"
 
 

@@ -14,6 +14,7 @@ from core.heads.sweep import sweep_heads
 from core.prompts.arithmetic import OPERATIONS, make_prompts
 from pages.arithmetic_heads.notebook import beside
 from pages.arithmetic_heads.results import paper_decrease
+from pages.arithmetic_heads.top_heads import unknown_groups
 from pages.shared.words import percent
 from tests.some import some
 
@@ -268,11 +269,12 @@ def test_the_top_five_heads_stand_beside_the_papers(app):
     run_and_wait(app)
     assert not app.exception
     ours, theirs = (d.value for d in app.dataframe if "1st head" in d.value.columns)
-    assert list(ours.index) == [f"{d}D{o}" for o in "+-*/" for d in (1, 2)] == list(theirs.index)
+    assert list(ours.index) == [f"{d}D{o}" for o in "+-*/" for d in (1, 2)]
+    assert list(theirs.index) == [f"{d}D{o}" for o in "+-*/" for d in (1, 2, 3)]
     for name, row in some(theirs.iterrows()):
         original, *heads = paper.table({"+": 24, "-": 25, "*": 26, "/": 27}[name[2]])["rows"][name]
-        assert row["all heads"] == f"{original:.1f}%"
-        assert row.tolist()[1:] == [f"{head}: {accuracy:.1f}%" for head, accuracy in some(heads)]
+        assert row["all heads"] == percent(original / 100)
+        assert row.tolist()[1:] == [f"{head}: {percent(accuracy / 100)}" for head, accuracy in some(heads)]
     assert "different heads lead a group" in texts(app)
 
 
@@ -313,3 +315,9 @@ def test_a_changed_model_is_not_mixed_with_old_results(app, checkpoints):
         app.button(key="load model").click().run()
         wait(app).run()
     assert "Without head" in texts(app)
+
+
+def test_groups_without_a_right_answer_are_named():
+    swept = pd.DataFrame({"operation": ["+", "+", "-"], "digits": [1, 3, 3], "baseline": [0.5, 0.0, 0.0]})
+    assert unknown_groups(swept) == " The model answers none of 3D+ and 3D-, so nothing can decrease there."
+    assert unknown_groups(swept.head(1)) == ""

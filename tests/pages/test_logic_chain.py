@@ -139,7 +139,7 @@ def route_frames(app):
 def test_the_route_of_a_head_to_a_neuron(app, bundled):
     case = logic_case(bundled, "3+5=")
     root = case.features.root
-    assert f"Of **{root[0]}_{root[1]}** (the root" in texts(app)
+    assert f"Neuron **{root[0]}_{root[1]}**, the root" in texts(app)
     app.text_input(key="neuron").set_value("7_12").run()
     wait(app)
     assert not app.exception
