@@ -21,6 +21,7 @@ from core.model.random_weights import SEED, check_room
 from pages.mediation.cell import cell
 from pages.mediation.charts import SITE_NAMES
 from pages.mediation.drawn import drawn_controls, what_is_drawn
+from pages.mediation.presets import DRAWN, SOURCE, mediation_presets
 from pages.mediation.results import choose, results
 from pages.mediation.task import RANDOM, Task
 from pages.mediation.units import heads_and_neurons
@@ -28,7 +29,7 @@ from pages.shared.job_slot import job_slot
 from pages.shared.present import heading, told
 from pages.shared.resources import current_model
 
-DRAWN, OWN = "Drawn pairs", "Your own two prompts"
+OWN = "Your own two prompts"
 NOTHING = "nothing"
 JOBS = "mediation"
 
@@ -68,7 +69,7 @@ are measured in a model of the same architecture and tokenizer that has not lear
 
 def _controls() -> tuple[bool, PairSettings]:
     source = st.segmented_control(
-        "Prompts", [DRAWN, OWN], default=DRAWN, key="pair_source", bind="query-params", required=True
+        "Prompts", [DRAWN, OWN], default=DRAWN, key=SOURCE, bind="query-params", required=True
     )
     what = what_is_drawn() if source == DRAWN else None
     with st.form("mediation"):
@@ -201,8 +202,10 @@ def page() -> None:
         "One value at a time is replaced by the same value from a run on another prompt, and the change in the "
         "probability of the result is measured.",
     )
+    place = st.container()
     pressed, settings = _controls()
     lm = current_model()
+    mediation_presets(lm, place)
     with told():
         first = _asked(lm, pressed, settings)
         if first is not None:

@@ -18,7 +18,8 @@ from streamlit.delta_generator import DeltaGenerator
 from core import paper
 from core.model.load import LoadedModel
 from core.paper.models import LLAMA, PaperModel, is_about, model_of, table_for
-from core.paper.presets import Page, Preset, presets_of
+from core.paper.preset import Page, Preset
+from core.paper.presets import presets_of
 from core.paper.tables import source_of
 from pages.shared.inputs import HEADS
 from pages.shared.settings import Widget

@@ -12,6 +12,7 @@ from tests.some import some
 PLACES = {
     "arithmetic_heads": "pages/arithmetic_heads/page.py",
     "logic_chain": "pages/logic_chain/page.py",
+    "causal_mediation": "pages/mediation/page.py",
     "lora_comparison": "pages/lora/page.py",
     "pruning": "pages/pruning/page.py",
     "gender_bias": "pages/gender/page.py",
@@ -141,6 +142,18 @@ def test_settings_that_the_page_cannot_take_are_named():
     assert app.number_input(key="lora_epochs").value == 4
     assert app.number_input(key="lora_rate").value == 1e-3
     assert "Not set, because it is not there: layers 1 to 30 and n train 18000." in captions(app)
+
+
+def test_the_mediation_preset_brings_its_templates():
+    app = opened(PLACES["causal_mediation"])
+    app.button_group(key="pair_source").set_value("Your own two prompts").run()
+    menu(app, "causal_mediation").set_value("CMA: two operands (LLaMA, Goat)").run()
+    assert app.button_group(key="pair_source").value == "Drawn pairs"
+    assert app.selectbox(key="pair_set").value == "CMA"
+    assert app.selectbox(key="pair_range").value == "CMA, one-digit results"
+    assert app.multiselect(key="pair_cma").value == []  # all
+    assert app.slider(key="pairs").value == 120
+    assert not app.exception
 
 
 def test_what_is_drawn_later_gets_its_values(bundled):
