@@ -125,7 +125,7 @@ def _result(lm: LoadedModel, prompt: PromptLike, result: int | str | None) -> in
     if result is None:
         return None
     if isinstance(result, str):
-        return _token_of(lm, lm.prompt_text(prompt).rstrip(), result)
+        return _token_of(lm, lm.prompt_text(prompt), result)
     if not 0 <= result < lm.n_vocab:
         raise UserError(f"Token id {result} lies outside this model's vocabulary, 0 to {lm.n_vocab - 1}.")
     return result
