@@ -33,7 +33,7 @@ def test_drawn_pairs_are_read_at_the_answers(answering, kind):
         )
         assert len(pair.base_ids) == len(pair.alternative_ids) == len(pair.groups)
         answers = []
-        for text, ids, result in sides:
+        for text, ids, result in some(sides):
             question = tokenizer(text)["input_ids"]
             assert list(ids[: len(question)]) == question
             blanks = tokenizer.decode(list(ids[len(question) :]))
@@ -106,11 +106,11 @@ def test_tokens_of_an_operand_spell_it(on_tokenizer, kind, form):
     rng = random.Random(0)
     drafts = [draft for _ in range(40) if (pair := draw(rng)) for draft in pair]
     assert len(drafts) > 10
-    for draft in drafts:
+    for draft in some(drafts):
         ids = on_tokenizer.tokenizer(draft.text)["input_ids"]
         roles = roles_of(on_tokenizer, draft.text, draft.spans)
         assert len(roles) == len(ids)
-        for group in {name for *_, name in some(draft.spans)}:
+        for group in some({name for *_, name in some(draft.spans)}):
             mine = [token for token, role in zip(ids, roles, strict=True) if role == group]
             parts = "".join(draft.text[begin:end] for begin, end, name in draft.spans if name == group)
             told = on_tokenizer.tokenizer.decode(mine).replace("(", "")  # Llama-3 has "(three" as one token

@@ -60,7 +60,7 @@ def test_whole_answers_end_in_greedy_generation(bundled, arithmetic_heads):
     prompts = make_prompts(digits=[1])
     questions = [question(bundled, p) for p in prompts]
     longer = 0
-    for head in arithmetic_heads[:3]:
+    for head in some(arithmetic_heads[:3]):
         with intervene(bundled, ScaleHead(*head, 0.0)):
             ended, open_answers = are_right(bundled, questions), are_right(bundled, questions, ends=False)
             assert ended == [says(bundled, p) for p in some(prompts)]
