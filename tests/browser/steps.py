@@ -8,7 +8,7 @@ from typing import TypeVar
 from playwright.sync_api import Locator, Page, expect
 
 T = TypeVar("T")
-CELLS = '[data-testid="stVegaLiteChart"] path[aria-label*="relative decrease"]'
+CELLS = '[data-testid="stVegaLiteChart"] path[aria-label^="head: "][aria-label*="relative decrease"]'
 QUIET = 400  # milliseconds without a run
 _SINCE = """() => { window.quietSince = performance.now() }"""
 _IS_QUIET = """milliseconds => {

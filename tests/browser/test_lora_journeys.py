@@ -36,7 +36,7 @@ def fill(page, label, value):
 def show_own(page):
     """Picks the test's own adapters where others are shipped too."""
     if page.get_by_label("Adapters", exact=False).count():
-        page.get_by_test_id("stMain").get_by_role("combobox").first.click()
+        page.get_by_test_id("stMain").get_by_role("combobox", name="Adapters").click()
         page.get_by_role("option", name="trained here: 2 layers", exact=False).click()
         settled(page)
 

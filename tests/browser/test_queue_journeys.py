@@ -1,12 +1,13 @@
 """Several tabs at one queue, in a real browser: closed tabs, reloaded tabs, work of one's own."""
 
+import re
 import time
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import start_server
-from tests.browser.steps import CELLS, in_the_link, settled
+from tests.browser.steps import CELLS, eventually, in_the_link, settled
 
 pytestmark = pytest.mark.browser
 
@@ -28,6 +29,12 @@ def start_long(page):
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.get_by_test_id("stMain").get_by_role("progressbar")).to_be_visible()
     expect(page.get_by_test_id("stMain").get_by_text("left", exact=False).first).to_be_visible()
+
+
+def share(page):
+    """How far the bar is, in percent."""
+    text = page.get_by_test_id("stMain").get_by_text(re.compile(r": \d+%")).first.inner_text()
+    return int(re.search(r": (\d+)%", text)[1])
 
 
 def stop(page):
@@ -94,12 +101,14 @@ def test_ones_own_work_is_ended_from_another_page(own_server, new_tab):
 def test_asking_anew_gives_the_former_sweep_up(own_server, new_tab):
     page = new_tab(f"{own_server}/{LONG}51")
     start_long(page)
+    reached = eventually(page, lambda: share(page), lambda percent: percent >= 5)
     seed = page.get_by_test_id("stMain").get_by_role("spinbutton", name="Seed")
     seed.fill("52")
     seed.press("Tab")  # what is typed counts when the field is left
     page.wait_for_timeout(600)  # the bar redraws twice a second: the form must have taken the number before Run
     page.get_by_role("button", name="Run", exact=True).click()
-    in_the_link(page, "seed=52")  # the former bar is gone, and its Stop
+    in_the_link(page, "seed=52")
+    eventually(page, lambda: share(page), lambda percent: percent < reached)  # the former bar is gone, and its Stop
     expect(page.get_by_test_id("stMain").get_by_role("progressbar")).to_be_visible()
     expect(page.get_by_test_id("stSidebar").get_by_text("Ablating every head", exact=False)).to_have_count(1)
     stop(page)

@@ -34,7 +34,7 @@ def test_some_head_in_the_middle_decides_and_most_do_not(bundled):
 @pytest.mark.parametrize("operation", ["+", "-"])
 def test_the_top_99_neurons_carry_one_digit_sums_and_differences(bundled, operation):
     """The bar: masking them costs at least 80%, keeping only them at most 30%, and the top 10 fall without the head."""
-    original, values = sweep_accuracy(bundled, trained_prompts([operation], [1])).accuracy()
+    original, values = sweep_accuracy(bundled, trained_prompts([operation], [1])).accuracy(scoring="open answers")
     layer, head = divmod(int(values.argmin()), bundled.n_heads)
     assert original >= 0.98
     found = mask_and_keep(bundled, operation, [(layer, head)])

@@ -103,7 +103,7 @@ def test_what_reads_at_a_joined_answer(tmp_path):
     assert rows.wanted[0][rows.answer[0]].tolist() == [merged]
     assert continuation(lm, text, "8").answer == (merged,)
     assert shift_note(lm, [SUM, Prompt("+", 4, 5, 1, "digits", 3)]) == (
-        "In 2 of 2 prompts the tokenizer joins the prompt's last token with the answer (such as '=\u25818'): "
+        "In 2 of 2 prompts the tokenizer joins the prompt's last token with the answer (such as '=8'): "
         "the position that is read is one token earlier there."
     )
     lm = predicting(tmp_path, {EQUALS: EIGHT}, joined=JOINED)
