@@ -2,6 +2,7 @@
 
 import pytest
 
+from core.forward.answers import question, token_cases
 from core.paper.presets import preset
 from core.paper.tables import table
 from core.prompts.arithmetic import make_prompts
@@ -10,20 +11,22 @@ from core.vocabulary.shallow import SIGNS
 
 
 @pytest.mark.parametrize(
-    ("name", "question", "cases"),
+    ("name", "asked", "cases"),
     [("Tables 5 and 6", "deep set", {"+": 145, "-": 100}), ("Tables 15 and 16", "deep set", {"/": 90})],
 )
-def test_the_sets_of_the_logic_chain_are_all_one_digit_cases(name, question, cases):
-    settings = preset("logic_chain", name).settings[question]
+def test_the_sets_of_the_logic_chain_are_all_one_digit_cases(bundled, name, asked, cases):
+    settings = preset("logic_chain", name).settings[asked]
     prompts = make_prompts(**settings)
-    assert {o: sum(len(p.answer) for p in prompts if p.operation == o) for o in settings["operations"]} == cases
+    found = {o: [question(bundled, p) for p in prompts if p.operation == o] for o in settings["operations"]}
+    assert {o: len(token_cases(bundled, mine)) for o, mine in found.items()} == cases
 
 
 @pytest.mark.parametrize(("name", "tokens"), [("Table 8", 245), ("Table 17", 90)])
-def test_the_shallow_sets_are_all_one_digit_cases(name, tokens):
+def test_the_shallow_sets_are_all_one_digit_cases(bundled, name, tokens):
     settings = preset("logic_chain", name).settings["shallow set"]
     operations, digits = settings["prompts"]
-    assert sum(len(p.answer) for p in make_prompts(operations, digits, count=settings["count"])) == tokens
+    prompts = make_prompts(operations, digits, count=settings["count"])
+    assert len(token_cases(bundled, [question(bundled, p) for p in prompts])) == tokens
     assert settings["counted"] in CONCEPT_LISTS
     assert settings["signs"] in SIGNS
     assert [f"M={m}" for m in settings["more_than"]] == table(8)["columns"]
