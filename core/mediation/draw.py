@@ -10,6 +10,7 @@ instead, and their notebook keeps the pairs that the model answers wrong (*choic
 
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from core.errors import UserError
 from core.forward.answers import BOTH, Question, are_right
@@ -77,20 +78,45 @@ def draw_pairs(
     )
     drafts = drafts_of(task)
     rng, kept, seen = random.Random(seed), list[PromptPair](), set[tuple[str, str]]()
-    tried = 0
+    tried, left_out = 0, LeftOut()
     while len(kept) < count and tried < 20 * count + _GIVE_UP_AFTER and (kept or tried < _GIVE_UP_AFTER):
         fresh = _fresh(drafts, rng, 2 * (count - len(kept)) + 8, seen)
         if not fresh:
             break
         tried += len(fresh)
-        kept += _correct(lm, kind, fresh)
+        kept += _correct(lm, kind, fresh, left_out)
         progress(min(len(kept), count), count)
     if not kept:
         raise UserError(
             f"This model cannot do this: of {tried} pairs of the kind {kind!r} there is none whose words it knows and "
-            "whose prompts it both answers right. Choose another kind or other prompts."
+            f"whose prompts it both answers right{left_out}. Choose another kind or other prompts."
         )
     return kept[:count]
+
+
+@dataclass
+class LeftOut:
+    """How many drawn pairs were left out, and why."""
+
+    unknown: int = 0
+    first_unknown: str = ""
+    unequal: int = 0
+    wrong: int = 0
+
+    def note_unknown(self, error: UserError) -> None:
+        """Counts a pair that the model cannot read, and keeps what was said of the first one."""
+        self.unknown += 1
+        self.first_unknown = self.first_unknown or str(error).partition(". ")[0]
+
+    def __str__(self) -> str:
+        """In brackets, for a message; nothing where nothing was left out."""
+        told = {
+            f"{self.unknown} cannot be read ({self.first_unknown})": self.unknown,
+            f"{self.unequal} do not match token by token": self.unequal,
+            f"{self.wrong} are answered wrong": self.wrong,
+        }
+        reasons = [reason for reason, count in told.items() if count]
+        return f": {'; '.join(reasons)}" if reasons else ""
 
 
 def _fresh(drafts: Drafts, rng: random.Random, count: int, seen: set[tuple[str, str]]) -> list[tuple[Draft, Draft]]:
@@ -106,21 +132,28 @@ def _fresh(drafts: Drafts, rng: random.Random, count: int, seen: set[tuple[str, 
     return out
 
 
-def _correct(lm: LoadedModel, kind: str, drawn: list[tuple[Draft, Draft]]) -> list[PromptPair]:
+def _correct(lm: LoadedModel, kind: str, drawn: list[tuple[Draft, Draft]], left_out: LeftOut) -> list[PromptPair]:
     """The pairs whose token counts fit and which the model answers right on both sides."""
-    fitting = [found for base, other in drawn if (found := _fitting(lm, kind, base, other)) is not None]
+    fitting = []
+    for base, other in drawn:
+        lm.check_digits(base.text + other.text)  # no other draw would help
+        try:
+            found = _fitting(lm, kind, base, other)
+        except UserError as error:  # a word that this model does not know
+            left_out.note_unknown(error)
+        else:
+            left_out.unequal += found is None
+            fitting += [found] if found is not None else []
     if not fitting:
         return []
     right = are_right(lm, [q for _, questions in fitting for q in questions], ends=False)
-    return [pair for (pair, _), base, other in zip(fitting, right[::2], right[1::2], strict=True) if base and other]
+    kept = [pair for (pair, _), base, other in zip(fitting, right[::2], right[1::2], strict=True) if base and other]
+    left_out.wrong += len(fitting) - len(kept)
+    return kept
 
 
 def _fitting(lm: LoadedModel, kind: str, base: Draft, other: Draft) -> tuple[PromptPair, list[Question]] | None:
-    lm.check_digits(base.text + other.text)  # no other draw would help
-    try:
-        questions = [question_of(lm, base), question_of(lm, other)]
-    except UserError:  # a word that this model does not know
-        return None
+    questions = [question_of(lm, base), question_of(lm, other)]
     first, second = questions
     at = _differ_at(lm, first.answer, second.answer, kind == "same result")
     if len(first.ids) != len(second.ids) or first.ids == second.ids or at is None:

@@ -55,7 +55,7 @@ def drawn_controls(what: Task) -> DrawnPairs:
     first, second = st.columns([4, 2])
     count = first.slider("Pairs answered correctly", 5, MOST_PAIRS, 50, 5, key="pairs", bind="query-params")
     seed = second.number_input("Seed", 0, 10**6, 0, key="pair_seed", bind="query-params")
-    first, second, third, fourth = st.columns([3, 2, 2, 3])
+    first, second, third = st.columns([4, 2, 2])
     operations = first.pills(
         "Operations",
         OPERATIONS,
@@ -78,10 +78,9 @@ def drawn_controls(what: Task) -> DrawnPairs:
     forms = third.pills(
         "Written as", FORMS, selection_mode="multi", default=["digits"], key="pair_forms", bind="query-params"
     )
-    with fourth:
-        templates = _templates(what)
-        relations = _relations() if what.kind == "facts" else COMMON_RELATIONS
-        classes = what.kind == "number retrieval" and what.template_set == "CMA" and _classes()
+    templates = _templates(what)
+    relations = _relations() if what.kind == "facts" else COMMON_RELATIONS
+    classes = what.kind == "number retrieval" and what.template_set == "CMA" and _classes()
     return DrawnPairs(
         kind=what.kind,
         count=int(count),

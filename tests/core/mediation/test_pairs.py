@@ -220,6 +220,23 @@ def test_a_model_that_cannot_write_digits_is_told(reference):
         draw_pairs(reference, "other operands", 5)
 
 
+def test_what_is_left_out_is_told(bundled):
+    """Why there is no pair: words, tokens or answers."""
+    told = r"both answers right: \d+ cannot be read \(The model does not know '[A-Z]\w+'\)\. Choose another"
+    with pytest.raises(UserError, match=told):
+        draw_pairs(bundled, "number retrieval", 5, template_set="CMA")
+    told = r"of \d+ pairs .*: \d+ do not match token by token; \d+ are answered wrong\. Choose another"
+    with pytest.raises(UserError, match=told):
+        draw_pairs(bundled, "three operands", 5, number_range="CMA, up to 300")
+
+
+def test_positions_belong_to_the_same_part_of_both_prompts(bundled):
+    """Was: "twenty one + three" beside "three + twenty one", equal in tokens but not in their positions."""
+    for pair in some(draw_pairs(bundled, count=30, operations=("+",), digits=(2,), forms=("words",))):
+        plus = bundled.tokenizer.convert_tokens_to_ids("+")
+        assert pair.base_ids.index(plus) == pair.alternative_ids.index(plus) == pair.groups.index("operator")
+
+
 def test_bad_choices(bundled):
     for given, words in (
         ({"kind": "poems"}, "poems"),
