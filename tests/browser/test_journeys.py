@@ -32,7 +32,7 @@ def test_main_journey_by_a_cold_link(cold_server, new_tab):
     changed = page.get_by_text("answers change.", exact=False).inner_text()
     assert int(changed.split(", ")[1].split(" of ")[0]) > 0
 
-    page.get_by_test_id("stPopoverButton").filter(has_text="Download").click()
+    page.get_by_test_id("stPopoverButton").filter(has_text="Download").first.click()  # the heatmap's
     for ending in "CSV", "JSON", "PNG", "SVG":
         with page.expect_download() as waiting:
             page.get_by_role("button", name=ending, exact=True).click()
