@@ -8,6 +8,7 @@ import torch
 
 from core.model.load import LoadedModel
 from core.neurons.prompt_view import PromptView, view_prompt
+from pages.ask.notebook import notebook_increase
 from pages.ask.settings import AskSettings
 from pages.shared.charts import increase_bars, lens_strip, pattern_map, token_bars, token_bars_beside
 from pages.shared.inputs import picked_heads
@@ -105,6 +106,7 @@ def _layers(lm: LoadedModel, view: PromptView, settings: AskSettings) -> None:
         f"is {percent(increase.probability)}."
     )
     table_below("layer-increase", lm, settings, frame, lambda dark: increase_bars(frame, dark))
+    notebook_increase(lm, settings, frame)
     with st.expander("How this is computed"):
         st.latex(
             r"\Delta = \log p(w \mid x + \text{module output}) - \log p(w \mid x), \qquad"

@@ -3,7 +3,10 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.neurons import layer_increase
+from core.paper import notebook
 from tests.pages.test_arithmetic_heads import wait
+from tests.some import some
 
 APP = "../../app.py"
 
@@ -27,7 +30,25 @@ def test_opens_with_an_answer(app):
     assert not app.error
     assert app.title[0].value == "Ask the model"
     assert "`8` and it ends there" in texts(app)
-    assert len(app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")) == 4
+    assert len(app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")) == 5
+
+
+def test_the_notebooks_increase_stands_beside(app, bundled, monkeypatch):
+    assert "The paper's notebook: Llama-7B, another model" in [e.label for e in app.expander]
+    theirs = next(d.value for d in app.dataframe if len(d.value) == 64 and "module" in d.value.columns)
+    assert theirs.equals(notebook.increase_frame())
+    monkeypatch.setattr("pages.ask.notebook.model_of", lambda lm: "Llama-7B")
+    app.run()
+    assert not app.exception
+    assert "The paper's notebook: Llama-7B" in [e.label for e in app.expander]
+    shown = next(d.value for d in app.dataframe if "increase, here" in d.value.columns)
+    ours = layer_increase(bundled, "3+5=").to_frame().set_index(["module", "layer"])["increase"]
+    mine = shown.set_index(["module", "layer"])
+    assert mine["increase"].tolist() == theirs["increase"].tolist()
+    for place, value in some(ours.items()):
+        assert mine.loc[place, "increase, here"] == pytest.approx(value)
+    ask(app, "9-2=")
+    assert not any("increase, here" in d.value.columns for d in app.dataframe)
 
 
 def test_another_prompt(app):
