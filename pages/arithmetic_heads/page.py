@@ -42,14 +42,11 @@ operands is missed just as much. Heads that can replace each other show small de
 
 
 def _controls() -> tuple[bool, SetSettings | OwnSettings, Scoring]:
-    first, second, third = st.columns([3, 4, 3])
+    source = st.segmented_control("Prompts", [SET, OWN], default=SET, key=SOURCE, bind="query-params", required=True)
+    first, second = st.columns(2)
     with first:
-        source = st.segmented_control(
-            "Prompts", [SET, OWN], default=SET, key=SOURCE, bind="query-params", required=True
-        )
-    with second:
         scoring = pick_scoring()
-    with third:
+    with second:
         pick_pool()
     with st.form("sweep"):
         settings = _set_controls() if source == SET else _own_controls()
