@@ -26,9 +26,9 @@ from core.errors import UserError
 from core.forward.patching import Site
 from core.mediation.effect import Average
 from core.mediation.groups import LAST, OTHERS
-from core.mediation.intervals import Estimate, estimate, samples
 from core.mediation.measure import Mediation
 from core.mediation.pair_sums import pair_sums
+from core.statistics.intervals import Estimate, estimate, samples
 
 #: The least value of a cell in the authors' sums.
 AUTHORS_FLOOR = 0.1

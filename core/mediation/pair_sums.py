@@ -1,7 +1,7 @@
 """Sums of each pair's effects by layer and position group: what averages over pairs, and over resampled pairs, need.
 
 A cell's average runs over pairs and over the positions of a group. Which pairs it runs over is a weight per pair: ones
-for the measured sample, how often a pair was drawn for a bootstrap resample (`core.mediation.intervals`).
+for the measured sample, how often a pair was drawn for a bootstrap resample (`core.statistics.intervals`).
 """
 
 from collections.abc import Sequence

@@ -18,10 +18,10 @@ import torch
 from core.forward.patching import Site
 from core.mediation.effect import Average, PatchEffects
 from core.mediation.groups import FIRST, GROUPS, LAST, SECOND, THIRD
-from core.mediation.intervals import bounds, samples
 from core.mediation.measure import Mediation
 from core.mediation.pair_sums import pair_sums
 from core.mediation.probability_changes import PROBABILITY_CHANGES
+from core.statistics.intervals import bounds, samples
 
 OPERANDS = (FIRST, SECOND, THIRD)
 

@@ -7,8 +7,8 @@ import streamlit as st
 
 from core.mediation.effect import Average
 from core.mediation.importance import PRINTED, largest_pair
-from core.mediation.intervals import Estimate
 from core.mediation.study import MODULES
+from core.statistics.intervals import Estimate
 from pages.mediation.charts import SITE_NAMES
 from pages.mediation.numbers import effect_text, estimate_text
 from pages.mediation.task import Task

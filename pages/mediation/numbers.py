@@ -2,7 +2,7 @@
 
 import math
 
-from core.mediation.intervals import Estimate
+from core.statistics.intervals import Estimate
 from pages.shared.words import percent, three_digits
 
 

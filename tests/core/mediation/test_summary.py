@@ -9,12 +9,12 @@ import pytest
 
 from core.errors import UserError
 from core.mediation.draw import draw_pairs
-from core.mediation.intervals import samples
 from core.mediation.measure import mediate
 from core.mediation.pairs import typed_pair
 from core.mediation.summary import by_position, cells, finding, ordered
 from core.mediation.units import important_neurons
 from core.neurons.compare import compare_prompts
+from core.statistics.intervals import samples
 from tests.some import some
 
 
