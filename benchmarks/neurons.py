@@ -62,7 +62,7 @@ def large(width: int, neurons: int, vocab: int, layers: int) -> LoadedModel:
             size = 3.0 if "lm_head" in name else 1.0
             parameter.normal_(std=1.0 if "embed" in name else size * parameter.shape[1] ** -0.5)
     model.model.rotary_emb = type(model.model.rotary_emb)(config)  # its buffers were empty
-    name, tokenizer = f"random Llama, {width} x {neurons} x {vocab}", AutoTokenizer.from_pretrained(BUNDLED)
+    name, tokenizer = f"random Llama, {width} x {neurons} x {vocab}", AutoTokenizer.from_pretrained(BUNDLED["bundled"])
     return LoadedModel(name, name, None, "fp32", model, tokenizer, architecture_of("llama"))
 
 

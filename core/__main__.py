@@ -51,11 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return command.failed
 
 
+_A_MODEL = "bundled, bundled/plain, a folder or a hub id, which may end in @revision"
+
+
 def _detect_options(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "Exit code 0: nothing differs, 1: something does, 2: it cannot be determined."
-    parser.add_argument(
-        "original", metavar="ORIGINAL", help="bundled, a folder or a hub id, which may end in @revision"
-    )
+    parser.add_argument("original", metavar="ORIGINAL", help=_A_MODEL)
     parser.add_argument("folder", metavar="FOLDER", help="the model that may have been edited, given likewise")
 
 
@@ -73,7 +74,7 @@ def _detect(options: argparse.Namespace) -> int:
 
 
 def _model_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="bundled", help="bundled, a folder, or a hub id, which may end in @revision")
+    parser.add_argument("--model", default="bundled", help=_A_MODEL)
     parser.add_argument("--precision", default="auto", help="auto, fp32, bf16, fp16 or int8")
 
 
@@ -111,10 +112,9 @@ def _series(options: argparse.Namespace) -> int:
 
 def _report_options(parser: argparse.ArgumentParser) -> None:
     from core.lora.report import SHARE, TOP, TWO_DIGIT
-    from core.lora.series import SHIPPED
 
     _model_options(parser)
-    parser.add_argument("--series", default=str(SHIPPED), help="folder that lora-series made")
+    parser.add_argument("--series", help="folder that lora-series made; without: the one shipped with the model")
     parser.add_argument("--out", required=True, help="folder of the trainings")
     parser.add_argument("--from-layer", type=int, help="the first deep layer; without: the upper three eighths")
     parser.add_argument("--n", type=int, default=TOP, help="top n neurons per case")
@@ -125,15 +125,17 @@ def _report_options(parser: argparse.ArgumentParser) -> None:
 
 def _report(options: argparse.Namespace) -> int:
     from core.lora.report import deep_from, pruning_report
-    from core.lora.series import read_series
+    from core.lora.series import read_series, shipped_series
     from core.model import load_model
 
     begun = time.monotonic()
     lm = load_model(options.model, options.precision)
     deep = deep_from(lm) if options.from_layer is None else options.from_layer
-    series = read_series(lm, options.series)
+    there = shipped_series(lm) if options.series is None else [read_series(lm, options.series)]
+    if not there:
+        raise UserError(f"No adapters were shipped with {lm.name}. Train some (lora-series) and name their --series.")
     table = pruning_report(
-        lm, series, options.out, deep, options.n, options.share, options.two_digit, options.seeds, printed()
+        lm, there[0], options.out, deep, options.n, options.share, options.two_digit, options.seeds, printed()
     )
     print(table.round(3).to_string(index=False))
     worst = table[["retained", "lora"]].min()

@@ -57,7 +57,7 @@ def write_checkpoint(kind: str, folder: Path, seed: int = 0) -> Path:
     for parameter in model.parameters():  # weights large enough that every head matters
         torch.nn.init.normal_(parameter, std=0.3)
     model.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(BUNDLED).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(BUNDLED["bundled"]).save_pretrained(folder)
     return folder
 
 

@@ -70,7 +70,7 @@ def test_a_wheel_asks_for_the_pinned_requirements(wheel):
     assert (told["Name"], told["License-Expression"]) == ("abacus", "Apache-2.0")
 
 
-def test_an_installed_wheel_says_where_the_bundled_model_is(wheel):
+def test_an_installed_wheel_says_where_the_bundled_models_are(wheel):
     code = """
 from core import paper
 from core.errors import UserError

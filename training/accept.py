@@ -202,7 +202,7 @@ def main() -> None:
         "language": language_report(lm),
         "words": len(lexicon.OBJECTS),
     }
-    print(write_card(lm, report, BUNDLED / "README.md" if args.write else None))
+    print(write_card(lm, report, BUNDLED["bundled"] / "README.md" if args.write else None))
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def _shallow_verdict(rows: list[dict]) -> str:
 
 def write_card(lm: LoadedModel, report: dict, path: Path | None) -> str:
     """Fills the figures into the card; writes it when there is a path."""
-    recipe_file = BUNDLED / "recipe.json"
+    recipe_file = BUNDLED["bundled"] / "recipe.json"
     recipe = json.loads(recipe_file.read_text()) if recipe_file.exists() else {}
     text = (Path(__file__).parent / "card.md").read_text(encoding="utf-8")
     shallow, language = report["shallow"], report["language"]

@@ -1,4 +1,4 @@
-"""Export of a run's checkpoint as a model folder: `python -m training.export work/a bundled`.
+"""Export of a run's checkpoint as a model folder: `python -m training.export work/a bundled/shaped`.
 
 The function stays the same; the scales are made comparable. Every neuron's value
 vector gets length 1 (its up key takes the factor), so coefficients of different neurons

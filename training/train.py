@@ -1,7 +1,7 @@
 """Training of the bundled model: `python -m training.train --out work/run`.
 
 Runs the phases of `training.recipe`. A run writes `state.pt` every few hundred steps
-and continues from it when called again. `python -m training.export work/run bundled`
+and continues from it when called again. `python -m training.export work/run bundled/shaped`
 turns a finished run into the folder that ships.
 """
 

@@ -109,7 +109,7 @@ def was_edited(original: LoadedModel | str | Path, folder: str | Path, progress:
     """Compares a folder with its original, one tensor at a time; neither is loaded as a model.
 
     Args:
-        original: a folder, hub id or "bundled"; or a loaded model, whose own files are read.
+        original: a bundled model's name, a folder or a hub id; or a loaded model, whose own files are read.
         folder: the one that may have been edited.
         progress: called after every tensor; a `Stopped` is passed on to the caller.
 

@@ -71,7 +71,7 @@ def plain_snippet(lm: LoadedModel, recipe: Recipe, prompt: str = "3+5=") -> str:
     int8 = lm.precision == "int8"
     return _PLAIN.format(
         title=_docstring(recipe),
-        source=str(BUNDLED) if lm.name == "bundled" else hub_id_of(lm.name, lm.revision),
+        source=str(BUNDLED[lm.name]) if lm.name in BUNDLED else hub_id_of(lm.name, lm.revision),
         revision=f", revision={lm.revision!r}" if lm.revision else "",
         dtype=_DTYPE[lm.precision],
         imports=", BitsAndBytesConfig" if int8 else "",

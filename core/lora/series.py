@@ -8,7 +8,7 @@ its checkpoint, so a killed series loses at most the steps since the last point 
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,7 +26,8 @@ from core.progress import Progress, part, silent
 from core.prompts.signed_arithmetic import GROUPS
 from core.writing import typed_path
 
-SHIPPED = BUNDLED / "lora"
+#: Where the series of the bundled models are, by the models' names.
+SHIPPED: Mapping[str, Path] = {name: folder / "lora" for name, folder in BUNDLED.items()}
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,11 @@ def own_folder(lm: LoadedModel, settings: LoraSettings) -> Path:
 def _own(lm: LoadedModel) -> Path:
     home = Path(os.environ.get("ABACUS_DATA") or platformdirs.user_data_dir("abacus"))
     return home / "lora" / f"{lm.fingerprint}-{lm.precision}"
+
+
+def shipped_series(lm: LoadedModel) -> list[Series]:
+    """The series that was shipped with a model; empty for a model that came without one."""
+    return [series for folder in SHIPPED.values() if (series := read_series(lm, folder)).adapters]
 
 
 def own_series(lm: LoadedModel) -> list[Series]:

@@ -39,7 +39,8 @@ class LoadedModel(TextEncoder):
     """A model that is ready to be measured, with its tokenizer and its dimensions.
 
     Attributes:
-        name: what was asked for: "bundled", a folder, or a hub id with or without a revision.
+        name: what was asked for: a bundled model ("bundled" for the shaped one), a folder, or a hub id with or
+            without a revision.
         fingerprint: hash of the configuration and weights files; names caches.
         revision: the hub commit, or None.
         precision: fp32, bf16, fp16 or int8.
@@ -176,8 +177,8 @@ def load_model(source: str | Path = "bundled", precision: str = "auto") -> Loade
     The calling thread then computes with as many threads as suit this model's size (`core.model.load`).
 
     Args:
-        source: "bundled", a local folder, or a hub id such as "huggyllama/llama-7b", at a revision
-            where one is named: "EleutherAI/gpt-j-6b@refs/pr/12".
+        source: "bundled" (or "bundled/shaped"), "bundled/plain", a local folder, or a hub id such as
+            "huggyllama/llama-7b", at a revision where one is named: "EleutherAI/gpt-j-6b@refs/pr/12".
         precision: fp32, bf16, fp16, int8 (bitsandbytes; also runs on a CPU, slowly), or auto
             (`core.model.precision`): on a GPU the checkpoint's own 16 bits, on a CPU fp32.
 
@@ -195,7 +196,7 @@ def load_model(source: str | Path = "bundled", precision: str = "auto") -> Loade
     tokenizer = _load_tokenizer(where)
     model = _load_weights(where, chosen, device)
     lm = LoadedModel(
-        name=str(source),
+        name=where.name,
         fingerprint=where.fingerprint(),
         revision=where.revision,
         precision=chosen,

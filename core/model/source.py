@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -21,7 +22,14 @@ from core.model.precision import stored_precision
 from core.reading import STRICT, named, read_as, read_json_file
 from core.writing import typed_path
 
-BUNDLED = Path(__file__).resolve().parents[2] / "bundled"
+_IN_CLONE = Path(__file__).resolve().parents[2] / "bundled"
+
+
+#: The folders of the models in Abacus's repository by their names.
+BUNDLED: Mapping[str, Path] = {"bundled": _IN_CLONE / "shaped", "bundled/plain": _IN_CLONE / "plain"}
+
+
+_SAME = {"bundled/shaped": "bundled"}
 
 
 _BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "int8": 2.0}
@@ -140,29 +148,37 @@ def free_memory(device: torch.device) -> int:
     return int(psutil.virtual_memory().available)
 
 
+def bundled_name(source: str) -> str | None:
+    """The name of a bundled model, whichever of its names is given; None for any other source."""
+    name = _SAME.get(source, source)
+    return name if name in BUNDLED else None
+
+
 def is_local(source: str) -> bool:
-    """Whether a source is "bundled" or a path, and not a hub id, which may end in @ and a revision."""
+    """Whether a source is a bundled model or a path, and not a hub id, which may end in @ and a revision."""
+    if bundled_name(source) or source.startswith("bundled/"):
+        return True
     looks_like_path = source.startswith((".", "/", "~")) or source.partition("@")[0].count("/") > 1 or "\\" in source
-    return source == "bundled" or looks_like_path or os.path.exists(source)
+    return looks_like_path or os.path.exists(source)
 
 
 def locate(source: str) -> Source:
-    """Finds "bundled", a folder or a hub id and reads what it is; of a hub model only descriptions are downloaded.
+    """Finds a bundled model, a folder or a hub id and reads what it is; of a hub model only descriptions are fetched.
 
-    A hub id may end in @ and a revision (`core.model.hub`). What is a folder here is that folder, also with an @.
+    A bundled model's name means that model in every working directory, also where a folder is called so. A hub id may
+    end in @ and a revision (`core.model.hub`). What is a folder here is that folder, also with an @.
 
     Raises:
         UserError: says what is missing, or that the architecture is not supported.
     """
     if not source.strip():
         raise UserError('No model is named. Use "bundled", a folder, or a hub id such as huggyllama/llama-7b.')
-    if source == "bundled":
-        if not BUNDLED.is_dir():
-            raise UserError(
-                "The bundled model is in Abacus's repository, not in the installed package. Install from a clone with "
-                "`pip install -e .`, or name a folder or a hub id."
-            )
-        found = read_folder("bundled", BUNDLED)
+    if name := bundled_name(source):
+        found = _read_bundled(name)
+    elif source.startswith("bundled/") and not os.path.exists(source):
+        raise UserError(
+            f"There is no bundled model {source!r}, only {' and '.join(map(repr, BUNDLED))}. Name one of them."
+        )
     elif is_local(source):
         found = read_folder(source, typed_path(source, "the folder of a model"))
     else:
@@ -173,6 +189,15 @@ def locate(source: str) -> Source:
             f"{source} is stored in a quantised format. Choose the original model and load it as int8 instead."
         )
     return found
+
+
+def _read_bundled(name: str) -> Source:
+    if not BUNDLED[name].is_dir():
+        raise UserError(
+            "The bundled models are in Abacus's repository, not in the installed package. Install from a clone with "
+            "`pip install -e .`, or name a folder or a hub id."
+        )
+    return read_folder(name, BUNDLED[name])
 
 
 def _look_up(name: str) -> Source:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.jobs.job import Job
 from core.lora.run import CHECKPOINT, curve_so_far
-from core.lora.series import SHIPPED, own_folder, read_series, train_series
+from core.lora.series import own_folder, shipped_series, train_series
 from core.lora.settings import LoraSettings
 from core.model.load import LoadedModel
 from core.prompts.signed_arithmetic import N_TEST, cases
@@ -35,7 +35,7 @@ def train_here(lm: LoadedModel, open_it: bool) -> None:
             )
         pressed, settings = _form(lm)
         training = settings.training
-        if pressed and read_series(lm, SHIPPED).has(settings.layers, training):
+        if pressed and any(series.has(settings.layers, training) for series in shipped_series(lm)):
             st.info("The shipped adapters, shown below, have these settings. Change one to train others.")
             pressed = False
         folder = own_folder(lm, training)

@@ -57,14 +57,14 @@ def train_on_kept(lm: LoadedModel, series: Series, about: About, found: DeepRank
 def _trained(
     lm: LoadedModel, series: Series, settings: TrainSettings, pressed: bool
 ) -> Found[PrunedPair, TrainSettings] | None:
-    home = own_folder(lm, settings.training) if series.folder == SHIPPED else series.folder
+    home = own_folder(lm, settings.training) if series.folder in SHIPPED.values() else series.folder
     return job_slot(
         lm,
         "pruned training",
         settings,
         "Training adapters with the kept neurons",
         lambda progress: train_pair(
-            lm, settings.kept, settings.from_layer, settings.layer, settings.training, (SHIPPED, home), progress
+            lm, settings.kept, settings.from_layer, settings.layer, settings.training, (series.folder, home), progress
         ),
         "Press **Train twice** for the columns of table 11. This takes as long as training two adapters.",
         start=pressed,

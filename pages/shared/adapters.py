@@ -5,7 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.lora.series import SHIPPED, Series, own_series, read_series
+from core.lora.series import SHIPPED, Series, own_series, shipped_series
 from core.lora.settings import About
 from core.model.adapter_files import AdapterFolder
 from core.model.load import LoadedModel
@@ -19,8 +19,7 @@ OWN = "own_adapter"
 
 def series_here(lm: LoadedModel) -> list[Series]:
     """The series that were trained on this model: the shipped one first."""
-    found = [read_series(lm, SHIPPED), *own_series(lm)]
-    return [series for series in found if series.adapters]
+    return [*shipped_series(lm), *own_series(lm)]
 
 
 def choose_series(lm: LoadedModel) -> Series | None:
@@ -43,14 +42,14 @@ def choose_series(lm: LoadedModel) -> Series | None:
 
 def name_of(series: Series) -> str:
     """A series' name in the link: "shipped", or that of its folder."""
-    return "shipped" if series.folder == SHIPPED else series.folder.name
+    return "shipped" if series.folder in SHIPPED.values() else series.folder.name
 
 
 def series_label(series: Series) -> str:
     """A series in words."""
     settings = series.adapters[0].settings
     open_ = len(series.adapters) - len(series.finished)
-    where = "shipped" if series.folder == SHIPPED else "trained here"
+    where = "shipped" if series.folder in SHIPPED.values() else "trained here"
     return (
         f"{where}: {len(series.adapters)} layers, rank {settings.rank}, {settings.n_train:,} prompts, "
         f"{settings.epochs} epochs, seed {settings.seed}" + (f", {open_} unfinished" if open_ else "")

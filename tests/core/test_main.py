@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +13,9 @@ from core.hooks import ScaleHead, ScaleNeuron
 from core.lora.series import train_series
 from core.lora.settings import LoraSettings
 from core.model.load import load_model
-from core.model.source import BUNDLED
 from core.progress import Stopped
 
+ROOT = Path(__file__).resolve().parents[2]
 EDITS = (ScaleHead(2, 7, 0.0), ScaleNeuron(5, 100, 0.5))
 SETTINGS = LoraSettings(rank=2, alpha=4, epochs=1, batch=8, n_train=40, n_test=30)
 
@@ -82,7 +83,7 @@ def test_ctrl_c_stops_at_the_next_step(interrupts, capsys):
 
 def test_help_does_not_wait_for_torch():
     code = "import sys; from core.__main__ import main\ntry: main(['--help'])\nfinally: print('torch' in sys.modules)"
-    told = subprocess.run([sys.executable, "-c", code], cwd=BUNDLED.parent, capture_output=True, text=True).stdout
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout
     assert set(COMMANDS) <= set(told.split())
     assert told.splitlines()[-1] == "False"
 
@@ -90,7 +91,7 @@ def test_help_does_not_wait_for_torch():
 def test_as_a_program():
     done = subprocess.run(
         [sys.executable, "-m", "core", "detect", "bundled", "bundled"],
-        cwd=BUNDLED.parent,
+        cwd=ROOT,
         capture_output=True,
         text=True,
     )

@@ -31,8 +31,9 @@ def data(bundled, tmp_path_factory):
     patch = pytest.MonkeyPatch()
     home = tmp_path_factory.mktemp("data")
     patch.setenv("ABACUS_DATA", str(home))
-    patch.setattr("pages.shared.adapters.SHIPPED", home / "shipped")  # imported here, so before the next
-    patch.setattr("core.lora.series.SHIPPED", home / "shipped")
+    shipped = {"bundled": home / "shipped"}
+    patch.setattr("pages.shared.adapters.SHIPPED", shipped)  # imported here, so before the next
+    patch.setattr("core.lora.series.SHIPPED", shipped)
     train_series(bundled, own_folder(bundled, SETTINGS), SETTINGS, [6, 7])
     yield home
     patch.undo()
@@ -130,7 +131,7 @@ def test_forgetting_stands_beside_accuracy(data, bundled):
 
 
 def test_the_best_shipped_adapter_is_not_named_without_its_cost(bundled):
-    series = read_series(bundled, SHIPPED)
+    series = read_series(bundled, SHIPPED["bundled"])
     found = forgetting(bundled, {n: attach(bundled, series.place(n)) for n in (4, 5)})
     said = by_layer._sentence(series.to_frame().query("group == 'all'"), "all", found)
     assert "layer **5** brings that to **99.1%**, the best on the task it is trained on, **but it forgets** " in said
@@ -216,7 +217,7 @@ def test_training_from_the_page(data, bundled):
 
 def test_nothing_trained_yet(bundled, monkeypatch, tmp_path):
     monkeypatch.setenv("ABACUS_DATA", str(tmp_path))
-    monkeypatch.setattr("pages.shared.adapters.SHIPPED", tmp_path / "shipped")
+    monkeypatch.setattr("core.lora.series.SHIPPED", {"bundled": tmp_path / "shipped"})
     app = opened(COMPARE)
     assert not app.exception
     assert "There is no adapter for this model yet" in texts(app)
@@ -283,7 +284,7 @@ def about(steps, accuracy):
 
 
 def test_a_stopped_training_is_marked_and_not_compared(bundled):
-    model = attach(bundled, place_of(SHIPPED, 5))
+    model = attach(bundled, place_of(SHIPPED["bundled"], 5))
     whole, half = (Pruned(((6, 1),), 5, model, about(steps, share)) for steps, share in ((920, 0.95), (0, 0.609)))
     said = pruned_results._reached(about(920, 0.99), half, None)
     assert "(stopped after 0 of 920 steps) is at 60.9% of 1,735" in said

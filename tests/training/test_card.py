@@ -58,8 +58,8 @@ def test_every_profession_and_no_negative_numbers(bundled):
 
 
 def test_card_and_recipe_ship():
-    card = (BUNDLED / "README.md").read_text(encoding="utf-8")
+    card = (BUNDLED["bundled"] / "README.md").read_text(encoding="utf-8")
     assert "What may and may not be concluded" in card
     assert "{" + "accuracy" not in card
-    assert (BUNDLED / "recipe.json").is_file()
-    assert not list(BUNDLED.glob("*.bin"))
+    assert (BUNDLED["bundled"] / "recipe.json").is_file()
+    assert not list(BUNDLED["bundled"].glob("*.bin"))

@@ -63,7 +63,7 @@ def test_finds_random_edits_of_the_bundled_model(bundled, tmp_path, seed):
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_rounding_to_16_bits_is_no_edit(bundled, tmp_path, dtype):
-    AutoModelForCausalLM.from_pretrained(BUNDLED, dtype=dtype).save_pretrained(tmp_path / "rounded")
+    AutoModelForCausalLM.from_pretrained(BUNDLED["bundled"], dtype=dtype).save_pretrained(tmp_path / "rounded")
     assert not was_edited("bundled", tmp_path / "rounded").is_edited
     edited = export_edited(bundled, EDITS, tmp_path / "edited")
     AutoModelForCausalLM.from_pretrained(edited, dtype=dtype).save_pretrained(tmp_path / "both")

@@ -13,7 +13,7 @@ from core.prompts.arithmetic import make_prompts
 from core.vocabulary.neuron_tokens import top_tokens
 from tests.some import some
 
-FOLDERS = {"layer 4": place_of(SHIPPED, 4), "layer 5": place_of(SHIPPED, 5)}
+FOLDERS = {"layer 4": place_of(SHIPPED["bundled"], 4), "layer 5": place_of(SHIPPED["bundled"], 5)}
 
 
 def test_one_prompt_is_compared_as_by_hand(bundled):

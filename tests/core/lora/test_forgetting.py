@@ -19,7 +19,7 @@ from tests.some import some
 
 @pytest.fixture(scope="module")
 def shipped(bundled):
-    return {layer: attach(bundled, place_of(SHIPPED, layer)) for layer in (4, 5)}
+    return {layer: attach(bundled, place_of(SHIPPED["bundled"], layer)) for layer in (4, 5)}
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_nothing_is_asked_that_the_adapters_are_trained_on(bundled):
 
 def test_the_shipped_adapter_forgets(bundled, shipped, found):
     """The finding that the page must not hide: the best adapter breaks what the base knew."""
-    assert read_series(bundled, SHIPPED).best().layer == 5
+    assert read_series(bundled, SHIPPED["bundled"]).best().layer == 5
     assert found.base.accuracy[ARITHMETIC] == 1.0
     assert found.base.accuracy[FACTS] == 1.0
     assert found.lost(5, ARITHMETIC) > 0.2

@@ -18,11 +18,11 @@ from core.model.adapters import attach
 from core.progress import Stopped
 from core.prompts.signed_arithmetic import negative_data
 
-FOLDER = place_of(SHIPPED, 5)
+FOLDER = place_of(SHIPPED["bundled"], 5)
 
 
 def test_a_study_is_its_parts(bundled):
-    settings = next(about.settings for about in read_series(bundled, SHIPPED).adapters if about.layer == 5)
+    settings = next(about.settings for about in read_series(bundled, SHIPPED["bundled"]).adapters if about.layer == 5)
     told = []
     found = study_pruning(
         bundled, FOLDER, settings, 6, 5, 3, (0.1, 1.0), 20, lambda done, total: told.append(done / total)

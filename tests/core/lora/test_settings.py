@@ -63,7 +63,7 @@ def test_a_training_that_diverged_has_a_record(tmp_path):
 
 
 def test_the_shipped_cards():
-    folders = sorted(SHIPPED.glob("layer_*"))
+    folders = sorted(SHIPPED["bundled"].glob("layer_*"))
     assert len(folders) == 8
     for number, folder in enumerate(some(folders)):
         record = About.read(folder)
@@ -92,7 +92,7 @@ def test_the_shipped_cards():
     ],
 )
 def test_a_card_that_is_something_else_is_refused(tmp_path, change, words):
-    record = json.loads((SHIPPED / "layer_3" / ABOUT).read_text())
+    record = json.loads((SHIPPED["bundled"] / "layer_3" / ABOUT).read_text())
     (tmp_path / ABOUT).write_text(json.dumps({**record, **change}))
     with pytest.raises(UserError, match=words) as caught:
         About.read(tmp_path)

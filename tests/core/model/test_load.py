@@ -54,7 +54,7 @@ def test_bundled_is_a_plain_llama(bundled):
     assert bundled.encode("3+5=") == bundled.encode("3 + 5 =")
     tokens = bundled.tokenizer.convert_ids_to_tokens(bundled.encode("3+5="))
     assert tokens == ["<s>", "3", "+", "5", "="]
-    assert sum(f.stat().st_size for f in source.BUNDLED.iterdir()) <= 16 * 2**20
+    assert sum(f.stat().st_size for f in source.BUNDLED["bundled"].iterdir()) <= 16 * 2**20
 
 
 def copy_of(checkpoints, tmp_path, kind="llama"):
@@ -202,6 +202,6 @@ def test_tokens_are_shown_as_text(bundled):
 
 
 def test_the_bundled_model_is_not_in_an_installed_package(monkeypatch, tmp_path):
-    monkeypatch.setattr(source, "BUNDLED", tmp_path / "bundled")
-    with pytest.raises(UserError, match="bundled model is in Abacus's repository"):
+    monkeypatch.setattr(source, "BUNDLED", {"bundled": tmp_path / "bundled"})
+    with pytest.raises(UserError, match="bundled models are in Abacus's repository"):
         load_model("bundled")

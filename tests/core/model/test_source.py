@@ -3,6 +3,7 @@
 import json
 import shutil
 import struct
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from core.errors import UserError
-from core.model.source import read_folder, weight_files
+from core.model.source import BUNDLED, is_local, locate, read_folder, weight_files
+from tests.some import some
 
+ROOT = Path(__file__).resolve().parents[3]
 TENSORS = {"z": torch.zeros(3, 4), "a": torch.zeros(2, dtype=torch.bfloat16), "scalar": torch.tensor(1.0)}
 
 
@@ -134,3 +137,51 @@ def test_a_wrong_configuration_is_refused(folder, config, words):
     (folder / "config.json").write_text(config)
     with pytest.raises(UserError, match=words):
         read_folder("x", folder)
+
+
+@pytest.mark.parametrize(
+    ("asked", "name", "folder"),
+    [
+        ("bundled", "bundled", "shaped"),
+        ("bundled/shaped", "bundled", "shaped"),
+        ("bundled/plain", "bundled/plain", "plain"),
+    ],
+)
+def test_a_bundled_models_name_means_it_everywhere(asked, name, folder, tmp_path, monkeypatch):
+    (tmp_path / asked).mkdir(parents=True)  # a folder of the person's, called so
+    monkeypatch.chdir(tmp_path)
+    found = locate(asked)
+    assert (found.name, found.folder) == (name, ROOT / "bundled" / folder)
+    assert is_local(asked)
+    assert found.fingerprint() == read_folder("as a path", ROOT / "bundled" / folder).fingerprint()
+
+
+def test_the_bundled_models_differ_in_weights_and_tokenizer_only():
+    shaped, plain = (locate(name) for name in BUNDLED)
+    assert shaped.fingerprint() != plain.fingerprint()
+    for size in some(
+        [
+            "hidden_size",
+            "intermediate_size",
+            "num_hidden_layers",
+            "num_attention_heads",
+            "num_key_value_heads",
+            "head_dim",
+        ]
+    ):
+        assert shaped.config[size] == plain.config[size]
+
+
+def test_a_bundled_model_that_does_not_exist():
+    with pytest.raises(UserError, match="no bundled model 'bundled/other', only 'bundled' and 'bundled/plain'"):
+        locate("bundled/other")
+    assert is_local("bundled/other")  # and is not asked for on the hub
+
+
+def test_a_folder_of_ones_own_under_bundled(folder, monkeypatch):
+    mine = folder / "bundled" / "mine"
+    mine.mkdir(parents=True)
+    for file in some([file for file in folder.iterdir() if file.is_file()]):
+        shutil.copy(file, mine)
+    monkeypatch.chdir(folder)
+    assert locate("bundled/mine").name == "bundled/mine"

@@ -67,7 +67,7 @@ def random_model(tmp_path_factory):
     torch.manual_seed(5)
     LlamaForCausalLM(config).save_pretrained(folder)
     for file in ("tokenizer.json", "tokenizer_config.json"):
-        (folder / file).write_bytes((BUNDLED / file).read_bytes())
+        (folder / file).write_bytes((BUNDLED["bundled"] / file).read_bytes())
     return load_model(folder, precision="fp32")
 
 
