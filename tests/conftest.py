@@ -86,6 +86,18 @@ def bundled() -> LoadedModel:
 
 
 @pytest.fixture(scope="session")
+def plain() -> LoadedModel:
+    """The bundled model that nobody shaped: a blank before words and numbers, single digits, several a number."""
+    return load_model("bundled/plain")
+
+
+@pytest.fixture(scope="session", params=["bundled", "bundled/plain"])
+def either(request, bundled, plain) -> LoadedModel:
+    """Each bundled model in turn."""
+    return {lm.name: lm for lm in (bundled, plain)}[request.param]
+
+
+@pytest.fixture(scope="session")
 def arithmetic_heads(bundled) -> list[tuple[int, int]]:
     """The bundled model's heads, those first without which one-digit sums lose the most probability."""
     prompts = [prompt.text for prompt in make_prompts(["+"], digits=[1], count=20)]

@@ -18,6 +18,12 @@ from pages.shared.resources import board, current_model, residence, session_id
 from pages.shared.waiting import outcome, wait_for
 from pages.shared.words import head_name, mono, plain
 
+#: What each bundled model is, in a line.
+BUNDLED_MODELS = {
+    "bundled": "Shaped to show the paper's stages.",
+    "bundled/plain": "Trained on next tokens only.",
+}
+
 
 def sidebar() -> LoadedModel | None:
     """Draws the sidebar; returns the resident model, or None when it cannot be loaded."""
@@ -28,7 +34,7 @@ def sidebar() -> LoadedModel | None:
         if lm is not None:
             note_model(lm, HEADS)
             _about(lm)
-        _change(lm.name if lm is not None else "bundled")
+        _change(lm)
         if lm is not None:
             _picked_heads(lm)
     return lm
@@ -45,16 +51,28 @@ def _about(lm: LoadedModel) -> None:
     )
 
 
-def _change(name: str) -> None:
+def _change(lm: LoadedModel | None) -> None:
+    name = lm.name if lm is not None else "bundled"
     with st.popover("Change model", icon=":material/deployed_code:", width="stretch"):
         off = locked()
+        for bundled, about in BUNDLED_MODELS.items():
+            st.button(
+                mono(bundled),
+                icon=":material/check:" if lm is not None and lm.name == bundled else None,
+                width="stretch",
+                key=f"load {bundled}",
+                disabled=off,
+                on_click=_load_bundled,
+                args=(bundled,),
+            )
+            st.caption(about)
         source = st.text_input(
-            "Model",
+            "Or a folder or hub id",
             value=name,
             key="model source",
             disabled=off,
-            help="`bundled`, a folder on this computer, or a Hugging Face id such as `huggyllama/llama-7b`. Some "
-            "models have safetensors only in a pull request: name it, as in `EleutherAI/gpt-j-6b@refs/pr/12`.",
+            help="A folder on this computer, or a Hugging Face id such as `huggyllama/llama-7b`. Some models have "
+            "safetensors only in a pull request: name it, as in `EleutherAI/gpt-j-6b@refs/pr/12`.",
         ).strip()
         precision = st.selectbox(
             "Precision",
@@ -96,6 +114,11 @@ def _size(source: str, precision: str) -> str:
             told = f":red[{plain(str(error))}]"
         st.session_state["size asked"], st.session_state["size told"] = asked, told
     return st.session_state["size told"]
+
+
+def _load_bundled(name: str) -> None:
+    st.session_state["model source"] = name
+    _load(name, st.session_state["model precision"])
 
 
 def _load(source: str, precision: str) -> None:

@@ -59,6 +59,12 @@ def test_report(checkpoints, tmp_path, capsys, interrupts):
     assert "layers 2 and up" in told
 
 
+def test_a_report_without_a_series(checkpoints, tmp_path, capsys):
+    folder = str(checkpoints("llama"))
+    assert main(["lora-report", "--model", folder, "--precision", "fp32", "--out", str(tmp_path)]) == 1
+    assert f"No adapters were shipped with {folder}. Train some (lora-series)" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["lora-series", "lora-report"])
 def test_input_that_cannot_be_used(command, tmp_path, capsys):
     assert main([command, "--model", "/no/such", "--out", str(tmp_path)]) == 1

@@ -8,9 +8,10 @@ from transformers import AutoModelForCausalLM
 
 from core.bias.locate import locate
 from core.bias.measure import paper_words
+from core.edits.detect import was_edited
 from core.edits.edit_set import EditSet
 from core.edits.export import check_edited_export, export_edited
-from core.edits.recipe import Recipe, edits_for, read_recipe
+from core.edits.recipe import OtherModelError, Recipe, edits_for, read_recipe
 from core.edits.snippets import core_snippet, plain_snippet
 from core.errors import UserError
 from core.hooks import ScaleHead, ScaleNeuron, intervene
@@ -161,10 +162,30 @@ def test_snippets_repeat_the_edit(any_model, capsys):
     assert told[1] == repr(any_model.token(int(live[-1].argmax())))
 
 
-def test_the_plain_snippet_needs_transformers_only(bundled):
-    code = plain_snippet(bundled, Recipe.of(bundled, EDITS), "3+5=")
+def test_the_plain_snippet_needs_transformers_only(either, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code = plain_snippet(either, Recipe.of(either, EDITS), "3+5=")
     assert "core" not in code.split('"""')[2]
-    assert torch.allclose(run(code)["logits"].float(), live(bundled, "3+5="), atol=1e-4)
+    assert torch.allclose(run(code)["logits"].float(), live(either, "3+5="), atol=1e-4)
+
+
+def test_cards_code_and_detection_name_the_bundled_model(either, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = export_edited(either, EDITS, "edited")
+    assert check_edited_export(either, EDITS, folder, PROMPTS).same_top == len(PROMPTS)
+    assert set(was_edited(either.name, folder).edits) == set(EDITS)
+    assert f"Original: `{either.name}`, fingerprint `{either.fingerprint}`" in (folder / "README.md").read_text()
+    recipe = read_recipe((folder / "recipe.json").read_bytes())
+    assert recipe.model.name == either.name
+    code = core_snippet(either, recipe, "3+5=")
+    assert f"load_model('{either.name}', precision='fp32')" in code
+    assert torch.allclose(run(code)["logits"], live(either, "3+5="), atol=1e-4)
+
+
+def test_a_recipe_of_the_other_bundled_model_is_refused(bundled, plain):
+    with pytest.raises(OtherModelError, match="another model, bundled: weights .* tokenizer") as refused:
+        edits_for(plain, Recipe.of(bundled, EDITS))
+    assert refused.value.fits
 
 
 def test_int8_snippet(checkpoints):

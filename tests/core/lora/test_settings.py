@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import UserError
-from core.lora.series import SHIPPED
+from core.lora.series import SHIPPED, shipped_series
 from core.lora.settings import About, LoraSettings, Point, read_about
 from core.model.adapter_files import ABOUT, AdapterFolder
+from core.model.load import load_model
 from tests.some import some
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -62,12 +63,19 @@ def test_a_training_that_diverged_has_a_record(tmp_path):
     assert math.isnan(About.read(tmp_path).curve[0].loss)
 
 
+def test_each_bundled_model_has_its_own_series(bundled, plain, checkpoints):
+    (shaped,) = shipped_series(bundled)
+    assert (shaped.folder, len(shaped.finished)) == (SHIPPED["bundled"], bundled.n_layers)
+    assert [series.folder for series in shipped_series(plain)] in ([], [SHIPPED["bundled/plain"]])
+    assert shipped_series(load_model(checkpoints("llama"), "fp32")) == []
+
+
 def test_the_shipped_cards():
-    folders = sorted(SHIPPED["bundled"].glob("layer_*"))
-    assert len(folders) == 8
-    for number, folder in enumerate(some(folders)):
+    folders = [folder for home in SHIPPED.values() for folder in sorted(home.glob("layer_*"))]
+    assert len(folders) >= 8
+    for folder in some(folders):
         record = About.read(folder)
-        assert record.layer == number
+        assert folder.name == f"layer_{record.layer}"
         assert record.finished
         assert record.curve[-1].step == record.total
         stored = {"skipped": 0, **json.loads((folder / ABOUT).read_text())}  # not counted when they were trained

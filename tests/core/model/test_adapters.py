@@ -13,6 +13,7 @@ from torch import nn
 from core.errors import UserError
 from core.forward.record import record
 from core.hooks import ScaleNeuron, intervene
+from core.model.adapter_files import AdapterFolder
 from core.model.adapters import attach
 from core.model.load import load_model
 from core.model.shared_weights import weight_sharing_copy
@@ -214,6 +215,18 @@ def test_adapters_of_another_model_are_refused(checkpoints, bundled, tmp_path):
         attach(lm, tmp_path / "other shape")
     about.unlink()
     assert attach(lm, tmp_path / "other shape").first_layer == 1
+
+
+def test_a_bundled_models_adapters_fit_it_by_any_of_its_names(bundled, plain, tmp_path):
+    for named, fits, other in (
+        ("bundled", bundled, plain),
+        ("bundled/shaped", bundled, plain),
+        (plain.name, plain, bundled),
+    ):
+        folder = AdapterFolder(tmp_path, {"base_model_name_or_path": named}, None)
+        folder.check_made_for(fits)
+        with pytest.raises(UserError, match=f"does not fit the model {other.name} .it was made for {named}"):
+            folder.check_made_for(other)
 
 
 def test_missing_and_extra_weights_are_told(checkpoints, tmp_path):

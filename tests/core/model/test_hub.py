@@ -222,8 +222,8 @@ def test_recipes_cards_code_and_adapters_name_repository_and_commit(the_hub, tmp
         AdapterFolder(tmp_path, {"base_model_name_or_path": "another/one"}, None).check_made_for(lm)
 
 
-def test_a_local_folder_is_no_base_model_of_a_card(bundled):
-    recipe = Recipe.of(bundled, [ScaleHead(1, 2, 0.0)])
+def test_a_local_folder_is_no_base_model_of_a_card(either):
+    recipe = Recipe.of(either, [ScaleHead(1, 2, 0.0)])
     assert "base_model" not in model_card(recipe)
-    config = lora_config(bundled, 1, LoraSettings())
-    assert (config.base_model_name_or_path, config.revision) == ("bundled", None)
+    config = lora_config(either, 1, LoraSettings())
+    assert (config.base_model_name_or_path, config.revision) == (either.name, None)

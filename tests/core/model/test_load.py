@@ -201,6 +201,12 @@ def test_tokens_are_shown_as_text(bundled):
     assert [bundled.token(i) for i in ids] == ["<s>", "fünf", "plus", "VIII"]
 
 
+def test_a_bundled_model_keeps_its_first_name(bundled, plain):
+    assert (bundled.name, plain.name) == ("bundled", "bundled/plain")
+    again = load_model("bundled/shaped")
+    assert (again.name, again.fingerprint) == (bundled.name, bundled.fingerprint)
+
+
 def test_the_bundled_model_is_not_in_an_installed_package(monkeypatch, tmp_path):
     monkeypatch.setattr(source, "BUNDLED", {"bundled": tmp_path / "bundled"})
     with pytest.raises(UserError, match="bundled models are in Abacus's repository"):
