@@ -1,4 +1,4 @@
-"""Averages of the effects of many pairs, by layer and position group, and where the effect is located.
+"""Averages of the effects of many pairs, by layer and position group.
 
 Position groups are in one of two groupings: by roles (operands, operator, last, others), or those of the notebook of
 CMA's authors (`core.mediation.groups`). A cell of their figures is the mean IE over pairs (and
@@ -7,23 +7,19 @@ interval over pairs. Sums add log(IE + 1) over such cells; a cell below zero (th
 more likely) counts as zero, so that shares stay shares (*choice*; the authors': `core.mediation.importance`).
 """
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import torch
 
 from core.forward.patching import Site
-from core.mediation.effect import Average, PatchEffects
-from core.mediation.groups import FIRST, GROUPS, LAST, SECOND, THIRD
+from core.mediation.effect import PatchEffects
+from core.mediation.groups import GROUPS
 from core.mediation.measure import Mediation
 from core.mediation.pair_sums import pair_sums
 from core.mediation.probability_changes import PROBABILITY_CHANGES
 from core.statistics.intervals import bounds, samples
-
-OPERANDS = (FIRST, SECOND, THIRD)
 
 
 def by_position(found: Mediation, site: Site, grouping: str = "roles") -> pd.DataFrame:
@@ -98,85 +94,3 @@ def ordered(groups: Sequence[str]) -> list[str]:
     """Position groups in the order in which they are shown; groups of typed prompts keep their order."""
     known = [g for g in GROUPS if g in groups]
     return known + [g for g in groups if g not in known]
-
-
-def weight(effect: pd.Series) -> pd.Series:
-    """log(IE + 1) of cells, at least 0: the terms of the sums."""
-    return np.log1p(effect.clip(lower=0.0))
-
-
-def is_late(layer: pd.Series, n_layers: int) -> pd.Series:
-    """Whether layers are in the second half, layer >= L/2."""
-    return layer >= n_layers / 2
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Where the FFNs' effect sits in the first and the second half of the layers (shares of log(IE + 1)).
-
-    Attributes:
-        early_operands: of the first half's sum, the share at operand positions.
-        early_last: the share at the last position.
-        late_operands: of the second half's sum.
-        late_last: likewise.
-        peak_operands: the layer with the largest weight at operands.
-        peak_last: the layer with the largest weight at the last position.
-    """
-
-    early_operands: float
-    early_last: float
-    late_operands: float
-    late_last: float
-    peak_operands: int
-    peak_last: int
-
-    @property
-    def holds(self) -> bool:
-        """Whether operands outweigh the last position in early FFNs, and the last position operands in late ones."""
-        return self.early_operands > self.early_last and self.late_last > self.late_operands
-
-
-def finding(
-    table: pd.DataFrame,
-    n_layers: int,
-    site: Site = "ffn",
-    average: Average = "mean",
-    groups: Sequence[str] = OPERANDS,
-) -> Finding | None:
-    """CMA's finding on one site's cells; None where no position is of these groups.
-
-    Args:
-        table: from `cells`.
-        n_layers: of the model.
-        site: whose cells.
-        average: which column of the table.
-        groups: the position groups that are compared with the last position.
-    """
-    mine = table[table["site"] == site]
-    mine = mine.assign(weight=weight(mine[average]), late=is_late(mine["layer"], n_layers))
-    asked, last = mine["group"].isin(groups), _is_last(mine)
-    if not asked.any():
-        return None
-    shares = []
-    for late in (False, True):
-        half = mine["late"] == late
-        total = float(mine.loc[half, "weight"].sum())
-        shares += [_share(float(mine.loc[half & where, "weight"].sum()), total) for where in (asked, last)]
-    peaks = [int(mine[where].groupby("layer")["weight"].sum().idxmax()) for where in (asked, last)]
-    return Finding(
-        early_operands=shares[0],
-        early_last=shares[1],
-        late_operands=shares[2],
-        late_last=shares[3],
-        peak_operands=peaks[0],
-        peak_last=peaks[1],
-    )
-
-
-def _is_last(table: pd.DataFrame) -> pd.Series:
-    groups = table["group"]
-    return groups == (LAST if (groups == LAST).any() else groups.iloc[-1])
-
-
-def _share(part: float, whole: float) -> float:
-    return part / whole if whole > 0 else math.nan

@@ -10,8 +10,9 @@ from core.mediation.importance import PRINTED, largest_pair
 from core.mediation.study import MODULES
 from core.statistics.intervals import Estimate
 from pages.mediation.charts import SITE_NAMES
-from pages.mediation.numbers import effect_text, estimate_text
+from pages.mediation.numbers import effect_text
 from pages.mediation.task import Task
+from pages.shared.claims.estimates import share
 from pages.shared.words import code, listed, percent
 
 
@@ -39,12 +40,12 @@ def importance(tasks: list[Task]) -> None:
 
 def _row(task: Task, site: str) -> dict[str, str]:
     found = task.measured.importance[site]  # type: ignore[index]
-    authors = "–" if found.authors is None else estimate_text(found.authors)
+    authors = "–" if found.authors is None else share(found.authors)
     return {
         "pairs": task.name,
         "module": SITE_NAMES[site],
-        "geometric mean": estimate_text(found.geometric),
-        "mean": estimate_text(found.mean),
+        "geometric mean": share(found.geometric),
+        "mean": share(found.mean),
         "as the authors compute it": authors,
     }
 

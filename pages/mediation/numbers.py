@@ -2,8 +2,7 @@
 
 import math
 
-from core.statistics.intervals import Estimate
-from pages.shared.words import percent, three_digits
+from pages.shared.words import three_digits
 
 
 def effect_text(value: float) -> str:
@@ -17,10 +16,3 @@ def effect_text(value: float) -> str:
 def interval_text(low: float, high: float) -> str:
     """An interval of effects: 0.41 to 2.05."""
     return f"{effect_text(low)} to {effect_text(high)}"
-
-
-def estimate_text(found: Estimate) -> str:
-    """A share with its interval, if it has one: 31.2% (24.0% to 40.5%)."""
-    if not math.isfinite(found.low):
-        return percent(found.value)
-    return f"{percent(found.value)} ({percent(found.low)} to {percent(found.high)})"

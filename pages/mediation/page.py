@@ -54,8 +54,10 @@ over the pairs and the positions of a group. IE is a ratio with a long tail: whe
 tiny and a small change makes a huge effect. A few such pairs dominate the mean, but not the geometric mean of IE + 1.
 Positions are grouped by their roles, or as in the authors' notebook: the operator is then one of the tokens between
 the operands, the tokens before and after the operands are groups of their own, and an operand is its last token.
-The colour scale begins at 0.1. In our sums, cells below zero count as zero. Intervals are percentiles of 1,000
-bootstrap resamples of the pairs.
+The colour scale begins at 0.1. In our sums, cells below zero count as zero. Intervals are percentiles of 2,000
+bootstrap resamples of the pairs. The paper's finding *agrees* with what is measured where both differences (operands
+minus last position in the early half, last position minus operands in the late half) have intervals above zero, and
+*differs* where one lies below.
 
 Any other measured quantity is one of the base's result *r*. Its change is the value in the patched run minus that in
 the base run, and cells are means. The sentences about the paper's finding always use IE.

@@ -1,4 +1,4 @@
-"""What the pictures show, in sentences: where the effect is located, and whether that is the paper's finding."""
+"""What the pictures show, in sentences: where the effect is located, beside what the paper found."""
 
 from collections import Counter
 from statistics import median
@@ -9,13 +9,15 @@ import streamlit as st
 from core.mediation.effect import Average
 from core.mediation.groups import ASKED as ASKED_THING
 from core.mediation.groups import ASKED_TOKENS, OPERATOR, SUBJECT, SUBJECT_TOKENS
-from core.mediation.summary import OPERANDS, finding
+from core.mediation.location import OPERANDS, Location, locate
 from core.model.load import LoadedModel
+from core.statistics.intervals import Estimate
 from pages.mediation.charts import SITE_NAMES
 from pages.mediation.importance import importance_of
 from pages.mediation.metric import Shown
 from pages.mediation.numbers import effect_text
 from pages.mediation.task import Task
+from pages.shared.claims.estimates import lead, share
 from pages.shared.words import code, listed, percent
 
 #: Where the two prompts of each kind differ: position groups, and their name in a sentence.
@@ -48,11 +50,10 @@ def sentence(lm: LoadedModel, task: Task, average: Average, several: bool) -> No
         told += _halves(lm, task, average)
         ways = Counter(pair.read_at for pair in found.pairs)
         told += ["Results: " + listed([f"{how} ({count})" for how, count in ways.items()]) + "."]
-        share = importance_of(task, average)
-        if share is not None:
+        importance = importance_of(task, average)
+        if importance is not None:
             told += [
-                f"Relative importance of the late FFNs at the last position: **{percent(share.value)}** ({average} of "
-                "IE)."
+                f"Relative importance of the late FFNs at the last position: **{share(importance)}** ({average} of IE)."
             ]
     st.markdown(" ".join(told))
 
@@ -63,27 +64,48 @@ def _examples(task: Task) -> str:
 
 
 def _halves(lm: LoadedModel, task: Task, average: Average) -> list[str]:
-    """Shares of the FFNs' effect by half of the layers, and the verdict on the paper's finding."""
-    table = task.table
+    """Shares of the FFNs' effect by half of the layers, and how they compare with the paper's finding."""
+    measured = task.measured.found
     groups, name = ASKED.get(task.kind, ((), ""))
-    has_ffn = "ffn" in task.measured.found.effects
-    shown = finding(table, lm.n_layers, "ffn", average, groups) if has_ffn else None
-    if shown is None:
+    has_ffn = "ffn" in measured.effects
+    found = locate(measured, lm.n_layers, "ffn", average, groups, task.grouping) if has_ffn else None
+    if found is None:
         return [_strongest(task, average)]
     half = -(-lm.n_layers // 2)
+    early, late = f"layers 0 to {half - 1}", f"layers {half} to {lm.n_layers - 1}"
     told = [
-        f"Of the FFNs' effect ({average} of IE) in layers 0 to {half - 1}, {percent(shown.early_operands)} is at "
-        f"{name} and {percent(shown.early_last)} at the last position; in layers {half} to {lm.n_layers - 1}, "
-        f"{percent(shown.late_operands)} and {percent(shown.late_last)}.",
-        f"It peaks in layer {shown.peak_operands} at {name} and in layer {shown.peak_last} at the last position.",
+        f"Of the FFNs' effect ({average} of IE), in {early} {share(found.early_asked)} is at {name} and "
+        f"{share(found.early_last)} at the last position; in {late}, {share(found.late_last)} is at the last position "
+        f"and {share(found.late_asked)} at {name}.",
+        f"It peaks in layer {found.peak_asked} at {name} and in layer {found.peak_last} at the last position.",
     ]
     if task.kind in FINDING:
-        verdict = "holds" if shown.holds else "does not hold"
-        told.append(
-            f"**The paper's finding {verdict} here**: early FFNs carry the operands at the operands' positions, later "
-            "FFNs at the last position."
-        )
+        told.append(beside_paper(found, len(measured.pairs), early, late))
     return told
+
+
+def beside_paper(found: Location, n_pairs: int, early: str, late: str) -> str:
+    """The paper's finding, and whether the intervals of what is measured allow it.
+
+    Args:
+        found: where the FFNs' effect is.
+        n_pairs: how many pairs were measured.
+        early: the first half of the layers, in words.
+        late: the second half.
+    """
+    paper = "The paper (CMA): early FFNs act at the operands, later ones at the last position."
+    if n_pairs < 2:
+        return f"{paper} One pair has no interval, so it cannot be told whether that is so here."
+    leads = (
+        f"here the operands lead by {lead(found.early_lead)} in {early}, and the last position by "
+        f"{lead(found.late_lead)} in {late}"
+    )
+    judged = {
+        "agrees": "Both intervals are above zero, so these pairs **agree** with it.",
+        "differs": "An interval is below zero, so these pairs **differ** from it.",
+        "cannot tell": f"An interval includes zero, so these {n_pairs} pairs **cannot tell**.",
+    }
+    return f"{paper} Measured: {leads} (95% intervals over {n_pairs} pairs). {judged[found.verdict]}"
 
 
 def _strongest(task: Task, average: Average) -> str:
@@ -106,14 +128,21 @@ def specificity(tasks: list[Task], average: Average) -> None:
     first, second = (importance_of(task, average) for task in tasks)
     if first is None or second is None:
         return None
-    told = f"{percent(first.value)} for {tasks[0].name} and {percent(second.value)} for {tasks[1].name}"
-    more = "higher" if first.value > second.value else "lower" if first.value < second.value else "no higher"
-    paper = " In the paper it is highest for arithmetic." if tasks[1].name in OTHER_TASKS else ""
+    told = f"{share(first)} for {tasks[0].name} and {share(second)} for {tasks[1].name}"
+    paper = " The paper: it is highest for arithmetic." if tasks[1].name in OTHER_TASKS else ""
     st.markdown(
-        f"The relative importance of the late FFNs at the last position is {told} ({average} of IE), so it is {more} "
-        f"for {tasks[0].name}.{paper}"
+        f"The relative importance of the late FFNs at the last position is {told} ({average} of IE, 95% intervals over "
+        f"pairs): {_which_is_higher(first, second, tasks[0].name)}.{paper}"
     )
     return None
+
+
+def _which_is_higher(first: Estimate, second: Estimate, name: str) -> str:
+    if first.low > second.high:
+        return f"higher for {name}"
+    if first.high < second.low:
+        return f"lower for {name}"
+    return "with these pairs it cannot be told for which it is higher"
 
 
 def _beside_control(tasks: list[Task], average: Average) -> None:

@@ -82,7 +82,7 @@ def test_find_neurons(opened):
 def test_causal_mediation(opened):
     page = opened("causal_mediation?pairs=5&pair_operations=%2B&pair_operations=-")
     press(page, "Run")
-    said(page, "The paper's finding")
+    said(page, "The paper (CMA)")
     at_least(page.locator('[data-testid="stVegaLiteChart"] path[aria-label*="indirect effect"]'), 8)
 
 

@@ -30,7 +30,7 @@ def test_information_flow(server, new_tab):
     expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible()
     settled(page)
     page.get_by_role("button", name="Run", exact=True).click()
-    expect(page.get_by_text("The paper's finding", exact=False).first).to_be_visible()
+    expect(page.get_by_text("The paper (CMA)", exact=False).first).to_be_visible()
     done(page)
     at_least(cells(page, "operator"), 16)  # FFN and attention of eight layers
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280

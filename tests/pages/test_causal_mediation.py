@@ -57,8 +57,12 @@ def test_drawn_pairs(app):
     assert not app.exception
     assert not app.error
     assert "10 pairs, such as" in texts(app)
-    assert "The paper's finding" in texts(app)
-    assert "Relative importance of the late FFNs at the last position: **" in texts(app)
+    said = texts(app)
+    assert "The paper (CMA): early FFNs act at the operands, later ones at the last position. Measured:" in said
+    assert "(95% intervals over 10 pairs)" in said
+    assert "holds" not in said
+    assert re.search(r"in layers 0 to 3 [\d.]+% \[[\d.]+, [\d.]+\] is at the operands", said)
+    assert re.search(r"late FFNs at the last position: \*\*[\d.]+% \[[\d.]+, [\d.]+\]\*\*", said)
     table = cells(app)
     assert set(table["site"]) == {"embedding", "ffn", "attention"}
     assert set(table["pairs"]) == {"other operands"}

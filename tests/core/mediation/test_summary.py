@@ -4,14 +4,13 @@ import math
 from itertools import product
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from core.errors import UserError
 from core.mediation.draw import draw_pairs
 from core.mediation.measure import mediate
 from core.mediation.pairs import typed_pair
-from core.mediation.summary import by_position, cells, finding, ordered
+from core.mediation.summary import by_position, cells, ordered
 from core.mediation.units import important_neurons
 from core.neurons.compare import compare_prompts
 from core.statistics.intervals import samples
@@ -102,27 +101,6 @@ def test_cells_by_the_authors_groups(bundled):
     assert rows["group"].tolist()[: len(found.pairs[0].groups)] == list(found.pairs[0].groups_by("CMA"))
     with pytest.raises(UserError, match="roles, CMA"):
         cells(found, grouping="colour")
-
-
-def table_of(values):
-    rows = [("ffn", layer, group, value) for (layer, group), value in values.items()]
-    return pd.DataFrame(rows, columns=["site", "layer", "group", "mean"])
-
-
-def test_finding_by_hand():
-    e = math.e - 1  # log(IE + 1) is 1
-    groups = ("first operand", "last")
-    values = {(layer, group): 0.0 for layer in range(3) for group in groups}
-    table = table_of(
-        {**values, (0, "first operand"): e, (2, "last"): math.e**2 - 1, (1, "last"): e, (2, groups[0]): -0.5}
-    )
-    told = finding(table, 3)
-    assert (told.early_operands, told.early_last, told.late_last) == pytest.approx((0.5, 0.5, 1.0))
-    assert not told.holds
-    assert (told.peak_operands, told.peak_last) == (0, 2)
-    assert finding(table.assign(mean=[2 * e, 0.0, 0.0, 0.0, 0.0, e]), 3).holds
-    assert not finding(table.assign(mean=[0.0, e, 0.0, 0.0, 0.0, e]), 3).holds
-    assert finding(table.assign(group="subject"), 3) is None
 
 
 def test_order_of_groups():
