@@ -25,10 +25,10 @@ def mediation(*effects, roles=TWO):
 def test_shares_by_hand():
     found = mediation([[E, E], [0.0, E], [-0.5, math.e**2 - 1]])
     told = locate(found, 3)  # of 3 layers only the last is late
-    values = [told.early_asked, told.early_last, told.early_lead, told.late_asked, told.late_last, told.late_lead]
-    assert [each.value for each in values] == pytest.approx([1 / 3, 2 / 3, -1 / 3, 0.0, 1.0, 1.0])
+    parts = [told.early_asked, told.early_last, told.early_lead, told.late_asked, told.late_last, told.late_lead]
+    assert [each.value for each in parts] == pytest.approx([1 / 3, 2 / 3, -1 / 3, 0.0, 1.0, 1.0])
     assert (told.peak_asked, told.peak_last) == (0, 2)
-    assert all(math.isnan(each.low) and math.isnan(each.high) for each in values)  # one pair
+    assert all(math.isnan(each.low) and math.isnan(each.high) for each in some(parts))  # one pair
     assert told.verdict == "cannot tell"
 
 
@@ -78,7 +78,7 @@ def test_one_half_may_agree_while_the_other_differs():
         (below, around): "differs",
         (above, around): "cannot tell",
     }
-    for (early, late), verdict in wanted.items():
+    for (early, late), verdict in some(wanted.items()):
         assert Location(of, of, early, of, of, late, 0, 1).verdict == verdict
 
 
