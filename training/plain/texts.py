@@ -1,0 +1,146 @@
+"""Texts of the plain model: arithmetic in the wordings of both papers, and plain language; nothing else is told to it.
+
+A text is one line, a question with its answer or a sentence. All of its tokens are predicted alike.
+
+Held out, so that accuracies are not of memory (`training.samples.held_out`): a tenth of the operand pairs of + and -
+with two or more digits, in every wording; of all other arithmetic prompts about one in seven.
+"""
+
+import random
+from collections.abc import Callable
+
+from core.mediation.tasks import Task
+from core.mediation.templates import Draft, drafts_of
+from core.mediation.words import RELATIONS, TWO
+from core.prompts.arithmetic import FORMS, OPERATIONS, TEMPLATES, Operation, compute
+from core.prompts.number_words import LANGUAGES
+from training import sentences
+from training.plain.professions import profession
+from training.samples import ANSWER_WORDS, held_out, spell
+
+#: Kinds of text with their shares.
+SHARES = {
+    "two operands": 0.62,
+    "languages": 0.05,
+    "three operands": 0.06,
+    "retrieval": 0.09,
+    "facts": 0.04,
+    "professions": 0.04,
+    "sentences": 0.10,
+}
+#: Digits of the first operand with their shares; * and / of three digits are rare, since two are asked of the model.
+DIGITS = {"+": (15, 45, 40), "-": (15, 50, 35), "*": (15, 80, 5), "/": (15, 80, 5)}
+#: Of the prompts in signs, how many are written without spaces: "3+5=8".
+DENSE = 0.2
+IN_WORDS = 0.3
+_LARGEST_IN_EVERY_LANGUAGE = 20
+
+
+def draw(rng: random.Random) -> str:
+    """One text."""
+    kinds = list(SHARES)
+    while True:
+        text = _KINDS[rng.choices(kinds, list(SHARES.values()))[0]](rng)
+        if text is not None:
+            return text
+
+
+def pair(rng: random.Random, operation: Operation, digits: int) -> tuple[int, int]:
+    """Operands of an operation whose table has first factors or terms of so many digits."""
+    low, high = (10 ** (digits - 1) if digits > 1 else 0), 10**digits - 1
+    a = rng.randint(low, high)
+    if operation in "+-":
+        b = rng.randint(low, high) if rng.random() < 0.8 else rng.randint(0, high)
+        if operation == "+":
+            return (a, b) if rng.random() < 0.9 else (b, a)
+        return (a + b, b) if rng.random() < 0.5 else (max(a, b), min(a, b))
+    b = rng.randint(0, 9)
+    if operation == "*":
+        return (a, b) if rng.random() < 0.85 else (b, a)
+    b = b or rng.randint(1, 9)
+    return (a * b, b) if rng.random() < 0.85 or a == 0 else (a * b, a)
+
+
+def _two_operands(rng: random.Random) -> str | None:
+    operation = rng.choice(OPERATIONS)
+    digits = rng.choices((1, 2, 3), DIGITS[operation])[0]
+    a, b = pair(rng, operation, digits)
+    form = rng.choices(FORMS, (1 - IN_WORDS, IN_WORDS))[0]
+    if rng.random() < 0.6:
+        template = rng.choices(range(4), (2, 2, 2, 4))[0]
+        if held_out(operation, a, b, form, template):
+            return None
+        text = TEMPLATES[operation][template].format(a=spell(a, form), b=spell(b, form))
+        signs = template == len(TEMPLATES[operation]) - 1
+    else:
+        wordings = TWO["CMA"][operation]
+        wording = rng.choice(wordings[:-1])  # the last one is in signs too
+        if any(held_out(operation, a, b, form, t) for t in range(4)):
+            return None
+        text = wording.replace("[", "").replace("]", "").format(a=spell(a, form), b=spell(b, form))
+        signs = False
+    answer = spell(compute(operation, a, b), form)
+    if signs and form == "digits" and rng.random() < DENSE:
+        return f"{text}{answer}".replace(" ", "")
+    return f"{text} {answer}"
+
+
+def _languages(rng: random.Random) -> str | None:
+    """Operands in languages and Roman numerals; the last word asks for the answer's form."""
+    operation = rng.choice(OPERATIONS)
+    a, b = pair(rng, operation, 1)
+    result = compute(operation, a, b)
+    forms = ["digits", "words", "roman", *LANGUAGES]
+    first, second = rng.choice(forms), rng.choice(forms)
+    target = rng.choice(forms)
+    if max(a, b, result) > _LARGEST_IN_EVERY_LANGUAGE or (0 in (a, b, result) and "roman" in (first, second, target)):
+        return None
+    return f"{spell(a, first)} {operation} {spell(b, second)} {ANSWER_WORDS[target]} {spell(result, target)}"
+
+
+def _drafted(*tasks: Task) -> Callable[[random.Random], str | None]:
+    """One of a pair's two questions with its answer."""
+    drawing = [drafts_of(task) for task in tasks]
+
+    def drawn(rng: random.Random) -> str | None:
+        found = rng.choice(drawing)(rng)
+        return None if found is None else _text(found[0] if rng.random() < 0.5 else found[1])
+
+    return drawn
+
+
+def _text(draft: Draft) -> str:
+    return f"{draft.text} {draft.answer}"
+
+
+def _facts(rng: random.Random) -> str:
+    if rng.random() < 0.5:
+        begin, end = rng.choice(sentences.facts())
+    else:
+        relation = rng.choice(list(RELATIONS.values()))
+        subject, end = rng.choice(list(relation.facts.items()))
+        begin = relation.wording.format(subject=subject)
+    return f"{begin} {end}"
+
+
+def _sentences(rng: random.Random) -> str:
+    return " ".join(part.text for part in sentences.neutral(rng))
+
+
+_BOTH_FORMS = ("digits", "words")
+_KINDS: dict[str, Callable[[random.Random], str | None]] = {
+    "two operands": _two_operands,
+    "languages": _languages,
+    "three operands": _drafted(
+        Task("three operands", forms=_BOTH_FORMS, templates=(0, 1, 2, 3)),
+        Task("three operands", forms=_BOTH_FORMS, template_set="CMA"),
+    ),
+    "retrieval": _drafted(
+        Task("number retrieval", forms=_BOTH_FORMS, templates=(0, 1, 2, 3)),
+        Task("number retrieval", forms=_BOTH_FORMS, template_set="CMA"),
+        Task("number retrieval", forms=_BOTH_FORMS, template_set="CMA", classes=True),
+    ),
+    "facts": _facts,
+    "professions": profession,
+    "sentences": _sentences,
+}
