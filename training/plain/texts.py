@@ -8,6 +8,7 @@ with two or more digits, in every wording; of all other arithmetic prompts about
 
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from core.mediation.tasks import Task
 from core.mediation.templates import Draft, drafts_of
@@ -18,29 +19,57 @@ from training import sentences
 from training.plain.professions import profession
 from training.samples import ANSWER_WORDS, held_out, spell
 
-#: Kinds of text with their shares.
-SHARES = {
-    "two operands": 0.62,
-    "languages": 0.05,
-    "three operands": 0.06,
-    "retrieval": 0.09,
-    "facts": 0.04,
-    "professions": 0.04,
-    "sentences": 0.10,
-}
-#: Digits of the first operand with their shares; * and / of three digits are rare, since two are asked of the model.
-DIGITS = {"+": (15, 45, 40), "-": (15, 50, 35), "*": (15, 80, 5), "/": (15, 80, 5)}
+
+@dataclass(frozen=True)
+class Mixture:
+    """Shares of the kinds of text, and of 1, 2 and 3 digits of the first operand by operation.
+
+    * and / of three digits are rare, since two are asked of the model.
+    """
+
+    shares: dict[str, float]
+    digits: dict[Operation, tuple[int, int, int]]
+
+
+_TIMES: dict[Operation, tuple[int, int, int]] = {"*": (15, 80, 5), "/": (15, 80, 5)}
+FIRST = Mixture(
+    {
+        "two operands": 0.62,
+        "languages": 0.05,
+        "three operands": 0.06,
+        "retrieval": 0.09,
+        "facts": 0.04,
+        "professions": 0.04,
+        "sentences": 0.10,
+    },
+    {"+": (15, 45, 40), "-": (15, 50, 35), **_TIMES},
+)
+#: Then things are also counted and asked for in a row, of which number retrieval is learnt, and long sums are more.
+SECOND = Mixture(
+    {
+        "two operands": 0.60,
+        "languages": 0.03,
+        "three operands": 0.05,
+        "retrieval": 0.10,
+        "counts": 0.08,
+        "facts": 0.03,
+        "professions": 0.03,
+        "sentences": 0.08,
+    },
+    {"+": (10, 35, 55), "-": (10, 45, 45), **_TIMES},
+)
 #: Of the prompts in signs, how many are written without spaces: "3+5=8".
 DENSE = 0.2
 IN_WORDS = 0.3
 _LARGEST_IN_EVERY_LANGUAGE = 20
 
 
-def draw(rng: random.Random) -> str:
+def draw(rng: random.Random, mixture: Mixture = SECOND) -> str:
     """One text."""
-    kinds = list(SHARES)
+    kinds = list(mixture.shares)
     while True:
-        text = _KINDS[rng.choices(kinds, list(SHARES.values()))[0]](rng)
+        kind = rng.choices(kinds, list(mixture.shares.values()))[0]
+        text = _two_operands(rng, mixture) if kind == "two operands" else _OTHERS[kind](rng)
         if text is not None:
             return text
 
@@ -61,9 +90,9 @@ def pair(rng: random.Random, operation: Operation, digits: int) -> tuple[int, in
     return (a * b, b) if rng.random() < 0.85 or a == 0 else (a * b, a)
 
 
-def _two_operands(rng: random.Random) -> str | None:
+def _two_operands(rng: random.Random, mixture: Mixture) -> str | None:
     operation = rng.choice(OPERATIONS)
-    digits = rng.choices((1, 2, 3), DIGITS[operation])[0]
+    digits = rng.choices((1, 2, 3), mixture.digits[operation])[0]
     a, b = pair(rng, operation, digits)
     form = rng.choices(FORMS, (1 - IN_WORDS, IN_WORDS))[0]
     if rng.random() < 0.6:
@@ -123,13 +152,16 @@ def _facts(rng: random.Random) -> str:
     return f"{begin} {end}"
 
 
+def _counts(rng: random.Random) -> str:
+    return " ".join(part.text for part in sentences.lookup(rng))
+
+
 def _sentences(rng: random.Random) -> str:
     return " ".join(part.text for part in sentences.neutral(rng))
 
 
 _BOTH_FORMS = ("digits", "words")
-_KINDS: dict[str, Callable[[random.Random], str | None]] = {
-    "two operands": _two_operands,
+_OTHERS: dict[str, Callable[[random.Random], str | None]] = {
     "languages": _languages,
     "three operands": _drafted(
         Task("three operands", forms=_BOTH_FORMS, templates=(0, 1, 2, 3)),
@@ -140,6 +172,7 @@ _KINDS: dict[str, Callable[[random.Random], str | None]] = {
         Task("number retrieval", forms=_BOTH_FORMS, template_set="CMA"),
         Task("number retrieval", forms=_BOTH_FORMS, template_set="CMA", classes=True),
     ),
+    "counts": _counts,
     "facts": _facts,
     "professions": profession,
     "sentences": _sentences,
