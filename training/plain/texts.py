@@ -8,7 +8,6 @@ with two or more digits, in every wording; of all other arithmetic prompts about
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from core.mediation.tasks import Task
 from core.mediation.templates import Draft, drafts_of
@@ -19,57 +18,30 @@ from training import sentences
 from training.plain.professions import profession
 from training.samples import ANSWER_WORDS, held_out, spell
 
-
-@dataclass(frozen=True)
-class Mixture:
-    """Shares of the kinds of text, and of 1, 2 and 3 digits of the first operand by operation.
-
-    * and / of three digits are rare, since two are asked of the model.
-    """
-
-    shares: dict[str, float]
-    digits: dict[Operation, tuple[int, int, int]]
-
-
-_TIMES: dict[Operation, tuple[int, int, int]] = {"*": (15, 80, 5), "/": (15, 80, 5)}
-FIRST = Mixture(
-    {
-        "two operands": 0.62,
-        "languages": 0.05,
-        "three operands": 0.06,
-        "retrieval": 0.09,
-        "facts": 0.04,
-        "professions": 0.04,
-        "sentences": 0.10,
-    },
-    {"+": (15, 45, 40), "-": (15, 50, 35), **_TIMES},
-)
-#: Then things are also counted and asked for in a row, of which number retrieval is learnt, and long sums are more.
-SECOND = Mixture(
-    {
-        "two operands": 0.60,
-        "languages": 0.03,
-        "three operands": 0.05,
-        "retrieval": 0.10,
-        "counts": 0.08,
-        "facts": 0.03,
-        "professions": 0.03,
-        "sentences": 0.08,
-    },
-    {"+": (10, 35, 55), "-": (10, 45, 45), **_TIMES},
-)
+#: Kinds of text with their shares.
+SHARES = {
+    "two operands": 0.60,
+    "languages": 0.03,
+    "three operands": 0.05,
+    "retrieval": 0.10,
+    "counts": 0.08,
+    "facts": 0.03,
+    "professions": 0.03,
+    "sentences": 0.08,
+}
+#: Digits of the first operand with their shares; * and / of three digits are rare, since two are asked of the model.
+DIGITS = {"+": (12, 44, 44), "-": (12, 48, 40), "*": (15, 80, 5), "/": (15, 80, 5)}
 #: Of the prompts in signs, how many are written without spaces: "3+5=8".
 DENSE = 0.2
 IN_WORDS = 0.3
 _LARGEST_IN_EVERY_LANGUAGE = 20
 
 
-def draw(rng: random.Random, mixture: Mixture = SECOND) -> str:
+def draw(rng: random.Random) -> str:
     """One text."""
-    kinds = list(mixture.shares)
+    kinds = list(SHARES)
     while True:
-        kind = rng.choices(kinds, list(mixture.shares.values()))[0]
-        text = _two_operands(rng, mixture) if kind == "two operands" else _OTHERS[kind](rng)
+        text = _KINDS[rng.choices(kinds, list(SHARES.values()))[0]](rng)
         if text is not None:
             return text
 
@@ -90,9 +62,9 @@ def pair(rng: random.Random, operation: Operation, digits: int) -> tuple[int, in
     return (a * b, b) if rng.random() < 0.85 or a == 0 else (a * b, a)
 
 
-def _two_operands(rng: random.Random, mixture: Mixture) -> str | None:
+def _two_operands(rng: random.Random) -> str | None:
     operation = rng.choice(OPERATIONS)
-    digits = rng.choices((1, 2, 3), mixture.digits[operation])[0]
+    digits = rng.choices((1, 2, 3), DIGITS[operation])[0]
     a, b = pair(rng, operation, digits)
     form = rng.choices(FORMS, (1 - IN_WORDS, IN_WORDS))[0]
     if rng.random() < 0.6:
@@ -124,6 +96,8 @@ def _languages(rng: random.Random) -> str | None:
     target = rng.choice(forms)
     if max(a, b, result) > _LARGEST_IN_EVERY_LANGUAGE or (0 in (a, b, result) and "roman" in (first, second, target)):
         return None
+    if first == second == target == "digits":  # a prompt like those that may be held out
+        return None
     return f"{spell(a, first)} {operation} {spell(b, second)} {ANSWER_WORDS[target]} {spell(result, target)}"
 
 
@@ -153,6 +127,7 @@ def _facts(rng: random.Random) -> str:
 
 
 def _counts(rng: random.Random) -> str:
+    """Two to four things are counted, and asked for one after the other."""
     return " ".join(part.text for part in sentences.lookup(rng))
 
 
@@ -161,7 +136,8 @@ def _sentences(rng: random.Random) -> str:
 
 
 _BOTH_FORMS = ("digits", "words")
-_OTHERS: dict[str, Callable[[random.Random], str | None]] = {
+_KINDS: dict[str, Callable[[random.Random], str | None]] = {
+    "two operands": _two_operands,
     "languages": _languages,
     "three operands": _drafted(
         Task("three operands", forms=_BOTH_FORMS, templates=(0, 1, 2, 3)),

@@ -21,7 +21,7 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from training.plain.heldout import scores
-from training.plain.texts import FIRST, SECOND, draw
+from training.plain.texts import draw
 from training.plain.tokenizer import build_tokenizer
 
 IGNORED = -100
@@ -32,20 +32,20 @@ POOL = 2048
 
 @dataclass(frozen=True)
 class PlainRecipe:
-    """Sizes and settings of a run: about `tokens` tokens a step, from step `second_mixture` of the second mixture."""
+    """Sizes and settings of a run; a step reads about `tokens` tokens."""
 
     layers: int = 8
     heads: int = 8
     width: int = 128
     neurons: int = 512
     context: int = 128
-    steps: int = 16000
-    second_mixture: int = 5500
+    steps: int = 14000
     tokens: int = 2048
     warm_up: int = 200
+    constant: float = 0.3
     muon_rate: float = 0.02
     adam_rate: float = 2e-3
-    weight_decay: float = 0.05
+    weight_decay: float = 0.02
     seed: int = 0
 
 
@@ -85,19 +85,19 @@ def optimizers(model: LlamaForCausalLM, recipe: PlainRecipe) -> list[torch.optim
 
 
 def rate(step: int, recipe: PlainRecipe) -> float:
-    """Factor on the learning rates: warm-up, constant to half time, then linear to 1%."""
+    """Factor on the learning rates: warm-up, constant, then linear to 1%."""
     if step < recipe.warm_up:
         return (step + 1) / recipe.warm_up
-    half = recipe.steps / 2
-    return 1.0 if step < half else 1 - 0.99 * (step - half) / half
+    begin = recipe.constant * recipe.steps
+    return 1.0 if step < begin else 1 - 0.99 * (step - begin) / (recipe.steps - begin)
 
 
 def batches(tokenizer: PreTrainedTokenizerFast, recipe: PlainRecipe) -> Iterator[tuple[Tensor, Tensor]]:
     """An endless stream of (ids, targets) [row, pos]: each row one text between its begin and end tokens."""
     rng = random.Random(recipe.seed * 1_000_003)
-    end, step = tokenizer.eos_token_id, 0
+    end = tokenizer.eos_token_id
     while True:
-        texts = [draw(rng, FIRST if step < recipe.second_mixture else SECOND) for _ in range(POOL)]
+        texts = [draw(rng) for _ in range(POOL)]
         rows = sorted(([*ids, end][: recipe.context] for ids in tokenizer(texts)["input_ids"]), key=len)
         cut: list[list[list[int]]] = [[]]
         for row in rows:
@@ -113,7 +113,6 @@ def batches(tokenizer: PreTrainedTokenizerFast, recipe: PlainRecipe) -> Iterator
                 ids[i, : len(row)] = torch.tensor(row)
                 targets[i, : len(row) - 1] = torch.tensor(row[1:])
             yield ids, targets
-            step += 1
 
 
 class Run:

@@ -29,7 +29,7 @@ def test_sums_in_signs_are_right_and_not_held_out(drawn):
         assert compute(operation, int(a), int(b)) == int(answer)
         assert not held_out(operation, int(a), int(b), "digits", 3)
     digits = Counter((operation, len(a)) for a, operation, _, _ in found)
-    assert all(digits[operation, n] > 20 for operation in some(OPERATIONS) for n in (1, 2))
+    assert all(digits[operation, n] > 5 for operation in some(OPERATIONS) for n in (1, 2))
     assert digits["+", 3] > 100
 
 
@@ -44,7 +44,7 @@ def test_held_out_questions_are_never_shown(drawn):
 
 def test_every_kind_of_text_is_shown(drawn):
     rng = random.Random(0)
-    for kind, make in some(texts._OTHERS.items()):
+    for kind, make in some(texts._KINDS.items()):
         made = {make(rng) for _ in range(50)} - {None}
         assert len(made) > 10, kind
     everything = "\n".join(drawn)

@@ -17,7 +17,7 @@ def tokenizer():
 
 
 def test_ships_the_tokenizer_that_the_script_builds(tokenizer):
-    assert AutoTokenizer.from_pretrained(BUNDLED / "plain").get_vocab() == tokenizer.get_vocab()
+    assert AutoTokenizer.from_pretrained(BUNDLED["bundled/plain"]).get_vocab() == tokenizer.get_vocab()
 
 
 def test_digits_are_single_and_stand_behind_a_blank(tokenizer):

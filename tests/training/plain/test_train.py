@@ -91,7 +91,7 @@ def test_training_lowers_the_loss_and_what_is_exported_loads(new_run, tmp_path, 
 
 
 def test_the_learning_rate_warms_up_stays_and_falls():
-    recipe = PlainRecipe(steps=1000, warm_up=100)
+    recipe = PlainRecipe(steps=1000, warm_up=100, constant=0.5)
     assert [rate(step, recipe) for step in (0, 49, 99, 100, 499)] == pytest.approx([0.01, 0.5, 1.0, 1.0, 1.0])
     assert rate(750, recipe) == pytest.approx(0.505)
     assert rate(1000, recipe) == pytest.approx(0.01)
