@@ -21,7 +21,7 @@ from core.errors import UserError
 from core.forward.record import ActivationCache, record
 from core.model.load import LoadedModel
 from core.model.unembed import Unembedding
-from core.model.weights import on_device
+from core.model.weights import columns_on_device
 from core.neurons.importance import exact_importance, sides_of
 from core.progress import Progress, silent
 from core.vocabulary.neuron_tokens import tokens_of
@@ -161,7 +161,7 @@ def _mean_importances(
     out = torch.zeros(2, 2, lm.n_layers, lm.n_neurons, dtype=torch.float64)
     pieces = [(layer, some) for layer in range(lm.n_layers) for some in torch.arange(lm.n_neurons).split(_NEURONS)]
     for done, (layer, some) in enumerate(pieces):
-        values = on_device(lm.modules.neuron_output(layer))[:, some.to(lm.device)].T
+        values = columns_on_device(lm.modules.neuron_output(layer), some).T
         sides = [case[layer].of(some) for case in cases]
         rows = torch.arange(len(some), device=lm.device)
         found = exact_importance(unembedding, values, targets[0] + targets[1], [(rows, sides)]).unflatten(0, (2, 2))

@@ -26,8 +26,8 @@ from core.chain.reach import check_reach, reaches
 from core.errors import UserError
 from core.forward.record import ActivationCache
 from core.model.load import LoadedModel
-from core.model.unembed import Unembedding
-from core.model.weights import on_device
+from core.model.unembed import BLOCK
+from core.model.weights import column_blocks
 from core.progress import Progress, silent
 from core.types import Head, Neuron
 from core.vocabulary.projection import OVMap, project
@@ -188,9 +188,10 @@ def _best_of_layer(
     """The n best neurons and positions of a layer, each by its best path."""
     if not paths or not n:
         return []
-    values = on_device(lm.modules.neuron_output(layer))  # (d_model, neuron)
-    vectors = torch.stack([path.vectors(by).sum(0) for path in paths]).to(values.device)  # (path, pos, d_model)
-    best = ((vectors @ values).cpu() * run.coefficient[layer]).amax(0)  # (pos, neuron)
+    vectors = torch.stack([path.vectors(by).sum(0) for path in paths]).to(lm.device)  # (path, pos, d_model)
+    best = torch.empty_like(run.coefficient[layer])  # (pos, neuron)
+    for place, values in column_blocks(lm.modules.neuron_output(layer), BLOCK // lm.d_model):
+        best[:, place] = ((vectors @ values).cpu() * run.coefficient[layer, :, place]).amax(0)
     score, order = best.flatten().sort(descending=True, stable=True)
     return [
         (float(score[i]), (layer, int(at) % lm.n_neurons, int(at) // lm.n_neurons)) for i, at in enumerate(order[:n])
@@ -247,10 +248,9 @@ def _tokens(
     lm: LoadedModel, written: list[Tensor], through: list[int | None], k: int
 ) -> list[tuple[list[str], list[str]]]:
     """Top tokens of each vector, and of what its attention layer makes of it."""
-    unembedding = Unembedding.of(lm)
 
     def top(vectors: Tensor) -> list[list[str]]:
-        return [[lm.token(i) for i in best] for best in project(lm, vectors, unembedding).topk(k).indices.tolist()]
+        return [[lm.token(i) for i in best] for best in project(lm, vectors).topk(k).indices.tolist()]
 
     if not written:
         return []

@@ -3,7 +3,7 @@
 8-bit weights are read through bitsandbytes' own scale.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -28,6 +28,18 @@ def on_device(module: Any) -> Float[Tensor, "out in"]:
 def rows(module: Any, which: Sequence[int]) -> Float[Tensor, "row in"]:
     """Some rows of a linear map in float32, on the CPU; the others are not converted."""
     return _read(module, list(which), slice(None)).cpu()
+
+
+def columns_on_device(module: Any, which: Sequence[int] | Tensor) -> Float[Tensor, "out column"]:
+    """Some columns of a linear map in float32, where it lies; the others are not converted."""
+    return _read(module, slice(None), torch.as_tensor(which, device=module.weight.device))
+
+
+def column_blocks(module: Any, count: int) -> Iterator[tuple[slice, Float[Tensor, "out column"]]]:
+    """The columns of a linear map in float32, where it lies: one block of `count` after another, with its place."""
+    for start in range(0, module.in_features, max(1, count)):
+        place = slice(start, min(start + max(1, count), module.in_features))
+        yield place, _read(module, slice(None), place)
 
 
 def columns(module: Any, which: Sequence[int]) -> Float[Tensor, "out column"]:

@@ -11,6 +11,7 @@ product of all values with the output matrix per model, and are kept on disk, on
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -19,8 +20,8 @@ from torch import Tensor
 
 from core import disk_cache
 from core.model.load import LoadedModel
-from core.model.unembed import Unembedding
-from core.model.weights import on_device, values
+from core.model.unembed import BLOCK, Unembedding
+from core.model.weights import column_blocks
 from core.neurons.importance import RunSide
 from core.progress import Progress, silent
 
@@ -33,53 +34,133 @@ _ROUNDING = 1e-6  # of float32 products here and in the exact values, relative t
 _LAST_DIGIT = 1e-12  # of the float64 sums below, in nats
 
 
-def bounds(
-    unembedding: Unembedding,
-    columns: Tensor,
-    extremes: Tensor,
-    longest: Tensor,
-    target: int,
-    sides: Sequence[RunSide],
-    tokens: int = TOKENS,
-) -> list[tuple[Tensor, Tensor]]:
-    """Lowest and highest possible importance of neurons of one layer, for each run.
+_CHUNK = 2**22  # numbers that are held at once
 
-    Args:
-        unembedding: of the model.
-        columns: the neurons' values as columns [d_model, neuron], float32.
-        extremes: least and largest entry of `W_U (g * v)` of each neuron [neuron, 2].
-        longest: length of each value times that of the longest row of `g * W_U`, for the rounding [neuron].
-        target: the token w.
-        sides: the runs, with factors of just these neurons.
-        tokens: how many of the most likely tokens are summed as they are; more make the bounds tighter and cost more.
+
+@dataclass(frozen=True)
+class RunMean:
+    """A run's side of one layer (`RunSide`) with the mean of the output matrix's rows under its probabilities.
+
+    Attributes:
+        side: log-probabilities, and factors of just the neurons that are bounded.
+        mean: `E_p[W_U]`, float32 [d_model].
     """
-    matrix = unembedding.matrix
-    p = torch.stack([one.log_p.exp() for one in sides])  # (run, vocab)
-    top = p.sum(0).topk(min(tokens, p.shape[1])).indices  # of both runs together
-    asked = [matrix[target][None], p.float() @ matrix, matrix[top]]
-    logits = (_pulled_back(unembedding, torch.cat(asked)) @ columns).double()  # (vector, neuron)
-    length = longest.to(logits.device).double()
-    extremes = extremes.to(logits.device).double()
-    wanted, means, words = logits[0], logits[1 : 1 + len(sides)], logits[1 + len(sides) :]
-    return [
-        _bound(one, top, wanted, mean, words, extremes, _ROUNDING * length)
-        for one, mean in zip(sides, means, strict=True)
-    ]
+
+    side: RunSide
+    mean: Tensor
+
+
+@torch.no_grad()
+def run_means(unembedding: Unembedding, sides: Sequence[RunSide]) -> list[RunMean]:
+    """The sides of many layers with their means, by one pass over the output matrix."""
+    if not sides:
+        return []
+    means = unembedding.mean_rows(torch.stack([one.log_p.exp().float() for one in sides]))
+    return [RunMean(one, mean) for one, mean in zip(sides, means, strict=True)]
+
+
+@dataclass(frozen=True)
+class LayerBounds:
+    """What it takes to bound the importance of any neurons of one layer in some runs.
+
+    Attributes:
+        unembedding: of the model.
+        sides: the runs before the layer's FFN.
+        top: the most likely tokens of all runs together, which are summed as they are.
+        rest: the probability of all others in each run.
+        asked: vectors whose product with a value is the target's logit and, for each run, the mean of all.
+    """
+
+    unembedding: Unembedding
+    sides: list[RunSide]
+    top: Tensor
+    rest: list[Tensor]
+    asked: Float[Tensor, "one_and_run d_model"]
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, unembedding: Unembedding, target: int, runs: Sequence[RunMean], tokens: int = TOKENS) -> "LayerBounds":
+        """Prepares the bounds.
+
+        Args:
+            unembedding: of the model.
+            target: the token w.
+            runs: the runs, with the factors of all neurons of the layer.
+            tokens: how many of the most likely tokens are summed; more make the bounds tighter and cost more.
+        """
+        p = [one.side.log_p.exp() for one in runs]
+        top = torch.stack(p).sum(0).topk(min(tokens, len(p[0]))).indices
+        left = torch.ones_like(p[0]).index_fill(0, top, 0.0)
+        asked = torch.cat([unembedding.rows([target]), torch.stack([one.mean for one in runs])])
+        return cls(
+            unembedding,
+            [one.side for one in runs],
+            top,
+            [(one * left).sum() for one in p],
+            unembedding.pulled_back(asked),
+        )
+
+    @torch.no_grad()
+    def bounds(
+        self, columns: Float[Tensor, "d_model neuron"], extremes: Tensor, longest: Tensor, neurons: Tensor | slice
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Lowest and highest possible importance of some neurons, for each run, on the model's device.
+
+        Args:
+            columns: their values, float32.
+            extremes: least and largest entry of `W_U (g * v)` of each [neuron, 2].
+            longest: length of each value times that of the longest row of `g * W_U`, for the rounding [neuron].
+            neurons: which of the layer they are.
+        """
+        unembedding, device = self.unembedding, columns.device
+        wanted, *means = (self.asked @ columns).double()
+        factors = [one.factor[neurons] for one in self.sides]
+        sums = [_TopSum.of(factor) for factor in factors]
+        for some in self.top.split(max(1, _CHUNK // max(columns.shape))):  # so few that it takes little memory
+            words = (unembedding.pulled_back(unembedding.rows(some)) @ columns).double()  # (token, neuron)
+            sums = [
+                total.plus(words, one.log_p[some], factor)
+                for total, one, factor in zip(sums, self.sides, factors, strict=True)
+            ]
+        extremes, rounding = extremes.to(device).double(), _ROUNDING * longest.to(device).double()
+        return [
+            _bound(rest, factor, wanted, mean, total, extremes, rounding)
+            for rest, factor, mean, total in zip(self.rest, factors, means, sums, strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class _TopSum:
+    """Sums over the most likely tokens, for each neuron.
+
+    Attributes:
+        known: log of the sum of `p e^d`.
+        mean: the sum of p times the token's logit.
+    """
+
+    known: Tensor
+    mean: Tensor
+
+    @classmethod
+    def of(cls, factor: Tensor) -> "_TopSum":
+        """Of no tokens."""
+        return cls(torch.full_like(factor, -torch.inf), torch.zeros_like(factor))
+
+    def plus(self, words: Float[Tensor, "token neuron"], log_p: Tensor, factor: Tensor) -> "_TopSum":
+        """With more tokens: the logits that values give them, and their log-probabilities."""
+        sums = torch.logsumexp(words * factor + log_p[:, None], 0)
+        return _TopSum(torch.logaddexp(self.known, sums), self.mean + log_p.exp() @ words)
 
 
 def _bound(
-    one: RunSide, top: Tensor, wanted: Tensor, mean: Tensor, words: Tensor, extremes: Tensor, rounding: Tensor
+    rest: Tensor, factor: Tensor, wanted: Tensor, mean: Tensor, total: _TopSum, extremes: Tensor, rounding: Tensor
 ) -> tuple[Tensor, Tensor]:
-    factor, error = one.factor, rounding * one.factor.abs() + _LAST_DIGIT
+    error, known = rounding * factor.abs() + _LAST_DIGIT, total.known
     ends = torch.sort(factor[:, None] * extremes, -1).values
     low, high = ends[:, 0] - error, ends[:, 1] + error
-    p = one.log_p[top].exp()
-    left = torch.ones_like(one.log_p).index_fill(0, top, 0.0)
-    rest = (one.log_p.exp() * left).sum()
-    known = torch.logsumexp(words * factor + one.log_p[top, None], 0)  # of the most likely tokens
     if not bool(rest > 0):
         return factor * wanted - known - 2 * error, factor * wanted - known + 2 * error
-    mean_of_rest = factor * (mean - p @ words) / rest
+    mean_of_rest = factor * (mean - total.mean) / rest
     slack = 2 * error / rest
     below = torch.maximum(torch.minimum(mean_of_rest - slack, high), low)
     above = torch.maximum(torch.minimum(mean_of_rest + slack, high), low)
@@ -88,15 +169,6 @@ def _bound(
     smallest = torch.logaddexp(known - error, rest.log() + below)
     largest = torch.logaddexp(known + error, rest.log() + torch.maximum(secant, above))
     return factor * wanted - error - largest, factor * wanted + error - smallest
-
-
-def _pulled_back(unembedding: Unembedding, vectors: Tensor) -> Tensor:
-    """`(W_U g)` rows such that their product with a raw value is the logit (LayerNorm: centred)."""
-    scaled = vectors * unembedding.weight
-    return scaled - scaled.mean(-1, keepdim=True) if unembedding.centered else scaled
-
-
-_CHUNK = 2**23
 
 
 def _key(lm: LoadedModel, layer: int) -> dict:
@@ -119,9 +191,9 @@ def value_extremes(
         progress: told after every layer.
     """
     wanted = list(range(lm.n_layers) if layers is None else layers)
-    out, unembedding = {}, Unembedding.of(lm)
+    out = {}
     for number, layer in enumerate(wanted):
-        made = disk_cache.cached(_key(lm, layer), partial(_extremes, lm, unembedding, layer))
+        made = disk_cache.cached(_key(lm, layer), partial(_extremes, lm, layer))
         out[layer] = made["extremes"]
         progress(number + 1, len(wanted))
     return out
@@ -131,8 +203,12 @@ def value_extremes(
 def value_lengths(lm: LoadedModel, layer: int) -> Float[Tensor, " neuron"]:
     """Length of every neuron's value. Kept on disk."""
     key = {**_key(lm, layer), "what": "lengths"}
-    columns = on_device(lm.modules.neuron_output(layer))
-    return disk_cache.cached(key, lambda: {"length": torch.linalg.vector_norm(columns, dim=0)})["length"]
+
+    def compute() -> dict[str, Tensor]:
+        parts = column_blocks(lm.modules.neuron_output(layer), BLOCK // lm.d_model)
+        return {"length": torch.cat([torch.linalg.vector_norm(some, dim=0) for _, some in parts])}
+
+    return disk_cache.cached(key, compute)["length"]
 
 
 @torch.no_grad()
@@ -142,19 +218,21 @@ def longest_row(lm: LoadedModel) -> float:
 
     def compute() -> dict[str, Tensor]:
         unembedding = Unembedding.of(lm)
-        rows = [
-            torch.linalg.vector_norm(part * unembedding.weight, dim=-1).max() for part in unembedding.matrix.split(4096)
-        ]
+        rows = [torch.linalg.vector_norm(some * unembedding.weight, dim=-1).max() for _, some in unembedding.blocks()]
         return {"longest": torch.stack(rows).max()[None]}
 
     return float(disk_cache.cached(key, compute)["longest"])
 
 
 @torch.no_grad()
-def _extremes(lm: LoadedModel, unembedding: Unembedding, layer: int) -> dict[str, Tensor]:
-    device = unembedding.matrix.device
-    out = []
-    for rows in values(lm, layer).split(max(1, _CHUNK // lm.n_vocab)):
-        logits = unembedding.direction(rows.to(device)) @ unembedding.matrix.T
-        out.append(torch.stack(torch.aminmax(logits, dim=-1), -1).cpu())
-    return {"extremes": torch.cat(out)}
+def _extremes(lm: LoadedModel, layer: int) -> dict[str, Tensor]:
+    unembedding = Unembedding.of(lm)
+    low = torch.full((lm.n_neurons,), torch.inf, device=unembedding.device)
+    high = -low
+    for _, block in unembedding.blocks():
+        rows = unembedding.pulled_back(block)
+        for place, columns in column_blocks(lm.modules.neuron_output(layer), _CHUNK // max(rows.shape)):
+            least, largest = torch.aminmax(columns.T @ rows.T, dim=-1)
+            low[place] = torch.minimum(low[place], least)
+            high[place] = torch.maximum(high[place], largest)
+    return {"extremes": torch.stack([low, high], -1)}

@@ -5,6 +5,9 @@ softmax before it, `Imp = d_w - log E_p[e^d]` (CNA §4.1; the same number as the
 difference of two log-probabilities, without their cancellation). `W_U (g * v)` is a
 float32 product, everything after it float64. Products always have the same number of
 rows, so a neuron's importance is the same whatever else is computed beside it.
+
+The sum over the vocabulary goes from one block of the output matrix to the next, so that neither the whole
+matrix in float32 nor the logits of many neurons are ever held.
 """
 
 from collections.abc import Sequence
@@ -50,7 +53,7 @@ def sides_of(unembedding: Unembedding, r: Tensor, coefficient: Tensor, scale: Te
         coefficient: of every neuron [layer, neuron].
         scale: the frozen scale of the final norm.
     """
-    device = unembedding.matrix.device
+    device = unembedding.device
     log_p = unembedding.log_probabilities(r, scale).to(device).double()
     log_p = log_p - torch.logsumexp(log_p, -1, keepdim=True)  # what float32 left over
     factor = coefficient.to(device).double() * torch.rsqrt(scale.to(device).double() + unembedding.eps)
@@ -72,30 +75,66 @@ def exact_importance(
         groups: rows of `vectors` that share a layer, with that layer's sides, whose factors
             are of just these rows.
     """
-    device = unembedding.matrix.device
-    shape = (len(groups[0][1]), len(vectors), len(targets))
-    out = torch.empty(shape, dtype=torch.float64, device=device)
-    for start in range(0, len(vectors), ROWS):
-        logits = _logits(unembedding, vectors[start : start + ROWS].to(device))
-        for rows, sides in groups:
-            inside = ((rows >= start) & (rows < start + ROWS)).nonzero()[:, 0]
-            for number, one in enumerate(sides) if len(inside) else ():
-                change = logits[rows[inside] - start] * one.factor[inside, None]
-                out[number, rows[inside]] = _importance(change, one.log_p, targets)
-    return out.cpu()
+    device = unembedding.device
+    direction = unembedding.direction(vectors.to(device))
+    sums = [_Sums(len(vectors), len(targets), device) for _ in groups[0][1]]
+    pieces = _pieces(len(vectors), [rows.to(device) for rows, _ in groups])
+    for place, block in unembedding.blocks():
+        for start, parts in pieces:
+            logits = _logits(direction[start : start + ROWS], block)
+            for group, inside, rows in parts:
+                mine = logits[rows - start]
+                for one, total in zip(groups[group][1], sums, strict=True):
+                    total.add(rows, mine * one.factor[inside, None], one.log_p[place], _targets_in(place, targets))
+    return torch.stack([total.importance() for total in sums]).cpu()
 
 
-def _logits(unembedding: Unembedding, vectors: Tensor) -> Tensor:
-    """`W_U (g * v)` [neuron, vocab] of at most `ROWS` values, float64 from a float32 product of just so many rows."""
-    block = torch.zeros(ROWS, vectors.shape[1], device=vectors.device)
-    block[: len(vectors)] = unembedding.direction(vectors)
-    return (block @ unembedding.matrix.T)[: len(vectors)].double()
+_Part = tuple[int, Tensor, Tensor]  # of a product: a group, places in it, and rows of all vectors
 
 
-def _importance(change: Tensor, log_p: Tensor, targets: Sequence[int]) -> Tensor:
-    """`d_w - log E_p[e^d]` [neuron, target] for rows of logit changes [neuron, vocab]."""
-    large = change.abs().amax(-1) > _SMALL
-    normaliser = torch.log1p(torch.expm1(change.clamp(-_SMALL, _SMALL)) @ log_p.exp())
-    if bool(large.any()):
-        normaliser[large] = torch.logsumexp(change[large] + log_p, -1)
-    return change[:, list(targets)] - normaliser[:, None]
+def _pieces(n: int, groups: Sequence[Tensor]) -> list[tuple[int, list[_Part]]]:
+    """The beginning of every product of `ROWS` vectors, with the groups that have rows in it."""
+    out = []
+    for start in range(0, n, ROWS):
+        inside = [((rows >= start) & (rows < start + ROWS)).nonzero()[:, 0] for rows in groups]
+        out.append((start, [(group, i, groups[group][i]) for group, i in enumerate(inside) if len(i)]))
+    return out
+
+
+def _targets_in(place: slice, targets: Sequence[int]) -> list[tuple[int, int]]:
+    """The targets in a block of the vocabulary: number, and place in the block."""
+    return [(number, token - place.start) for number, token in enumerate(targets) if place.start <= token < place.stop]
+
+
+def _logits(direction: Tensor, block: Tensor) -> Tensor:
+    """`W_U (g * v)` [neuron, token] of at most `ROWS` values, float64 from a float32 product of just so many rows."""
+    padded = torch.zeros(ROWS, direction.shape[1], device=direction.device)
+    padded[: len(direction)] = direction
+    return (padded @ block.T)[: len(direction)].double()
+
+
+class _Sums:
+    """What makes up `d_w - log E_p[e^d]` of neurons in one run, added up over blocks of the vocabulary."""
+
+    def __init__(self, n: int, n_targets: int, device: torch.device):
+        self._wanted = torch.zeros(n, n_targets, dtype=torch.float64, device=device)  # d_w
+        self._small = torch.zeros(n, dtype=torch.float64, device=device)  # sum of p (e^d - 1) where no |d| is large
+        self._mass = torch.zeros_like(self._small)  # sum of p there
+        self._large = torch.full_like(self._small, -torch.inf)  # log of the sum of p e^d in blocks with a large |d|
+
+    def add(self, rows: Tensor, change: Tensor, log_p: Tensor, targets: Sequence[tuple[int, int]]) -> None:
+        """Adds a block: logit changes [row, token] of some neurons, and the tokens' log-probabilities."""
+        for number, token in targets:
+            self._wanted[rows, number] = change[:, token]
+        p, large = log_p.exp(), change.abs().amax(-1) > _SMALL
+        self._small[rows] += torch.where(large, 0.0, torch.expm1(change.clamp(-_SMALL, _SMALL)) @ p)
+        self._mass[rows] += torch.where(large, 0.0, p.sum())
+        if bool(large.any()):
+            sums = torch.logsumexp(change[large] + log_p, -1)
+            self._large[rows[large]] = torch.logaddexp(self._large[rows[large]], sums)
+
+    def importance(self) -> Float[Tensor, "neuron target"]:
+        """The difference, once every block was added."""
+        rest = (self._mass + self._small).clamp_min(0.0).log()
+        normaliser = torch.where(self._large > -torch.inf, torch.logaddexp(self._large, rest), torch.log1p(self._small))
+        return self._wanted - normaliser[:, None]

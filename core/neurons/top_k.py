@@ -8,21 +8,25 @@ Layers in which both runs are the same are known beforehand: their change is exa
 Ties stand in order of layer and neuron, as in the ranking of all neurons.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from core.forward.record import ActivationCache
 from core.model.load import LoadedModel
-from core.model.unembed import Unembedding
-from core.model.weights import on_device
-from core.neurons.bounds import TOKENS, bounds, longest_row, value_extremes, value_lengths
+from core.model.unembed import BLOCK, Unembedding
+from core.model.weights import column_blocks, columns_on_device
+from core.neurons.bounds import TOKENS, LayerBounds, RunMean, longest_row, run_means, value_extremes, value_lengths
 from core.neurons.importance import ROWS, RunSide, exact_importance, sides_of
 from core.progress import Progress, silent
 
 _SECOND_LOOK = 8  # the second bounds sum this part of the vocabulary as it is
+
+
+_AT_ONCE = 32 * ROWS  # neurons by the full vocabulary, for one reading of it
 
 
 _TIE = 1e-6  # relative: float32 rounding may tie neurons that float64 tells apart
@@ -77,9 +81,12 @@ class Evaluator:
         self.sides = [pair.sides(number, unembedding) for number, unembedding in enumerate(self.unembeddings)]
         self.n = pair.models[0].n_neurons
 
-    def columns(self, number: int, layer: int) -> Tensor:
-        """The layer's values as columns, where the model is."""
-        return on_device(self.pair.models[number].modules.neuron_output(layer))
+    @cached_property
+    def means(self) -> list[dict[int, RunMean]]:
+        """The sides of both runs with the means that bounds need, for the layers in which the runs differ."""
+        layers = range(self.pair.first_layer, self.pair.models[0].n_layers)
+        numbered = zip(self.unembeddings, self.sides, strict=True)
+        return [dict(zip(layers, run_means(u, [side[i] for i in layers]), strict=True)) for u, side in numbered]
 
     @torch.no_grad()
     def exact(self, index: Tensor) -> Tensor:
@@ -96,8 +103,8 @@ class Evaluator:
         for layer in layers.unique().tolist():
             here = (layers == layer).nonzero()[:, 0]
             rows = torch.arange(len(here)) + sum(len(v) for v in vectors)
-            columns = self.columns(model, layer)
-            vectors.append(columns[:, neurons[here].to(columns.device)].T)
+            columns = columns_on_device(self.pair.models[model].modules.neuron_output(layer), neurons[here])
+            vectors.append(columns.T)
             groups.append((rows.to(columns.device), [self.sides[i][layer].of(neurons[here]) for i in numbers]))
             order.append(here)
         found = exact_importance(self.unembeddings[model], torch.cat(vectors), [self.pair.target], groups)[..., 0]
@@ -114,7 +121,7 @@ def rank_all(pair: RunPair, progress: Progress = silent) -> Ranked:
     work, lm = Evaluator(pair), pair.models[0]
     parts = []
     for layer in range(lm.n_layers):
-        parts.append(work.exact(torch.arange(lm.n_neurons) + layer * lm.n_neurons))
+        parts += [work.exact(some + layer * lm.n_neurons) for some in torch.arange(lm.n_neurons).split(_AT_ONCE)]
         progress(layer + 1, lm.n_layers)
     importance = torch.cat(parts, 1)
     index = torch.arange(importance.shape[1])
@@ -179,18 +186,28 @@ def _look_again(
 def _change_bound(work: Evaluator, layer: int, neurons: Tensor, tokens: int) -> tuple[Tensor, Tensor]:
     """Lowest and highest possible change of some neurons of a layer, on the CPU."""
     pair, out = work.pair, []
-    whole = len(neurons) == work.n
     for model, numbers in [(0, (0, 1))] if pair.shared else [(0, (0,)), (1, (1,))]:
-        extremes = value_extremes(pair.models[model], [layer])[layer]
-        sides = [work.sides[number][layer] for number in numbers]
-        columns = work.columns(model, layer)
-        longest = value_lengths(pair.models[model], layer) * longest_row(pair.models[model])
-        if not whole:
-            columns, extremes = columns[:, neurons.to(columns.device)], extremes[neurons]
-            sides, longest = [one.of(neurons) for one in sides], longest[neurons]
-        out += bounds(work.unembeddings[model], columns, extremes, longest, pair.target, sides, tokens)
+        lm = pair.models[model]
+        extremes = value_extremes(lm, [layer])[layer]
+        longest = value_lengths(lm, layer) * longest_row(lm)
+        means = [work.means[number][layer] for number in numbers]
+        layer_bounds = LayerBounds.of(work.unembeddings[model], pair.target, means, tokens)
+        parts = [
+            layer_bounds.bounds(columns, extremes[which], longest[which], which)
+            for which, columns in _columns(lm, layer, neurons)
+        ]
+        out += [tuple(torch.cat(ends) for ends in zip(*one, strict=True)) for one in zip(*parts, strict=True)]
     (low_1, high_1), (low_2, high_2) = out
     return (low_1 - high_2).cpu(), (high_1 - low_2).cpu()
+
+
+def _columns(lm: LoadedModel, layer: int, neurons: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Values of some neurons of a layer as columns, where the model is: blocks of them, each with its neurons."""
+    module, count = lm.modules.neuron_output(layer), max(1, BLOCK // lm.d_model)
+    if len(neurons) == lm.n_neurons:
+        yield from ((neurons[place], columns) for place, columns in column_blocks(module, count))
+    else:
+        yield from ((some, columns_on_device(module, some)) for some in neurons.split(count))
 
 
 def _whole_blocks(n: int) -> int:

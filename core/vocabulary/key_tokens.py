@@ -22,7 +22,7 @@ from torch import Tensor
 from core.errors import UserError
 from core.hooks import check_neuron
 from core.model.load import LoadedModel
-from core.model.unembed import Unembedding
+from core.model.unembed import BLOCK, Unembedding
 from core.model.weights import rows
 
 Direction = Literal["embedding", "output"]
@@ -70,14 +70,14 @@ def key_tokens(
 def _matches(lm: LoadedModel, key: Float[Tensor, " d_model"], direction: Direction) -> Float[Tensor, " vocab"]:
     """A key's product with every token's direction at unit root mean square, in pieces of the vocabulary."""
     if direction == "embedding":
-        table, by = lm.modules.embedding.weight, torch.ones(lm.d_model)
+        table, by = lm.modules.embedding.weight, torch.ones(lm.d_model, device=lm.device)
     else:
         unembedding = Unembedding.of(lm)
-        table, by = unembedding.matrix, unembedding.weight.cpu()
-    out = []
-    for some in table.split(2**14):
-        x = some.float().cpu() * by
+        table, by = unembedding.stored, unembedding.weight
+    out, key = [], key.to(lm.device)
+    for some in table.split(max(1, BLOCK // lm.d_model)):
+        x = some.float() * by
         x = x - x.mean(-1, keepdim=True) if lm.architecture.norm == "layer" else x
         size = x.square().mean(-1).sqrt()
-        out.append(torch.where(size > 0, x @ key / size, 0.0))
+        out.append(torch.where(size > 0, x @ key / size, 0.0).cpu())
     return torch.cat(out)

@@ -10,15 +10,16 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from core.errors import UserError
 from core.hooks import check_neuron
 from core.model.load import LoadedModel
-from core.model.unembed import Unembedding
-from core.model.weights import columns, values
+from core.model.weights import columns_on_device
 from core.progress import Progress, silent
 from core.types import Neuron
-from core.vocabulary.projection import OVMap, project, project_on_device
+from core.vocabulary.projection import OVMap, project
 from core.vocabulary.shallow import shallow_counts
 
 
@@ -44,7 +45,8 @@ def both_sides(
     Raises:
         UserError: for a neuron or layer that does not exist.
     """
-    return top_tokens(lm, layer, neuron, 1.0, k, through), top_tokens(lm, layer, neuron, -1.0, k, through)
+    logits = _projection(lm, layer, neuron, k, through)
+    return _tokens(lm, logits, k), _tokens(lm, -logits, k)
 
 
 def top_tokens(
@@ -64,6 +66,16 @@ def top_tokens(
     Raises:
         UserError: for a neuron or layer that does not exist.
     """
+    return _tokens(lm, sign_of(coefficient) * _projection(lm, layer, neuron, k, through), k)
+
+
+def _tokens(lm: LoadedModel, logits: Float[Tensor, " vocab"], k: int) -> list[str]:
+    return [lm.token(i) for i in logits.topk(k).indices.tolist()]
+
+
+@torch.no_grad()
+def _projection(lm: LoadedModel, layer: int, neuron: int, k: int, through: int | None) -> Float[Tensor, " vocab"]:
+    """One neuron's value in the vocabulary, for the k largest of either sign."""
     check_neuron(lm, layer, neuron)
     if through is not None and not layer < through < lm.n_layers:
         raise UserError(
@@ -71,10 +83,8 @@ def top_tokens(
         )
     if not 1 <= k <= lm.n_vocab:
         raise UserError(f"{k} tokens cannot be shown: choose 1 to {lm.n_vocab}.")
-    vector = sign_of(coefficient) * values(lm, layer)[neuron]
-    if through is not None:
-        vector = OVMap.of(lm, through).carry(vector)
-    return [lm.token(i) for i in project(lm, vector).topk(k).indices.tolist()]
+    vector = columns_on_device(lm.modules.neuron_output(layer), [neuron])[:, 0]
+    return project(lm, vector if through is None else OVMap.of(lm, through).carry(vector))
 
 
 @torch.no_grad()
@@ -91,12 +101,12 @@ def tokens_of(
     """
     for layer, neuron in neurons:
         check_neuron(lm, layer, neuron)
-    unembedding, out = Unembedding.of(lm), [[""]] * len(neurons)
+    out = [[""]] * len(neurons)
     for layer in sorted({layer for layer, _ in neurons}):
         here = [i for i, pair in enumerate(neurons) if pair[0] == layer]
-        vectors = columns(lm.modules.neuron_output(layer), [neurons[i][1] for i in here]).T
-        signed = vectors * torch.tensor([sign_of(coefficients[i]) for i in here])[:, None]
-        best = project_on_device(signed, unembedding, lm.device).topk(min(k, lm.n_vocab)).indices.tolist()
+        vectors = columns_on_device(lm.modules.neuron_output(layer), [neurons[i][1] for i in here]).T
+        signs = torch.tensor([sign_of(coefficients[i]) for i in here], device=vectors.device)
+        best = project(lm, vectors * signs[:, None]).topk(min(k, lm.n_vocab)).indices.tolist()
         for i, ids in zip(here, best, strict=True):
             out[i] = [lm.token(t) for t in ids]
     return out

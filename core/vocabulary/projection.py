@@ -17,23 +17,14 @@ from core.model.unembed import Unembedding
 from core.model.weights import on_device, value_map
 
 
-def project(
-    lm: LoadedModel, vectors: Float[Tensor, "*batch d_model"], unembedding: Unembedding | None = None
-) -> Float[Tensor, "*batch vocab"]:
-    """`W_U (g * x)`: residual stream vectors in the vocabulary, up to the norm's scale.
+@torch.no_grad()
+def project(lm: LoadedModel, vectors: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch vocab"]:
+    """`W_U (g * x)`: residual stream vectors in the vocabulary, up to the norm's scale, on the model's device.
 
-    Pass the unembedding when projecting often: it is a float32 copy of the output matrix.
+    A row of logits is as long as the vocabulary: give as many vectors at once as there is memory for.
     """
-    return project_on_device(vectors.cpu(), unembedding or Unembedding.of(lm), torch.device("cpu"))
-
-
-def project_on_device(
-    vectors: Float[Tensor, "*batch d_model"], unembedding: Unembedding, device: torch.device
-) -> Float[Tensor, "*batch vocab"]:
-    """The same on a given device, for work that looks at many logits and keeps little of them."""
-    vectors = vectors.to(device)
-    centred = vectors - vectors.mean(-1, keepdim=True) if unembedding.centered else vectors
-    return centred * unembedding.weight.to(device) @ unembedding.matrix.to(device).T
+    unembedding = Unembedding.of(lm)
+    return unembedding.product(unembedding.direction(vectors))
 
 
 @dataclass(frozen=True)
@@ -66,10 +57,10 @@ class OVMap:
 
     @torch.no_grad()
     def carry(self, vectors: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch d_model"]:
-        """`T(x)`, the sum over all heads, on the CPU."""
+        """`T(x)`, the sum over all heads, on the model's device."""
         x = self._center(vectors.to(self.weight.device)) * self.weight
         z = torch.einsum("...m,vdm->...vd", x, self.value)  # every value head's part
-        return torch.einsum("...vd,mvgd->...m", z, self._output_by_value_head()).cpu()
+        return torch.einsum("...vd,mvgd->...m", z, self._output_by_value_head())
 
     @torch.no_grad()
     def pull_back(self, keys: Float[Tensor, "key d_model"]) -> Float[Tensor, "key head d_model"]:

@@ -23,15 +23,15 @@ from torch import Tensor
 from core.errors import UserError
 from core.model.load import LoadedModel
 from core.model.unembed import Unembedding
-from core.model.weights import values
+from core.model.weights import column_blocks, columns_on_device
 from core.progress import Progress, Stopped, silent
 from core.vocabulary.concepts import word_tokens
-from core.vocabulary.projection import project_on_device
+from core.vocabulary.projection import project
 
 _CHUNK = 2**24
 
 
-_Found = tuple[float, int, int, int, Tensor]  # score, layer, neuron, sign, value
+_Found = tuple[float, int, int, int]  # score, layer, neuron, sign
 
 
 @dataclass(frozen=True)
@@ -109,23 +109,25 @@ def promoters(
     seen: list[int] = []
     with suppress(Stopped):
         for layer in searched:
-            vectors = values(lm, layer)
-            scores = spread.scores(vectors, tokens)  # (neuron, token)
+            output = lm.modules.neuron_output(layer)
+            scores = torch.cat(
+                [spread.scores(some.T, tokens) for _, some in column_blocks(output, _CHUNK // lm.d_model)]
+            )
             sides = torch.stack([scores, -scores], 1).max(-1).values.flatten()  # (neuron * sign)
             some = sides.topk(min(k, len(sides)))
             best += [
-                (score, layer, i // 2, -1 if i % 2 else 1, vectors[i // 2].clone())
+                (score, layer, i // 2, -1 if i % 2 else 1)
                 for score, i in zip(some.values.tolist(), some.indices.tolist(), strict=True)
             ]
             best = sorted(best, key=_order)[:k]
             seen.append(layer)
             progress(len(seen), len(searched))
-    found = sorted(_look_closely(lm, spread.unembedding, best, tokens, n_top), key=lambda p: -p.score)
+    found = sorted(_look_closely(lm, best, tokens, n_top), key=lambda p: -p.score)
     return Promoters(word.strip(), tokens, found, seen)
 
 
 def _order(found: _Found) -> tuple[float, int, int, int]:
-    score, layer, neuron, sign, _ = found
+    score, layer, neuron, sign = found
     return -score, layer, neuron, -sign
 
 
@@ -142,33 +144,30 @@ class VocabularySpread:
     def of(cls, lm: LoadedModel) -> "VocabularySpread":
         """Reads a loaded model, in pieces of the vocabulary."""
         unembedding = Unembedding.of(lm)
-        mean = unembedding.matrix.mean(0)
+        mean = torch.stack([rows.sum(0) for _, rows in unembedding.blocks()]).sum(0) / len(unembedding.stored)
         covariance = torch.zeros(lm.d_model, lm.d_model, device=mean.device)
-        for rows in unembedding.matrix.split(max(1, _CHUNK // lm.d_model)):
+        for _, rows in unembedding.blocks():
             centred = rows - mean
             covariance += centred.T @ centred
-        return cls(unembedding, mean, covariance / len(unembedding.matrix))
+        return cls(unembedding, mean, covariance / len(unembedding.stored))
 
     def scores(self, vectors: Float[Tensor, "neuron d_model"], tokens: Sequence[int]) -> Float[Tensor, "neuron token"]:
         """(logit - mean) / deviation of some tokens in each vector's projection; 0 where it has no spread."""
         unembedding = self.unembedding
         x = vectors.to(self.mean.device)
         x = (x - x.mean(-1, keepdim=True) if unembedding.centered else x) * unembedding.weight
-        above = x @ (unembedding.matrix[list(tokens)] - self.mean).T
+        above = x @ (unembedding.rows(tokens) - self.mean).T
         deviation = (x @ self.covariance * x).sum(-1).clamp(min=0).sqrt()
         return torch.where(deviation[:, None] > 0, above / deviation[:, None], 0.0).cpu()
 
 
-def _look_closely(
-    lm: LoadedModel, unembedding: Unembedding, found: Sequence[_Found], tokens: list[int], n_top: int
-) -> Iterator[Promoter]:
+def _look_closely(lm: LoadedModel, found: Sequence[_Found], tokens: list[int], n_top: int) -> Iterator[Promoter]:
     """Score, rank and top tokens by the full vocabulary."""
     size = max(1, _CHUNK // lm.n_vocab)
     for some in (found[start : start + size] for start in range(0, len(found), size)):
-        vectors = torch.stack([sign * value for _, _, _, sign, value in some])
-        for (_, layer, neuron, sign, _), logits in zip(
-            some, project_on_device(vectors, unembedding, lm.device), strict=True
-        ):
+        values = [columns_on_device(lm.modules.neuron_output(layer), [neuron])[:, 0] for _, layer, neuron, _ in some]
+        vectors = torch.stack([sign * value for (*_, sign), value in zip(some, values, strict=True)])
+        for (_, layer, neuron, sign), logits in zip(some, project(lm, vectors), strict=True):
             at = int(logits[tokens].argmax())
             spread = float(logits.std(correction=0))
             score = float(logits[tokens[at]] - logits.mean()) / spread if spread else 0.0

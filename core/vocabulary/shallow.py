@@ -18,13 +18,12 @@ from torch import Tensor
 from core import disk_cache
 from core.errors import UserError
 from core.model.load import LoadedModel
-from core.model.unembed import Unembedding
-from core.model.weights import values
+from core.model.weights import column_blocks
 from core.progress import Progress, part, silent
 from core.types import Neuron
 from core.vocabulary.chance import any_above, share_above
 from core.vocabulary.concepts import chosen_concepts
-from core.vocabulary.projection import OVMap, project_on_device
+from core.vocabulary.projection import OVMap, project
 
 _CHUNK = 2**24
 
@@ -142,7 +141,6 @@ class _Counter:
         if not 1 <= top <= lm.n_vocab:
             raise UserError(f"The top {top} tokens cannot be looked at: choose 1 to {lm.n_vocab}.")
         self._lm, self._top, self._ids = lm, top, ids
-        self._unembedding = Unembedding.of(lm)
         self._concept = torch.zeros(lm.n_vocab, device=lm.device)
         self._concept[ids] = 1.0
         self._map: tuple[int, OVMap] | None = None  # of one attention layer at a time
@@ -165,10 +163,10 @@ class _Counter:
         lm = self._lm
         if self._map is None or self._map[0] != through:
             self._map = through, OVMap.of(lm, through)
-        carried = self._map[1].carry(values(lm, layer))  # (neuron, d_model)
         out = []
-        for some in carried.split(max(1, _CHUNK // lm.n_vocab)):
-            out.append(_count(project_on_device(some, self._unembedding, lm.device), self._concept, self._top).cpu())
+        for _, some in column_blocks(lm.modules.neuron_output(layer), _CHUNK // lm.n_vocab):
+            carried = self._map[1].carry(some.T)  # (neuron, d_model)
+            out.append(_count(project(lm, carried), self._concept, self._top).cpu())
             progress(0, 1)
         plus, minus = torch.cat(out, 1).to(torch.int16)
         return {"plus": plus, "minus": minus}

@@ -82,7 +82,7 @@ def test_extremes(any_model):
     for layer, found in some(value_extremes(any_model, [0, 2]).items()):
         v = values(any_model, layer)
         v = v - v.mean(-1, keepdim=True) if unembedding.centered else v
-        logits = (v * unembedding.weight) @ unembedding.matrix.T
+        logits = (v * unembedding.weight) @ unembedding.stored.T
         assert torch.allclose(found, torch.stack([logits.min(-1).values, logits.max(-1).values], -1), atol=1e-5)
     assert are_prepared(any_model, [0, 2])
     assert not are_prepared(any_model, [1])

@@ -6,7 +6,7 @@ import torch
 from core.forward.record import record
 from core.hooks import ScaleHead, intervene
 from core.model.unembed import Unembedding
-from core.neurons.bounds import are_prepared, bounds, longest_row, value_extremes, value_lengths
+from core.neurons.bounds import LayerBounds, are_prepared, longest_row, run_means, value_extremes, value_lengths
 from core.neurons.importance import sides_of
 from tests import plain
 from tests.some import some
@@ -40,14 +40,12 @@ def test_hold_the_exact_importance(any_model, tokens):
     ]
     for layer in range(any_model.n_layers):
         columns = any_model.modules.neuron_output(layer).weight.detach()
-        found = bounds(
-            unembedding,
+        means = run_means(unembedding, [side[layer] for side in sides])
+        found = LayerBounds.of(unembedding, target, means, tokens).bounds(
             columns,
             value_extremes(any_model, [layer])[layer],
             value_lengths(any_model, layer) * longest_row(any_model),
-            target,
-            [side[layer] for side in sides],
-            tokens,
+            slice(None),
         )
         for (low, high), wanted in some(zip(found, dense, strict=True)):
             assert (low <= high).all()
