@@ -44,7 +44,7 @@ class Unembedding:
     bias: Float[Tensor, " d_model"] | None
     eps: float
     centered: bool
-    block: int = BLOCK
+    block: int
 
     @classmethod
     @torch.no_grad()
@@ -58,6 +58,7 @@ class Unembedding:
             bias=None if getattr(norm, "bias", None) is None else norm.bias.float(),
             eps=float(getattr(norm, "variance_epsilon", getattr(norm, "eps", 1e-6))),
             centered=lm.architecture.norm == "layer",
+            block=BLOCK,
         )
 
     @property
