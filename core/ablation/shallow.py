@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from core.ablation.cases import CaseSet
@@ -42,6 +42,10 @@ class ShallowAblation:
         original: share of right answer tokens with nothing ablated; NaN before it is measured.
         accuracy: with the kept neurons ablated; NaN where a Stop came first.
         control: with random neurons ablated, as many in each layer.
+        units: the number of each case's prompt.
+        baseline_right: whether each case is right with nothing ablated; False before it is measured.
+        right: with the kept neurons ablated; False where a Stop came first.
+        control_right: with random neurons ablated, likewise.
     """
 
     more_than: list[int]
@@ -52,6 +56,10 @@ class ShallowAblation:
     original: float
     accuracy: Float[Tensor, " more_than"]
     control: Float[Tensor, "more_than draw"]
+    units: list[int]
+    baseline_right: Bool[Tensor, " case"]
+    right: Bool[Tensor, "more_than case"]
+    control_right: Bool[Tensor, "more_than draw case"]
 
     def to_frame(self) -> pd.DataFrame:
         """One row per M, accuracies and relative decreases as shares of 1.
@@ -123,19 +131,34 @@ def ablate_shallow(
     cases = CaseSet.of(lm, prompts)
     kept = [counts.pairs(m) for m in more_than]
     accuracy, control = torch.full((len(kept),), torch.nan), torch.full((len(kept), draws), torch.nan)
+    baseline_right = torch.zeros(len(cases), dtype=torch.bool)
+    right = baseline_right.repeat(len(kept), 1)
+    control_right = baseline_right.repeat(len(kept), draws, 1)
     original = float("nan")
     total = 1 + len(kept) * (1 + draws)
     with suppress(Stopped):  # what is measured stays
-        original = _accuracy(lm, cases, NeuronSet(()), progress, 0, total)
+        baseline_right[:] = _right(lm, cases, NeuronSet(()), progress, 0, total)
+        original = _share(baseline_right)
         for number, (at, draw, chosen) in enumerate(_sets(lm, more_than, kept, draws, seed), start=1):
-            share = _accuracy(lm, cases, chosen, progress, number, total)
+            found = _right(lm, cases, chosen, progress, number, total)
             if draw is None:
-                accuracy[at] = share
+                right[at], accuracy[at] = found, _share(found)
             else:
-                control[at, draw] = share
-    sizes, by_chance = [len(pairs) for pairs in kept], [counts.by_chance(m) for m in more_than]
-    asked = len(prompts), len(cases)
-    return ShallowAblation(list(more_than), sizes, by_chance, *asked, original, accuracy, control)
+                control_right[at, draw], control[at, draw] = found, _share(found)
+    return ShallowAblation(
+        more_than=list(more_than),
+        neurons=[len(pairs) for pairs in kept],
+        by_chance=[counts.by_chance(m) for m in more_than],
+        prompts=len(prompts),
+        cases=len(cases),
+        original=original,
+        accuracy=accuracy,
+        control=control,
+        units=[case.number for case in cases.tokens],
+        baseline_right=baseline_right,
+        right=right,
+        control_right=control_right,
+    )
 
 
 def _sets(
@@ -149,7 +172,13 @@ def _sets(
             yield at, draw, random_like(lm, pairs, seed=(seed * 1000 + draw) * 1000 + m)
 
 
-def _accuracy(lm: LoadedModel, cases: CaseSet, chosen: NeuronSet, progress: Progress, number: int, total: int) -> float:
+def _right(
+    lm: LoadedModel, cases: CaseSet, chosen: NeuronSet, progress: Progress, number: int, total: int
+) -> Bool[Tensor, " case"]:
     with scaled_neurons(lm, chosen):
         found = greedy_tokens(lm, cases.questions, part(progress, number, total))
-    return sum(right_tokens(cases.tokens, found)) / len(cases)
+    return torch.tensor(right_tokens(cases.tokens, found), dtype=torch.bool)
+
+
+def _share(right: Bool[Tensor, " case"]) -> float:
+    return int(right.sum()) / len(right)

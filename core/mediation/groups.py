@@ -69,6 +69,15 @@ GROUPS = (
 )
 
 
+#: The position groups in which the two prompts of a pair differ, by kind of pair (`core.mediation.tasks`).
+DIFFERING: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("other operands", "same result", "three operands"), (FIRST, SECOND, THIRD)),
+    "other operator": (OPERATOR,),
+    "number retrieval": (ASKED, *ASKED_TOKENS),
+    "facts": (SUBJECT, *SUBJECT_TOKENS),
+}
+
+
 #: A part of a prompt: first character, end, and its name.
 Span = tuple[int, int, str]
 

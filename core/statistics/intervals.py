@@ -65,16 +65,39 @@ def relative_decreases(
         units: the unit of each case, such as the prompt that an answer token belongs to; each case its own by default.
         seed: of the draws.
     """
-    numbers = (
-        torch.arange(len(baseline)) if units is None else torch.unique(torch.tensor(units), return_inverse=True)[1]
-    )
-    n_units = int(numbers.max()) + 1 if len(numbers) else 0
     flat = torch.cat([baseline[:, None], intervened.reshape(len(baseline), -1)], 1).double()
-    sums = torch.zeros(n_units, flat.shape[1], dtype=torch.float64).index_add_(0, numbers, flat)
-    right = samples(n_units, seed) @ sums
+    right = _sums(flat, units, seed)
     original, others = right[:, :1], right[:, 1:]
     share = torch.where(original > 0, (original - others) / original.clamp(min=1), torch.nan)
     return share.reshape(-1, *intervened.shape[1:])
+
+
+def means(
+    values: Float[Tensor, "case *cell"], units: Sequence[int] | None = None, seed: int = 0
+) -> Float[Tensor, "sample *cell"]:
+    """Means over the measured cases and over each resample's; NaN cases are left out, and NaN where all are.
+
+    Args:
+        values: of each case.
+        units: as for `relative_decreases`.
+        seed: of the draws.
+    """
+    flat = values.reshape(len(values), -1).double()
+    there = ~flat.isnan()
+    sums = _sums(torch.cat([flat.nan_to_num(nan=0.0), there.double()], 1), units, seed)
+    total, count = sums.chunk(2, dim=1)
+    mean = torch.where(count > 0, total / count.clamp(min=1), torch.nan)
+    return mean.reshape(-1, *values.shape[1:])
+
+
+def _sums(
+    values: Float[Tensor, "case column"], units: Sequence[int] | None, seed: int
+) -> Float[Tensor, "sample column"]:
+    """Sums over the cases of the units that each sample holds."""
+    numbers = torch.arange(len(values)) if units is None else torch.unique(torch.tensor(units), return_inverse=True)[1]
+    n_units = int(numbers.max()) + 1 if len(numbers) else 0
+    sums = torch.zeros(n_units, values.shape[1], dtype=torch.float64).index_add_(0, numbers, values)
+    return samples(n_units, seed) @ sums
 
 
 def bounds(values: Float[Tensor, "sample *cell"], n_units: int) -> Float[Tensor, "bound *cell"]:

@@ -7,9 +7,8 @@ import pandas as pd
 import streamlit as st
 
 from core.mediation.effect import Average
-from core.mediation.groups import ASKED as ASKED_THING
-from core.mediation.groups import ASKED_TOKENS, OPERATOR, SUBJECT, SUBJECT_TOKENS
-from core.mediation.location import OPERANDS, Location, locate
+from core.mediation.groups import DIFFERING
+from core.mediation.location import Location, locate
 from core.model.load import LoadedModel
 from core.statistics.intervals import Estimate
 from pages.mediation.charts import SITE_NAMES
@@ -20,14 +19,14 @@ from pages.mediation.task import Task
 from pages.shared.claims.estimates import lead, share
 from pages.shared.words import code, listed, percent
 
-#: Where the two prompts of each kind differ: position groups, and their name in a sentence.
-ASKED: dict[str, tuple[tuple[str, ...], str]] = {
-    "other operands": (OPERANDS, "the operands"),
-    "same result": (OPERANDS, "the operands"),
-    "three operands": (OPERANDS, "the operands"),
-    "other operator": ((OPERATOR,), "the operator"),
-    "number retrieval": ((ASKED_THING, *ASKED_TOKENS), "the asked thing"),
-    "facts": ((SUBJECT, *SUBJECT_TOKENS), "the subject"),
+#: What differs between the two prompts of each kind, in a sentence; `DIFFERING` has the position groups.
+ASKED = {
+    "other operands": "the operands",
+    "same result": "the operands",
+    "three operands": "the operands",
+    "other operator": "the operator",
+    "number retrieval": "the asked thing",
+    "facts": "the subject",
 }
 #: Kinds about which the paper says it.
 FINDING = ("other operands", "three operands")
@@ -66,7 +65,7 @@ def _examples(task: Task) -> str:
 def _halves(lm: LoadedModel, task: Task, average: Average) -> list[str]:
     """Shares of the FFNs' effect by half of the layers, and how they compare with the paper's finding."""
     measured = task.measured.found
-    groups, name = ASKED.get(task.kind, ((), ""))
+    groups, name = DIFFERING.get(task.kind, ()), ASKED.get(task.kind, "")
     has_ffn = "ffn" in measured.effects
     found = locate(measured, lm.n_layers, "ffn", average, groups, task.grouping) if has_ffn else None
     if found is None:
