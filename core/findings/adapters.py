@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.findings.figures import Figure, NotMeasurable, share_of
-from core.lora.series import read_series
+from core.lora.series import read_series, shipped_series
 from core.model.load import LoadedModel
 from core.reading import strict
 
@@ -34,12 +34,16 @@ class AdapterAccuracy:
 def measure_adapters(lm: LoadedModel, folder: Path | None) -> tuple[AdapterAccuracy, ...]:
     """What was measured of the adapters when they were trained; nothing is trained here.
 
+    Args:
+        lm: the model.
+        folder: of the series; None: the one that ships with a bundled model.
+
     Raises:
-        NotMeasurable: where no adapter of this model is in the folder.
+        NotMeasurable: where there is no adapter of this model.
     """
-    series = None if folder is None else read_series(lm, folder)
+    series = next(iter(shipped_series(lm)), None) if folder is None else read_series(lm, folder)
     if series is None or not series.adapters:
-        raise NotMeasurable("No adapters ship beside this model.")
+        raise NotMeasurable("No LoRA adapter ships beside this model.")
     return tuple(
         AdapterAccuracy(
             layer=about.layer,

@@ -44,7 +44,7 @@ def measure(
         lm: the model.
         settings: how much is asked.
         asked: groups of questions for its accuracy.
-        adapters: the folder of the LoRA series that ships with it, if there is one.
+        adapters: the folder of a LoRA series of it; None: the one that ships with it, if there is one.
         progress: told often; a `Stopped` goes on to the caller, since a part of a question would look like an answer.
 
     Returns:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.statistics.intervals import N_RESAMPLES, bounds, estimate, rate, relative_decreases, samples
+from core.statistics.intervals import N_RESAMPLES, bounds, estimate, means, rate, relative_decreases, samples
 
 
 def test_samples_are_the_pairs_themselves_and_draws_of_as_many():
@@ -79,3 +79,15 @@ def test_a_paired_interval_is_narrower_where_the_runs_agree():
 def test_nothing_right_has_no_decrease():
     found = relative_decreases(torch.zeros(4, dtype=torch.bool), torch.ones(4, 2, dtype=torch.bool))
     assert found.isnan().all()
+
+
+def test_means_are_those_of_a_loop_over_units():
+    values = torch.tensor([[1.0, 5.0], [2.0, torch.nan], [6.0, 7.0], [3.0, torch.nan]])
+    found = means(values, units=[4, 4, 9, 2], seed=5)
+    assert found[0].tolist() == pytest.approx([3.0, 6.0])
+    of_unit = {2: [3], 4: [0, 1], 9: [2]}
+    for sample, counts in zip(found[1:40], samples(3, seed=5)[1:40].tolist(), strict=True):
+        drawn = [case for cases, times in zip(of_unit.values(), counts, strict=True) for case in cases * int(times)]
+        assert float(sample[0]) == pytest.approx(float(values[drawn, 0].mean()))
+    assert found[:, 1].isnan().any()  # resamples of the unit that has no number there
+    assert torch.equal(means(values[:, 0]), means(values[:, 0], units=[0, 1, 2, 3]))
