@@ -1,9 +1,10 @@
 """Heads that arithmetic needs: relative decreases, how many matter, how concentrated they are, and where.
 
 A head *matters* where accuracy falls by a tenth or more without it. Concentration is the share of all heads' positive
-decreases that the top head, or the top three, hold; *where* weights layers by these decreases. All are about whole
-answers, with paired bootstrap intervals over prompts. The top heads are chosen and reported on the same prompts, which
-flatters them; with few prompts, decreases of heads that do nothing add to the sum and make concentration look smaller.
+decreases that the top head, or the top three, hold; *where* weights layers by these decreases. A case is one visible
+answer token, the paper's scoring, and intervals are paired bootstraps over prompts. The top heads are chosen and
+reported on the same prompts, which flatters them; with few prompts, decreases of heads that do nothing add to the sum
+and make concentration look smaller.
 """
 
 from dataclasses import dataclass
@@ -53,6 +54,7 @@ class HeadDecreases:
         operation: `+ - * /`.
         digits: of the first operand.
         prompts: how many were asked.
+        cases: their visible answer tokens.
         baseline: accuracy with no head ablated.
         decrease: by layer and head.
         low: lower ends of the intervals.
@@ -69,6 +71,7 @@ class HeadDecreases:
     operation: Operation
     digits: int
     prompts: int
+    cases: int
     baseline: Figure
     decrease: Matrix
     low: Matrix
@@ -93,16 +96,18 @@ def measure_heads(
     """Ablates every head, one at a time.
 
     Raises:
-        NotMeasurable: where no prompt is answered right.
+        NotMeasurable: where no answer token is predicted right.
     """
     prompts = settings.asked(operation, digits, settings.prompts)
-    baseline, right = sweep_accuracy(lm, prompts, progress).right()
+    swept = sweep_accuracy(lm, prompts, progress)
+    baseline, right = swept.right("tokens")
     if not baseline.any():
         raise NotMeasurable(
-            f"None of {len(prompts)} prompts of {digits}-digit {operation} is answered right, so no head can decrease "
-            "accuracy."
+            f"No answer token of {len(prompts)} prompts of {digits}-digit {operation} is predicted right, so no head "
+            "can decrease accuracy."
         )
-    falls = relative_decreases(baseline, right, seed=settings.seed)  # (sample, layer, head)
+    units = [number for number, seen in zip(swept.token_prompt, swept.token_visible, strict=True) if seen]
+    falls = relative_decreases(baseline, right, units, settings.seed)  # (sample, layer, head)
     n = len(prompts)
     low, high = bounds(falls, n)
     order = falls[0].flatten().argsort(descending=True, stable=True)[:N_TOP].tolist()
@@ -112,7 +117,8 @@ def measure_heads(
         operation=operation,
         digits=digits,
         prompts=n,
-        baseline=share_of(int(baseline.sum()), n),
+        cases=len(baseline),
+        baseline=share_of(int(baseline.sum()), len(baseline)),
         decrease=as_matrix(falls[0]),
         low=as_matrix(low),
         high=as_matrix(high),

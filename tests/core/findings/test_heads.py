@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from core.findings.figures import NotMeasurable
 from core.findings.heads import MATTERS, measure_heads
 from core.heads.accuracy import sweep_accuracy
 from core.progress import silent
@@ -18,7 +19,7 @@ def sums(bundled, small):
 
 
 def test_decreases_are_those_of_the_sweep(bundled, small, sums):
-    original, values = sweep_accuracy(bundled, small.asked("+", 1, small.prompts)).accuracy()
+    original, values = sweep_accuracy(bundled, small.asked("+", 1, small.prompts)).accuracy(scoring="tokens")
     assert sums.baseline.value == pytest.approx(original)
     assert torch.tensor(sums.decrease).numpy() == pytest.approx(((original - values) / original).numpy())
 
@@ -49,14 +50,16 @@ def test_counts_and_shares_are_those_of_a_loop(sums):
     assert sums.late.value == pytest.approx(float(positive[len(value) // 2 :].sum() / order.sum()))
 
 
-def test_the_interval_of_the_top_head_is_the_bootstraps(bundled, small, sums):
-    baseline, right = sweep_accuracy(bundled, small.asked("+", 1, small.prompts)).right()
-    head = sums.top[0]
-    drawn = relative_decreases(baseline, right[:, head.layer, head.head])[1:]
+def test_the_interval_of_the_top_head_is_the_bootstraps_over_prompts(bundled, small, sums):
+    swept = sweep_accuracy(bundled, small.asked("+", 1, small.prompts))
+    baseline, right = swept.right("tokens")
+    assert len(baseline) == sums.cases > sums.prompts  # of "12" both digits count, and none alone
+    head = sums.top[1]
+    drawn = relative_decreases(baseline, right[:, head.layer, head.head], swept.token_prompt)[1:]
     low, high = torch.nanquantile(drawn, torch.tensor([0.025, 0.975], dtype=drawn.dtype)).tolist()
     assert (head.decrease.low, head.decrease.high) == pytest.approx((low, high))
 
 
 def test_a_model_that_answers_nothing_gives_a_reason(any_model, small):
-    with pytest.raises(Exception, match="None of .* is answered right"):
+    with pytest.raises(NotMeasurable, match="No answer token .* is predicted right"):
         measure_heads(any_model, replace(small, prompts=4), "+", 1, silent)

@@ -27,7 +27,7 @@ def test_a_model_that_answers_nothing_has_reasons_and_no_numbers(reference, smal
     assert found.heads == ()
     assert found.neuron_sets == ()
     assert found.mediation == ()
-    assert "is answered right" in found.missing["heads + 1"]
+    assert "is predicted right" in found.missing["heads + 1"]
     assert "adapters" in found.missing
     assert found.missing["mediation facts"]
 
