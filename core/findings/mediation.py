@@ -7,10 +7,10 @@ those. A relative importance of the late FFNs says where copied values change th
 from dataclasses import dataclass
 from typing import Literal
 
-from core.findings.figures import Figure, measured
+from core.findings.figures import Figure, NotMeasurable, measured
 from core.findings.settings import FindingsSettings
 from core.mediation.groups import DIFFERING
-from core.mediation.importance import half_shares
+from core.mediation.location import Verdict, locate
 from core.mediation.study import DrawnPairs, measure_pairs
 from core.model.load import LoadedModel
 from core.progress import Progress
@@ -36,11 +36,14 @@ class MediationShares:
         late_importance: the share of the late FFNs at the last position in all of it.
         late_importance_mean: the same of arithmetic means.
         late_importance_authors: as the authors' notebook computes it.
-        early_operands: of the first half of the layers, the share at the positions where the prompts differ (operands,
+        early_asked: of the first half of the layers, the share at the positions where the prompts differ (operands,
             the asked thing, or the subject).
         early_last: of the first half, the share at the last position.
-        late_operands: of the second half, likewise.
+        late_asked: of the second half, likewise.
         late_last: likewise.
+        early_lead: early_asked less early_last.
+        late_lead: late_last less late_asked.
+        verdict: whether the effect is at those positions early and at the last one late, as far as intervals tell.
     """
 
     task: MediationTask
@@ -49,10 +52,13 @@ class MediationShares:
     late_importance: Figure
     late_importance_mean: Figure
     late_importance_authors: Figure | None
-    early_operands: Figure
+    early_asked: Figure
     early_last: Figure
-    late_operands: Figure
+    early_lead: Figure
+    late_asked: Figure
     late_last: Figure
+    late_lead: Figure
+    verdict: Verdict
 
 
 def measure_mediation(
@@ -66,7 +72,9 @@ def measure_mediation(
     drawn = DrawnPairs(kind=task, count=settings.pairs, operations=settings.operations, seed=settings.seed)
     found = measure_pairs(lm, drawn, progress)
     importance = found.importance["ffn"]
-    halves = half_shares(found.found, lm.n_layers, DIFFERING[task], seed=settings.seed)
+    where = locate(found.found, lm.n_layers, "ffn", "geometric mean", DIFFERING[task], seed=settings.seed)
+    if where is None:
+        raise NotMeasurable(f"The tokenizer does not tell where the prompts of {task} differ.")
 
     def there(value: Estimate) -> Figure:
         return measured(value, f"No copied value has an effect on {task}.")
@@ -78,8 +86,11 @@ def measure_mediation(
         late_importance=there(importance.geometric),
         late_importance_mean=there(importance.mean),
         late_importance_authors=None if importance.authors is None else Figure.of(importance.authors),
-        early_operands=there(halves.early_operands),
-        early_last=there(halves.early_last),
-        late_operands=there(halves.late_operands),
-        late_last=there(halves.late_last),
+        early_asked=there(where.early_asked),
+        early_last=there(where.early_last),
+        early_lead=there(where.early_lead),
+        late_asked=there(where.late_asked),
+        late_last=there(where.late_last),
+        late_lead=there(where.late_lead),
+        verdict=where.verdict,
     )
