@@ -23,6 +23,7 @@ from torch import Tensor
 
 from core.heads.sweep import sweep_heads
 from core.hooks import ScaleHead, intervene
+from core.model.architectures import out_in
 from core.model.load import LoadedModel, load_model
 from core.prompts.arithmetic import make_prompts
 
@@ -37,7 +38,7 @@ def published(lm: LoadedModel, prompts: list[str], targets: list[int], heads: li
     for layer, head in heads:
         model = copy.deepcopy(lm.model)
         output = model.get_submodule(lm.architecture.layers)[layer].get_submodule(lm.architecture.head_output)
-        output.weight.data[:, head * lm.d_head : (head + 1) * lm.d_head] = 0.0
+        out_in(output, output.weight.data)[:, head * lm.d_head : (head + 1) * lm.d_head] = 0.0
         column = []
         with torch.no_grad():
             for prompt, target in zip(prompts, targets, strict=True):

@@ -10,11 +10,14 @@ import torch
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
+    GPT2Config,
     GPTJConfig,
     GPTNeoXConfig,
     LlamaConfig,
     MistralConfig,
+    Phi3Config,
     Qwen2Config,
+    Qwen3Config,
 )
 
 from core.heads.sweep import sweep_heads
@@ -40,8 +43,13 @@ CONFIGS = {
     "grouped-query": lambda: LlamaConfig(**_SMALL, intermediate_size=48, num_key_value_heads=2),
     "wide heads": lambda: LlamaConfig(**_SMALL, intermediate_size=48, head_dim=16),
     "tied": lambda: LlamaConfig(**_SMALL, intermediate_size=48, tie_word_embeddings=True),
-    "mistral": lambda: MistralConfig(**_SMALL, intermediate_size=48, num_key_value_heads=2),
+    "mistral": lambda: MistralConfig(**_SMALL, intermediate_size=48, num_key_value_heads=2, sliding_window=3),
     "qwen2": lambda: Qwen2Config(**_SMALL, intermediate_size=48, num_key_value_heads=2),
+    "qwen3": lambda: Qwen3Config(**_SMALL, intermediate_size=48, num_key_value_heads=2, head_dim=16),
+    "gpt2": lambda: GPT2Config(
+        vocab_size=1100, n_embd=32, n_layer=3, n_head=4, n_positions=64, n_inner=48, bos_token_id=0, eos_token_id=1
+    ),
+    "phi3": lambda: Phi3Config(**_SMALL, intermediate_size=48, num_key_value_heads=2, sliding_window=3),
     "gptj": lambda: GPTJConfig(
         vocab_size=1100, n_embd=32, n_layer=3, n_head=4, n_positions=64, rotary_dim=4, bos_token_id=0, eos_token_id=1
     ),

@@ -25,6 +25,9 @@ _PATHS = {
     "llama": _LLAMA,
     "mistral": _LLAMA,
     "qwen2": _LLAMA,
+    "qwen3": _LLAMA,
+    "phi3": _LLAMA,
+    "gpt2": ("transformer.h", "transformer.ln_f", "attn.c_proj", "mlp.c_proj"),
     "gptj": ("transformer.h", "transformer.ln_f", "attn.out_proj", "mlp.fc_out"),
     "gpt_neox": ("gpt_neox.layers", "gpt_neox.final_layer_norm", "attention.dense", "mlp.dense_4h_to_h"),
 }
@@ -48,15 +51,31 @@ class PlainRun:
     output: Float[Tensor, " d_model"]
 
 
+def matrix(module: Any) -> Float[Tensor, "out in"]:
+    """The matrix of a linear map, a view of what it holds: GPT-2's have inputs first."""
+    stored: Tensor = module.weight
+    return stored.T if type(module).__name__ == "Conv1D" else stored
+
+
 def weight(module: Any) -> Float[Tensor, "out in"]:
     """The matrix of a linear map in float64."""
     stored = module.weight
     if stored.dtype != torch.int8:
-        return stored.detach().double().cpu()
+        return matrix(module).detach().double().cpu()
     from bitsandbytes.functional import int8_vectorwise_dequant
 
     held = stored if getattr(stored, "SCB", None) is not None else module.state  # where it is after a first run
     return int8_vectorwise_dequant(held.CB, held.SCB).double().cpu()
+
+
+def values_of(model: Any, output: Float[Tensor, " width"], d_head: int) -> Float[Tensor, "kv_head d_head"]:
+    """The values in one output of a model's value map, which may hold queries and keys too."""
+    kind, n = model.config.model_type, n_heads(model)
+    if kind == "gpt_neox":  # query, key and value of each head stand together
+        return output.view(n, 3 * d_head)[:, 2 * d_head :]
+    if kind in ("gpt2", "phi3"):  # all queries, all keys, all values
+        return output[n * d_head :].view(2, -1, d_head)[1]
+    return output.view(-1, d_head)
 
 
 def n_heads(model: Any) -> int:
@@ -162,7 +181,7 @@ def without_neurons(model: Any, pairs: Iterable[tuple[int, int]]) -> Iterator[No
     try:
         with torch.no_grad():
             for layer, neuron in pairs:
-                blocks[layer].get_submodule(ffn_output).weight[:, neuron] = 0
+                matrix(blocks[layer].get_submodule(ffn_output))[:, neuron] = 0
         yield
     finally:
         with torch.no_grad():

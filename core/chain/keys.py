@@ -60,7 +60,7 @@ def keys_of(
     for layer, neuron in neurons:
         check_neuron(lm, layer, neuron)
     where = torch.tensor([-1] * len(neurons) if positions is None else list(positions), dtype=torch.long)
-    n_maps = len(lm.architecture.neuron_input)
+    n_maps = len(lm.modules.neuron_input(0))
     vectors = torch.zeros(n_maps, len(neurons), lm.d_model)
     scores, scale = torch.zeros(n_maps, len(neurons)), torch.zeros(len(neurons))
     for layer in sorted({layer for layer, _ in neurons}):
@@ -69,14 +69,15 @@ def keys_of(
         norm = lm.modules.ffn_norm(layer)
         x = ffn_input(lm, run, layer)[where[mine]]  # (mine, d_model)
         scale[mine] = frozen_scale(lm, norm, x)
-        for number, module in enumerate(reversed(lm.modules.neuron_input(layer))):  # up before gate
-            raw = rows(module, which)
+        for number, keys in enumerate(reversed(lm.modules.neuron_input(layer))):  # up before gate
+            module, these = keys.module, keys.of(which)
+            raw = rows(module, these)
             vectors[number, mine] = before_norm(lm, norm, raw)
             score = (vectors[number, mine] * x).sum(-1) * scale[mine]
             if getattr(norm, "bias", None) is not None:
                 score = score + raw @ norm.bias.float().cpu()
             if module.bias is not None:
-                score = score + module.bias.float().cpu()[which]
+                score = score + module.bias.float().cpu()[these]
             scores[number, mine] = score
     return Keys(vectors, scores, scale)
 

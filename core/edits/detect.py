@@ -153,7 +153,8 @@ def _compare(
                 )
             rounding = max(_ROUNDING.get(a.dtype, 0.0), _ROUNDING.get(b.dtype, 0.0))
             if name in maps:
-                edits += _scaled_units(name, a.float(), b.float(), rounding, maps[name], others)
+                x, y = (w.float().T if row.transposed else w.float() for w in (a, b))
+                edits += _scaled_units(name, x, y, rounding, maps[name], others)
             elif (change := _relative(a.float(), b.float())) > rounding:
                 others.append(OtherChange(name, "changed", change))
         progress(number + 1, len(names))
@@ -210,7 +211,7 @@ def _output_maps(row: Architecture, source: Source) -> dict[str, _Map]:
     while (name := f"{row.layers}.{layer}.{row.neuron_output}.weight") in shapes:
         found[name] = _Map("neuron", layer, 1)
         output = f"{row.layers}.{layer}.{row.head_output}.weight"
-        found[output] = _Map("head", layer, shapes[output][1] // heads)
+        found[output] = _Map("head", layer, shapes[output][0 if row.transposed else 1] // heads)
         layer += 1
     return found
 

@@ -44,7 +44,7 @@ def _measured(lm: LoadedModel, sequences: Sequence[Sequence[int]], edits: Sequen
     total = torch.zeros(len(edits))
     for tree in trees_for(lm, [list(ids) for ids in sequences]):
         ends = torch.tensor([path[-1] for path in tree.paths], device=lm.device)
-        inputs = tree.inputs(lm.device, lm.dtype)
+        inputs = tree.inputs(lm)
         with _watching(lm, edits, ends, total), torch.no_grad():
             lm.run(inputs.pop("input_ids"), **inputs)
     return total / len(sequences)

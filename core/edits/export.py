@@ -25,7 +25,7 @@ from core.edits.recipe import Recipe
 from core.errors import UserError
 from core.forward.scoring import next_token_logits
 from core.hooks import Edit, intervene
-from core.model.architectures import Modules
+from core.model.architectures import Modules, out_in
 from core.model.hub import hub_id_of
 from core.model.load import LoadedModel, full_memory_told, load_model
 from core.model.source import locate
@@ -159,14 +159,14 @@ def edited_matrices(model: Any, lm: LoadedModel, edits: Sequence[Edit]) -> dict[
         if name not in out:
             out[name] = module.weight.detach().clone()
         where = slice(index * width, (index + 1) * width)
-        columns = out[name][:, where]
+        columns = out_in(module, out[name])[:, where]  # a view
         scaled = torch.zeros_like(columns) if edit.factor == 0 else (columns.float() * edit.factor).to(columns.dtype)
         if not bool(scaled.isfinite().all()):
             raise UserError(
                 f"With the factor {edit.factor} the weights leave the range of {columns.dtype}. "
                 "Choose a smaller factor, or load the model as fp32."
             )
-        out[name][:, where] = scaled
+        columns[:] = scaled
     return out
 
 

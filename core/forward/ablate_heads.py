@@ -34,7 +34,7 @@ def ablate_each_head(lm: LoadedModel, tree: PrefixTree, reads: Sequence[Read]) -
     """
     where = dict(zip(tree.members, tree.paths, strict=True))
     nodes = torch.tensor([where[read.sequence][read.position] for read in reads], device=lm.device)
-    inputs = tree.inputs(lm.device, lm.dtype)
+    inputs = tree.inputs(lm)
     replay, logits = Replay.capture(lm, inputs.pop("input_ids"), inputs)
     yield [], logits[:, nodes].float()
     everything = [(layer, head) for layer in range(lm.n_layers) for head in range(lm.n_heads)]

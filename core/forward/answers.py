@@ -154,7 +154,7 @@ def greedy_tokens(
     found: list[list[int]] = [[] for _ in questions]
     trees = trees_for(lm, [q.ids + (q.answer if beyond else q.answer[:-1]) for q in questions])
     for number, tree in enumerate(trees):
-        inputs = tree.inputs(lm.device, lm.dtype)
+        inputs = tree.inputs(lm)
         with torch.no_grad():
             best = lm.run(inputs.pop("input_ids"), **inputs)[0].argmax(-1).tolist()
         for index, path in zip(tree.members, tree.paths, strict=True):

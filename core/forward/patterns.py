@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from core.model.load import LoadedModel
+from core.model.weights import fused_values
 
 
 def head_values(lm: LoadedModel, output: Float[Tensor, "row pos width"]) -> Float[Tensor, "row head pos d_head"]:
@@ -20,11 +21,11 @@ def head_values(lm: LoadedModel, output: Float[Tensor, "row pos width"]) -> Floa
     Query heads of a group read the same values.
     """
     if len(lm.architecture.query_key_value) == 1:
-        shape = "row pos (head qkv d_head) -> qkv row head pos d_head"
-        return rearrange(output, shape, qkv=3, head=lm.n_heads)[2]
-    values = rearrange(output, "row pos (kv_head d_head) -> row kv_head pos d_head", d_head=lm.d_head)
-    group = lm.n_heads // values.shape[1]
-    return repeat(values, "row kv_head pos d_head -> row (kv_head group) pos d_head", group=group)
+        values = fused_values(lm, output)
+    else:
+        values = rearrange(output, "row pos (kv_head d_head) -> row pos kv_head d_head", d_head=lm.d_head)
+    group = lm.n_heads // values.shape[2]
+    return repeat(values, "row pos kv_head d_head -> row (kv_head group) pos d_head", group=group)
 
 
 def patterned(

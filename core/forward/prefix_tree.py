@@ -7,10 +7,12 @@ depth. A hundred one-digit prompts of five tokens are then about 230 nodes rathe
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from core.forward.masks import attention_mask
 from core.model.load import LoadedModel
 
 NODES = 64
@@ -34,14 +36,12 @@ class PrefixTree:
     paths: list[list[int]]
     members: list[int]
 
-    def inputs(self, device: torch.device, dtype: torch.dtype) -> dict[str, Tensor]:
-        """What a transformers model takes: ids, positions and a 4-D additive mask, batch of one."""
-        mask = torch.zeros(self.visible.shape, dtype=dtype)
-        mask.masked_fill_(~self.visible, torch.finfo(dtype).min)
+    def inputs(self, lm: LoadedModel) -> dict[str, Any]:
+        """What a transformers model takes: ids, positions and a mask, batch of one."""
         return {
-            "input_ids": torch.tensor([self.ids], device=device),
-            "position_ids": torch.tensor([self.depth], device=device),
-            "attention_mask": mask[None, None].to(device),
+            "input_ids": torch.tensor([self.ids], device=lm.device),
+            "position_ids": torch.tensor([self.depth], device=lm.device),
+            "attention_mask": attention_mask(lm, self.visible, torch.tensor(self.depth)),
         }
 
 

@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from core.forward.masks import attention_mask
 from core.forward.record import first
 from core.hooks import InputHook, OutputHook, own_hooks
 from core.model.load import LoadedModel, full_memory_told
@@ -76,7 +77,7 @@ class Replay:
         cls,
         lm: LoadedModel,
         ids: Int[Tensor, "row pos"],
-        inputs: Mapping[str, Tensor],
+        inputs: Mapping[str, Any],
         hooks: Hooks | None = None,
         n_logits: int = 0,
     ) -> tuple["Replay", Float[Tensor, "row read vocab"]]:
@@ -85,7 +86,7 @@ class Replay:
         Args:
             lm: the model.
             ids: tokens of each row.
-            inputs: positions and a 4-D mask of a batch of one, as from `causal_inputs` or `PrefixTree.inputs`.
+            inputs: positions and a mask of a batch of one, as from `causal_inputs` or `PrefixTree.inputs`.
             hooks: what else is noted; nothing may be changed.
             n_logits: logits of the last so many positions are returned; 0: of all.
 
@@ -121,7 +122,7 @@ class Replay:
     @classmethod
     def of_tokens(cls, lm: LoadedModel, ids: Int[Tensor, "row pos"], arguments: Sequence[Arguments]) -> "Replay":
         """Begins at the embeddings of tokens."""
-        return cls.of_stream(lm, 0, lm.modules.embedding(ids.to(lm.device)), arguments)
+        return cls.of_stream(lm, 0, lm.modules.embed(ids.to(lm.device)), arguments)
 
     def run(
         self,
@@ -183,12 +184,12 @@ def read_logits(lm: LoadedModel, stream: Float[Tensor, "*read d_model"]) -> Floa
     return logits
 
 
-def causal_inputs(lm: LoadedModel, n_tokens: int) -> dict[str, Tensor]:
+def causal_inputs(lm: LoadedModel, n_tokens: int) -> dict[str, Any]:
     """Positions and mask of a batch of one, which serve any number of rows."""
-    mask = torch.full((n_tokens, n_tokens), torch.finfo(lm.dtype).min, dtype=lm.dtype).triu(1)
+    position = torch.arange(n_tokens)
     return {
-        "position_ids": torch.arange(n_tokens, device=lm.device)[None],
-        "attention_mask": mask[None, None].to(lm.device),
+        "position_ids": position[None].to(lm.device),
+        "attention_mask": attention_mask(lm, position[:, None] >= position, position),
     }
 
 

@@ -102,5 +102,5 @@ def next_token_logits(
 
 @torch.no_grad()
 def _tree_logits(lm: LoadedModel, tree: PrefixTree) -> Tensor:
-    inputs = tree.inputs(lm.device, lm.dtype)
+    inputs = tree.inputs(lm)
     return lm.run(inputs.pop("input_ids"), **inputs)[0].float()

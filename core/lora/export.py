@@ -23,7 +23,7 @@ from core.forward.neuron_sets import NeuronSet, scaled_neurons
 from core.lora.prune import kept_set
 from core.lora.prune_train import Pruned
 from core.model.adapters import AdaptedModel
-from core.model.architectures import Modules
+from core.model.architectures import LinearMap, Modules, out_in
 from core.model.load import LoadedModel, load_model
 from core.model.shared_weights import weight_sharing_copy
 from core.model.source import weight_files
@@ -180,11 +180,13 @@ def _own_copy(lm: LoadedModel) -> Any:
 
 @torch.no_grad()
 def _zero(modules: Modules, layer: int, mask: Tensor) -> None:
-    modules.neuron_output(layer).weight[:, mask] = 0.0
+    values = modules.neuron_output(layer)
+    out_in(values, values.weight)[:, mask] = 0.0
     for keys in modules.neuron_input(layer):
-        keys.weight[mask] = 0.0
-        if keys.bias is not None:
-            keys.bias[mask] = 0.0
+        rows = keys.of(mask.nonzero()[:, 0].tolist())
+        out_in(keys.module, keys.module.weight)[rows] = 0.0
+        if keys.module.bias is not None:
+            keys.module.bias[rows] = 0.0
 
 
 def _padded(mask: Tensor, width: int) -> Tensor:
@@ -195,8 +197,16 @@ def _padded(mask: Tensor, width: int) -> Tensor:
 
 def _narrow(modules: Modules, layer: int, stay: Tensor) -> None:
     values = modules.neuron_output(layer)
-    values.weight = nn.Parameter(values.weight.detach()[:, stay].clone(), requires_grad=False)
+    rows: dict[LinearMap, list[int]] = {}
     for keys in modules.neuron_input(layer):
-        keys.weight = nn.Parameter(keys.weight.detach()[stay].clone(), requires_grad=False)
-        if keys.bias is not None:
-            keys.bias = nn.Parameter(keys.bias.detach()[stay].clone(), requires_grad=False)
+        rows.setdefault(keys.module, []).extend(keys.of(stay.tolist()))
+    values.weight = _parameter(values, out_in(values, values.weight)[:, stay])
+    for module, some in rows.items():
+        module.weight = _parameter(module, out_in(module, module.weight)[some])
+        if module.bias is not None:
+            module.bias = nn.Parameter(module.bias.detach()[some].clone(), requires_grad=False)
+
+
+def _parameter(module: LinearMap, matrix: Tensor) -> nn.Parameter:
+    """A matrix [out, in] as a linear map keeps it."""
+    return nn.Parameter(out_in(module, matrix.detach()).clone().contiguous(), requires_grad=False)

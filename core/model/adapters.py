@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from core.errors import UserError
 from core.model.adapter_files import ABOUT, CONFIG, WEIGHTS, AdapterFolder
-from core.model.architectures import Modules
+from core.model.architectures import Modules, n_inputs
 from core.model.load import LoadedModel, full_memory_told
 from core.model.shared_weights import weight_sharing_copy
 from core.writing import explain_write_errors
@@ -149,7 +149,7 @@ def _acting_weight(layer: Any) -> Tensor:
     """What the base's map and the adapter do together [out, in]: their output for unit vectors."""
     base = layer.get_base_layer()
     dtype = base.weight.dtype if base.weight.is_floating_point() else torch.float16
-    units = torch.eye(base.in_features, dtype=dtype, device=base.weight.device)
+    units = torch.eye(n_inputs(base), dtype=dtype, device=base.weight.device)
     out = type(layer).forward(layer, units)  # past the hooks that other blocks may have on it
     return (out if base.bias is None else out - base.bias).T
 

@@ -2,14 +2,19 @@
 
 Nowhere else is a module spelled by name. A new architecture is a new row, if its
 attention ends in one linear map over concatenated heads and its FFN in one linear map
-over neurons; the rows differ in norm, gate, and whether attention and FFN run in
-parallel (both read the residual stream before the layer).
+over neurons; the rows differ in norm, gate, fused maps, learned positions, and whether
+attention and FFN run in parallel (both read the residual stream before the layer).
+docs/add-an-architecture.md says how.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from torch import nn
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
 from core.errors import UserError
 
@@ -27,13 +32,18 @@ class Architecture:
         attention_norm: the norm that attention reads through.
         head_output: the linear map whose input is the concatenated heads (`W_O`).
         query_key_value: the maps into heads; one fused map, or query, key, value.
+        fused: how a fused map holds its three parts: those of each head together (`by head`),
+            or all queries, then all keys, then all values (`by part`).
         ffn: the FFN module of a layer.
         ffn_norm: the norm that the FFN reads through.
         neuron_output: the linear map whose input is the neurons' coefficients.
         neuron_input: the maps whose rows are the neurons' keys: (gate, up), or one map.
+        gated: whether a neuron has two keys, gate and up; one map then holds all gates, then all ups.
         norm: root mean square (`rms`) or mean and variance with a bias (`layer`).
         parallel: whether attention and FFN both read the layer's input; None: the
             config's `use_parallel_residual` says.
+        positions: the embedding of positions, where it is learned; "" for none.
+        transposed: whether files hold maps as [in, out] (transformers' Conv1D).
         stored_unembedding: the output matrix's name in files, where it is another one.
     """
 
@@ -51,6 +61,10 @@ class Architecture:
     neuron_input: tuple[str, ...]
     norm: Literal["rms", "layer"]
     parallel: bool | None
+    gated: bool = False
+    fused: Literal["by head", "by part"] = "by part"
+    positions: str = ""
+    transposed: bool = False
     stored_unembedding: str | None = None
 
 
@@ -69,6 +83,7 @@ _LLAMA = Architecture(
     neuron_input=("mlp.gate_proj", "mlp.up_proj"),
     norm="rms",
     parallel=False,
+    gated=True,
 )
 
 
@@ -76,6 +91,30 @@ ARCHITECTURES: dict[str, Architecture] = {
     "llama": _LLAMA,
     "mistral": _LLAMA,
     "qwen2": _LLAMA,
+    "qwen3": _LLAMA,  # the norms of its queries and keys are inside its attention, and leave values alone
+    "gpt2": Architecture(
+        layers="transformer.h",
+        embedding="transformer.wte",
+        final_norm="transformer.ln_f",
+        unembedding="lm_head",
+        attention="attn",
+        attention_norm="ln_1",
+        head_output="attn.c_proj",
+        query_key_value=("attn.c_attn",),
+        ffn="mlp",
+        ffn_norm="ln_2",
+        neuron_output="mlp.c_proj",
+        neuron_input=("mlp.c_fc",),
+        norm="layer",
+        parallel=False,
+        positions="transformer.wpe",
+        transposed=True,
+    ),
+    "phi3": replace(
+        _LLAMA,
+        query_key_value=("self_attn.qkv_proj",),
+        neuron_input=("mlp.gate_up_proj",),
+    ),
     "gptj": Architecture(
         layers="transformer.h",
         embedding="transformer.wte",
@@ -101,6 +140,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         attention_norm="input_layernorm",
         head_output="attention.dense",
         query_key_value=("attention.query_key_value",),
+        fused="by head",
         ffn="mlp",
         ffn_norm="post_attention_layernorm",
         neuron_output="mlp.dense_4h_to_h",
@@ -112,6 +152,10 @@ ARCHITECTURES: dict[str, Architecture] = {
 }
 
 
+#: Where it is told how to add one.
+HOW_TO_ADD = "docs/add-an-architecture.md"
+
+
 def architecture_of(model_type: str | None) -> Architecture:
     """The row of a config's `model_type`.
 
@@ -120,8 +164,52 @@ def architecture_of(model_type: str | None) -> Architecture:
     """
     if model_type not in ARCHITECTURES:
         known = ", ".join(sorted(ARCHITECTURES))
-        raise UserError(f"Models of type {model_type!r} are not supported. Choose one of these types: {known}.")
+        raise UserError(
+            f"Models of type {model_type!r} are not supported. Choose one of these types: {known}. "
+            f"{HOW_TO_ADD} says how a type is added."
+        )
     return ARCHITECTURES[model_type]
+
+
+#: A linear map of a layer.
+LinearMap = nn.Linear | Conv1D
+
+
+@dataclass(frozen=True)
+class KeyMap:
+    """The rows of a linear map that are the gate, up or only keys of a layer's neurons."""
+
+    module: LinearMap
+    first: int
+
+    def of(self, neurons: Sequence[int]) -> list[int]:
+        """The rows of some neurons."""
+        return [self.first + neuron for neuron in neurons]
+
+
+def out_in(module: nn.Module, matrix: Tensor) -> Float[Tensor, "out in"]:
+    """A linear map's matrix as [out, in], a view; GPT-2 stores its maps (Conv1D) the other way."""
+    return matrix.T if isinstance(module, Conv1D) else matrix
+
+
+def n_inputs(module: LinearMap) -> int:
+    """How many entries a linear map's input has."""
+    return int(module.nx if isinstance(module, Conv1D) else module.in_features)
+
+
+def windows_of(config: Any) -> dict[str, int | None]:
+    """How far back attention looks, by the config's kinds of layers; None: to the beginning."""
+    window = getattr(config, "sliding_window", None)
+    kinds = set(getattr(config, "layer_types", None) or ())
+    known = {"full_attention": None, "sliding_attention": window}
+    if other := sorted(kinds - known.keys()):
+        raise UserError(
+            f"This model has layers of the kind {other[0]}, whose attention is not supported: only full attention and "
+            "sliding windows are. Choose another model of this type."
+        )
+    if getattr(config, "use_bidirectional_attention", False):
+        raise UserError("This model reads in both directions and predicts no next token. Choose a causal model.")
+    return {kind: known[kind] for kind in sorted(kinds)} or {"all": window}
 
 
 class Modules:
@@ -133,8 +221,14 @@ class Modules:
         self.embedding: nn.Embedding = model.get_submodule(row.embedding)
         self.final_norm: Any = model.get_submodule(row.final_norm)
         self.unembedding: nn.Linear = model.get_submodule(row.unembedding)
+        self.positions: nn.Embedding | None = model.get_submodule(row.positions) if row.positions else None
         parallel = row.parallel
         self.parallel = bool(getattr(model.config, "use_parallel_residual", True)) if parallel is None else parallel
+
+    def embed(self, ids: Int[Tensor, "row pos"]) -> Float[Tensor, "row pos d_model"]:
+        """The residual stream before layer 0: token embeddings, and learned ones of positions 0, 1, ..."""
+        x: Tensor = self.embedding(ids)
+        return x if self.positions is None else x + self.positions(torch.arange(ids.shape[1], device=ids.device))
 
     def attention(self, layer: int) -> nn.Module:
         """The attention module; its output is added to the residual stream."""
@@ -144,11 +238,11 @@ class Modules:
         """The norm that attention reads through."""
         return self._in(layer, self.row.attention_norm)
 
-    def head_output(self, layer: int) -> nn.Linear:
+    def head_output(self, layer: int) -> LinearMap:
         """The linear map whose input is the concatenated heads."""
         return self._in(layer, self.row.head_output)
 
-    def value(self, layer: int) -> nn.Linear:
+    def value(self, layer: int) -> LinearMap:
         """The linear map whose output holds the heads' values: W_V, or the fused map of query, key and value."""
         return self._in(layer, self.row.query_key_value[-1])
 
@@ -160,13 +254,17 @@ class Modules:
         """The norm that the FFN reads through."""
         return self._in(layer, self.row.ffn_norm)
 
-    def neuron_output(self, layer: int) -> nn.Linear:
+    def neuron_output(self, layer: int) -> LinearMap:
         """The linear map whose input is the neurons' coefficients and whose columns are their values."""
         return self._in(layer, self.row.neuron_output)
 
-    def neuron_input(self, layer: int) -> list[nn.Linear]:
-        """The maps whose rows are the neurons' keys: gate and up, or one."""
-        return [self._in(layer, path) for path in self.row.neuron_input]
+    def neuron_input(self, layer: int) -> list[KeyMap]:
+        """Where the neurons' keys are: gate and up, or one."""
+        modules = [self._in(layer, path) for path in self.row.neuron_input]
+        if self.row.gated and len(modules) == 1:
+            n = out_in(modules[0], modules[0].weight).shape[0] // 2
+            return [KeyMap(modules[0], 0), KeyMap(modules[0], n)]
+        return [KeyMap(module, 0) for module in modules]
 
     def _in(self, layer: int, path: str) -> Any:
         return self.layers[layer].get_submodule(path)

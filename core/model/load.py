@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 from transformers.utils import logging as transformers_logging
 
 from core.errors import UserError
-from core.model.architectures import Architecture, Modules, architecture_of
+from core.model.architectures import Architecture, Modules, architecture_of, n_inputs, windows_of
 from core.model.encode import TextEncoder, stays_blank
 from core.model.precision import DTYPES, check_precision, choose_device, choose_precision
 from core.model.source import Source, locate
@@ -66,11 +66,12 @@ class LoadedModel(TextEncoder):
         self.n_layers = len(self.modules.layers)
         self.n_heads = int(config.num_attention_heads)
         self.d_model = int(config.hidden_size)
-        self.d_head = self.modules.head_output(0).in_features // self.n_heads
-        self.n_neurons = int(self.modules.neuron_output(0).in_features)
+        self.d_head = n_inputs(self.modules.head_output(0)) // self.n_heads
+        self.n_neurons = n_inputs(self.modules.neuron_output(0))
         self.n_vocab = int(self.modules.embedding.num_embeddings)
         self.n_context = int(getattr(config, "max_position_embeddings", 2048))
         self.device: torch.device = self.modules.embedding.weight.device
+        self.windows = windows_of(config)
         ends = getattr(self.model.generation_config, "eos_token_id", None)
         ends = ends if isinstance(ends, list) else [ends]
         self.ends = {int(i) for i in [*ends, self.tokenizer.eos_token_id] if i is not None}

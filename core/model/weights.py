@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from core.errors import UserError
+from core.model.architectures import n_inputs, out_in
 from core.model.load import LoadedModel
 
 
@@ -37,8 +38,9 @@ def columns_on_device(module: Any, which: Sequence[int] | Tensor) -> Float[Tenso
 
 def column_blocks(module: Any, count: int) -> Iterator[tuple[slice, Float[Tensor, "out column"]]]:
     """The columns of a linear map in float32, where it lies: one block of `count` after another, with its place."""
-    for start in range(0, module.in_features, max(1, count)):
-        place = slice(start, min(start + max(1, count), module.in_features))
+    n = n_inputs(module)
+    for start in range(0, n, max(1, count)):
+        place = slice(start, min(start + max(1, count), n))
         yield place, _read(module, slice(None), place)
 
 
@@ -48,7 +50,7 @@ def columns(module: Any, which: Sequence[int]) -> Float[Tensor, "out column"]:
 
 
 def _read(module: Any, row: Any, column: Any) -> Tensor:
-    weight = module.weight.detach()
+    weight = out_in(module, module.weight.detach())
     if weight.is_floating_point():
         return weight[row][:, column].float()
     if weight.dtype != torch.int8:
@@ -74,8 +76,12 @@ def value_map(lm: LoadedModel, layer: int) -> Float[Tensor, "kv_head d_head d_mo
             "(kv_head d_head) d_model -> kv_head d_head d_model",
             d_head=lm.d_head,
         )
-    fused = on_device(block.get_submodule(names[0]))
-    _query, _key, value = rearrange(
-        fused, "(head qkv d_head) d_model -> qkv head d_head d_model", head=lm.n_heads, qkv=3
-    )
-    return value
+    return fused_values(lm, on_device(block.get_submodule(names[0])).T).movedim(0, -1)
+
+
+def fused_values(lm: LoadedModel, output: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch kv_head d_head"]:
+    """The values among the outputs of a fused map of query, key and value."""
+    if lm.architecture.fused == "by head":
+        return rearrange(output, "... (head qkv d_head) -> ... qkv head d_head", qkv=3, d_head=lm.d_head)[..., 2, :, :]
+    n_values = (output.shape[-1] - lm.n_heads * lm.d_head) // 2
+    return rearrange(output[..., -n_values:], "... (kv_head d_head) -> ... kv_head d_head", d_head=lm.d_head)

@@ -56,7 +56,7 @@ def activating_prompts(
     rows = []
     with suppress(Stopped), own_hooks(before=[(lm.modules.neuron_output(layer), note)]):
         for number, tree in enumerate(trees):
-            inputs = tree.inputs(lm.device, lm.dtype)
+            inputs = tree.inputs(lm)
             lm.run(inputs.pop("input_ids"), **inputs)
             nodes = seen.pop()
             for index, path in zip(tree.members, tree.paths, strict=True):

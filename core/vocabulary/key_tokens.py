@@ -59,8 +59,8 @@ def key_tokens(
     weight = lm.modules.ffn_norm(layer).weight.float().cpu()
     names = ("gate", "up") if len(lm.modules.neuron_input(layer)) == 2 else ("input",)
     found = []
-    for name, module in zip(names, lm.modules.neuron_input(layer), strict=True):
-        match = _matches(lm, weight * rows(module, [neuron])[0], direction)
+    for name, keys in zip(names, lm.modules.neuron_input(layer), strict=True):
+        match = _matches(lm, weight * rows(keys.module, keys.of([neuron]))[0], direction)
         for sign in (1, -1):
             best = (sign * match).topk(k).indices.tolist()
             found += [(name, sign, lm.token(i), float(match[i])) for i in best]

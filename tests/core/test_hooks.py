@@ -10,6 +10,7 @@ import torch
 from core.errors import UserError
 from core.hooks import ScaleHead, ScaleNeuron, intervene
 from core.model.load import load_model
+from tests.plain import matrix
 
 IDS = [0, 5, 17, 9, 44]
 
@@ -38,9 +39,9 @@ def test_same_as_edited_weights(any_model, checkpoints, factor):
         hooked = any_model.logits(IDS)
     copy = load_model(any_model.name, precision="fp32")
     d = copy.d_head
-    copy.modules.head_output(1).weight.data[:, 2 * d : 3 * d] *= factor
-    copy.modules.neuron_output(2).weight.data[:, 7] *= factor
-    copy.modules.neuron_output(0).weight.data[:, 3] *= factor
+    matrix(copy.modules.head_output(1)).data[:, 2 * d : 3 * d] *= factor
+    matrix(copy.modules.neuron_output(2)).data[:, 7] *= factor
+    matrix(copy.modules.neuron_output(0)).data[:, 3] *= factor
     assert torch.allclose(hooked, copy.logits(IDS), atol=2e-5)
     assert not torch.allclose(hooked, any_model.logits(IDS), atol=1e-3)
 

@@ -12,6 +12,7 @@ from core.forward.record import record
 from core.progress import Stopped
 from core.vocabulary.neuron_tokens import top_tokens
 from core.vocabulary.projection import OVMap
+from tests import plain
 from tests.core.chain.test_pe_dag import listen
 from tests.some import some
 
@@ -33,14 +34,14 @@ def attend(lm, layer, x, scale, biased=False):
     names = lm.architecture.query_key_value
     value = block.get_submodule(names[-1])
     v = value(normed) if biased else value(normed) - value(torch.zeros_like(normed))
-    v = v.view(lm.n_heads, 3 * d)[:, 2 * d :] if len(names) == 1 else v.view(-1, d)
+    v = plain.values_of(lm.model, v, d)
     v = v.repeat_interleave(lm.n_heads // len(v), 0)
-    out = lm.modules.head_output(layer)
+    out = plain.matrix(lm.modules.head_output(layer))
     results = []
     for head in range(lm.n_heads):
         z = torch.zeros(lm.n_heads, d)
         z[head] = v[head]
-        results.append(out.weight @ z.flatten())
+        results.append(out @ z.flatten())
     return torch.stack(results)
 
 
@@ -90,7 +91,7 @@ def test_scores_are_the_maps_applied_forwards(any_model, by, direct):
         if row.kind == "neuron":
             m = run.coefficient[row.layer, row.position, row.neuron]
             assert row.coefficient == m
-            x = m * lm.modules.neuron_output(row.layer).weight[:, row.neuron]
+            x = m * plain.matrix(lm.modules.neuron_output(row.layer))[:, row.neuron]
         at = (lm, run, x, row.position, row.through, head, root, via)
         wanted = torch.cat([score_by_hand(*at), score_by_hand(*at, weighted=True)])
         got = [row.score_up, row.score_gate, row.weighted_up, row.weighted_gate]

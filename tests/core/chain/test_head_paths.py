@@ -7,6 +7,7 @@ from core.chain.head_paths import head_paths
 from core.chain.keys import keys_of
 from core.errors import UserError
 from core.forward.record import record
+from tests import plain
 from tests.core.chain.test_features import PROMPT, attend, scale_at, setting
 from tests.core.chain.test_pe_dag import listen
 from tests.some import some
@@ -19,11 +20,11 @@ def test_route_of_a_head_adds_up(any_model):
     route = head_paths(any_model, run, head, root)
     keys = keys_of(any_model, run, [root]).signed[:, 0]
     d, block = any_model.d_head, any_model.modules.layers[layer]
-    norm, out = any_model.modules.attention_norm(layer), any_model.modules.head_output(layer).weight
+    norm, out = any_model.modules.attention_norm(layer), plain.matrix(any_model.modules.head_output(layer))
     names = any_model.architecture.query_key_value
     value = block.get_submodule(names[-1])
     bias = value(norm.bias if getattr(norm, "bias", None) is not None else torch.zeros(any_model.d_model))
-    bias = bias.view(any_model.n_heads, 3 * d)[:, 2 * d :] if len(names) == 1 else bias.view(-1, d)
+    bias = plain.values_of(any_model.model, bias, d)
     bias = bias.repeat_interleave(any_model.n_heads // len(bias), 0)
     z = run.z[layer, -1].view(-1, d) - bias  # attention weights sum to 1, so biases pass on whole
     output = torch.stack([out[:, i * d : (i + 1) * d] @ z[i] for i in range(any_model.n_heads)])

@@ -11,6 +11,7 @@ from core.forward.record import record
 from core.model.load import load_model
 from core.model.weights import columns, matrix, rows
 from core.neurons.root import root_of
+from tests import plain
 
 PROMPT = "3+5="
 NEURONS = [(2, 5), (0, 3), (1, 17), (0, 40), (1, 2), (2, 31)]
@@ -22,7 +23,12 @@ def listen(lm, layer, neuron, x):
     norm, maps = lm.modules.ffn_norm(layer), reversed(lm.modules.neuron_input(layer))
     if lm.architecture.norm == "layer":
         x = x - x.mean()
-    return torch.stack([(m(norm.weight * x) - m(torch.zeros_like(x)))[neuron] for m in maps])
+    return torch.stack([applied(m, norm.weight * x, neuron) - applied(m, torch.zeros_like(x), neuron) for m in maps])
+
+
+def applied(keys, x, neuron):
+    """What the model's own map gives a neuron for a vector."""
+    return keys.module(x)[keys.of([neuron])[0]]
 
 
 def test_keys_score_what_the_neuron_fires_by(any_model):
@@ -42,7 +48,7 @@ def test_edges_are_what_the_modules_hear(any_model):
     dag = enhancing_of(any_model, run, NEURONS, IMPORTANCE)
     keys = keys_of(any_model, run, NEURONS)
     for a, (layer_a, neuron_a) in enumerate(NEURONS):
-        value = any_model.modules.neuron_output(layer_a).weight[:, neuron_a]
+        value = plain.matrix(any_model.modules.neuron_output(layer_a))[:, neuron_a]
         for b, (layer_b, neuron_b) in enumerate(NEURONS):
             wanted = torch.zeros(2)
             if layer_a < layer_b:
@@ -72,7 +78,7 @@ def test_a_neuron_gone_takes_its_weight_off_the_score(any_model):
         centred = written - written.mean() if any_model.architecture.norm == "layer" else written
         without = frozen - norm.weight * centred * dag.scale[b]
         up = any_model.modules.neuron_input(layer)[-1]
-        lost = (up(frozen) - up(without))[neuron] * torch.sign(dag.score_up[b])
+        lost = (applied(up, frozen, neuron) - applied(up, without, neuron)) * torch.sign(dag.score_up[b])
         assert lost.item() == pytest.approx((dag.weight_up[a, b] * dag.scale[b]).item(), rel=1e-3, abs=1e-4)
 
 
@@ -94,7 +100,7 @@ def test_neurons_that_do_not_exist(bundled):
 def test_rows_and_columns_of_8_bit_weights(checkpoints):
     lm = load_model(checkpoints("llama"), "int8")
     for _ in range(2):  # before and after the first run
-        up, down = lm.modules.neuron_input(1)[1], lm.modules.neuron_output(1)
+        up, down = lm.modules.neuron_input(1)[1].module, lm.modules.neuron_output(1)
         assert torch.equal(rows(up, [3, 40, 3]), matrix(up)[[3, 40, 3]])
         assert torch.equal(columns(down, [7, 0]), matrix(down)[:, [7, 0]])
         run = record(lm, lm.encode(PROMPT))

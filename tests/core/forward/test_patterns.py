@@ -80,7 +80,7 @@ def test_copied_weights_are_those_that_the_model_then_uses(any_model, monkeypatc
         assert torch.allclose(there, by_hand, atol=1e-4)
         moved.append(float((by_hand - clean).abs().max()))
     if position != 1:  # the token before is the same in both prompts
-        assert max(moved) > 1e-2
+        assert max(moved) > 5e-3  # fifty times what the comparison allows
 
 
 def test_every_weight_and_every_value_are_the_whole_head(any_model):

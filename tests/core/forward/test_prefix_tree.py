@@ -35,7 +35,7 @@ def test_no_node_twice_and_alone_when_asked(sequences):
 @given(sequences=SEQUENCES)
 def test_logits_are_those_of_single_runs(bundled, sequences):
     for tree in some(build_trees(sequences, 16)):
-        inputs = tree.inputs(bundled.device, bundled.dtype)
+        inputs = tree.inputs(bundled)
         with torch.no_grad():
             logits = bundled.run(inputs.pop("input_ids"), **inputs)[0]
         for index, path in some(zip(tree.members, tree.paths, strict=True)):

@@ -140,7 +140,7 @@ def test_8_bit_rows_are_captured_alone(checkpoints):
 @torch.no_grad()
 def test_a_tree_of_prompts(any_model):
     (tree,) = build_trees(IDS)
-    inputs = tree.inputs(any_model.device, any_model.dtype)
+    inputs = tree.inputs(any_model)
     replay, logits = Replay.capture(any_model, inputs.pop("input_ids"), inputs)
     for layer in range(any_model.n_layers + 1):
         found = read_logits(any_model, replay.run([Row(0, layer)] * 2))

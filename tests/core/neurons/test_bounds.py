@@ -39,7 +39,7 @@ def test_hold_the_exact_importance(any_model, tokens):
         for one in recordings
     ]
     for layer in range(any_model.n_layers):
-        columns = any_model.modules.neuron_output(layer).weight.detach()
+        columns = plain.matrix(any_model.modules.neuron_output(layer)).detach()
         means = run_means(unembedding, [side[layer] for side in sides])
         found = LayerBounds.of(unembedding, target, means, tokens).bounds(
             columns,

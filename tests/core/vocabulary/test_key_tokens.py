@@ -10,6 +10,7 @@ from core.model.load import load_model
 from core.neurons.max_activating import activating_prompts
 from core.progress import Stopped
 from core.vocabulary.key_tokens import key_tokens
+from tests import plain
 from tests.some import some
 
 PROMPTS = ["3+5=", "3+6=", "3 - 1 =", "Q: What is 3 plus 5? A:", "seven times two is", "3+5="]
@@ -70,8 +71,8 @@ def test_key_tokens_of_a_single_token_stream(any_model, direction):
     maps = any_model.modules.neuron_input(layer)
     names = ["gate", "up"] if len(maps) == 2 else ["input"]
     assert len(frame) == 2 * 12 * len(names)
-    for name, module in some(zip(names, maps, strict=True)):
-        match = normed @ module.weight[neuron]
+    for name, keys in some(zip(names, maps, strict=True)):
+        match = normed @ plain.matrix(keys.module)[keys.of([neuron])[0]]
         for sign in (1, -1):
             part = frame[(frame["key"] == name) & (frame["sign"] == sign)]
             best = (sign * match).topk(12)

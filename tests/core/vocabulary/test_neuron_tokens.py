@@ -47,7 +47,7 @@ def test_importance_is_of_the_neurons_layer(any_model):
     dense = plain.importances(any_model.model, plain.run(any_model.model, run.ids), target)
     for layer, neuron in [(0, 3), (1, 17), (2, 40)]:
         r = run.resid_pre[layer, -1] + run.attention_out[layer, -1]
-        v = any_model.modules.neuron_output(layer).weight[:, neuron]
+        v = plain.matrix(any_model.modules.neuron_output(layer))[:, neuron]
         with_it = unembedding.log_probabilities(r + run.coefficient[layer, -1, neuron] * v, scale)[target]
         without = unembedding.log_probabilities(r, scale)[target]
         assert dense[layer, neuron].item() == pytest.approx((with_it - without).item(), abs=1e-4)

@@ -16,11 +16,11 @@ def head_maps(lm, layer):
     """`W_O W_V` of each query head (head, d_model, d_model), float64."""
     d, block = lm.d_head, lm.modules.layers[layer]
     output = plain.weight(lm.modules.head_output(layer))
-    if hasattr(block, "attention"):  # GPT-NeoX: query, key and value of a head stand together
-        value = plain.weight(block.attention.query_key_value).view(lm.n_heads, 3, d, -1)[:, 2]
-    else:
-        attention = block.self_attn if hasattr(block, "self_attn") else block.attn
-        value = plain.weight(attention.v_proj).view(-1, d, lm.d_model)
+    attention = next(getattr(block, name) for name in ("attention", "self_attn", "attn") if hasattr(block, name))
+    maps = ("query_key_value", "c_attn", "qkv_proj", "v_proj")
+    mixed = next(getattr(attention, name) for name in maps if hasattr(attention, name))
+    units = [plain.values_of(lm.model, column, d) for column in plain.weight(mixed).T]
+    value = torch.stack(units, -1)  # (kv_head, d, d_model)
     group = lm.n_heads // len(value)
     return torch.stack([output[:, h * d : (h + 1) * d] @ value[h // group] for h in range(lm.n_heads)])
 
