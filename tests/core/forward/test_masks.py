@@ -1,5 +1,6 @@
 """Masks that are given to a model, against those that it makes itself."""
 
+import copy
 from types import SimpleNamespace
 
 import pytest
@@ -36,7 +37,8 @@ def test_windows_are_counted_along_each_sequence_of_a_tree(any_model):
 def test_a_window_is_needed_where_a_model_has_one(any_model):
     position = torch.arange(len(IDS))
     visible = position[:, None] >= position
-    everywhere = SimpleNamespace(windows={"all": None}, dtype=any_model.dtype, device=any_model.device)
+    everywhere = copy.copy(any_model)
+    everywhere.windows = {"all": None}
     whole = attention_mask(everywhere, visible, position)
     ids = any_model.tensor(IDS)
     same = torch.allclose(any_model.run(ids, attention_mask=whole), any_model.run(ids), atol=1e-3)
