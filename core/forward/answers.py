@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-import pandas as pd
 import torch
 
 from core.forward.prefix_tree import trees_for
@@ -205,14 +204,3 @@ def is_complete(lm: LoadedModel, answer: Sequence[int], number: Form | None, fol
 def right_tokens(cases: Sequence[TokenCase], found: Sequence[list[int]]) -> list[bool]:
     """Whether `greedy_tokens` of the questions has each case's token right, whatever it says at the other places."""
     return [found[case.number][case.place] == case.token for case in cases]
-
-
-def kind_accuracy(questions: Sequence[Question], found: Sequence[list[int]]) -> pd.DataFrame:
-    """Share of right answer tokens of `greedy_tokens`, by kind (CNA §3.4). Columns: kind, accuracy, count."""
-    right: dict[str, list[bool]] = {"memorize": [], "change-one": []}
-    for q, tokens in zip(questions, found, strict=True):
-        for token, wanted, kind in zip(tokens[: len(q.answer)], q.answer, q.kinds, strict=True):
-            if kind is not None:
-                right[kind].append(token == wanted)
-    rows = [(kind, sum(r) / len(r), len(r)) for kind, r in right.items() if r]
-    return pd.DataFrame(rows, columns=["kind", "accuracy", "count"])

@@ -20,6 +20,7 @@ from core.metrics import relative
 from core.model.load import LoadedModel
 from core.progress import Progress, silent
 from core.prompts.arithmetic import DigitKind, Prompt
+from core.statistics.intervals import Estimate, paired_decrease
 
 
 @dataclass(frozen=True)
@@ -88,17 +89,37 @@ class AccuracySweep:
         baseline, right = self.right(scoring)
         return float(baseline[keep].float().mean()), right[keep].float().mean(0)
 
+    def decrease(
+        self, layer: int, head: int, chosen: Sequence[int] | None = None, scoring: Scoring = "answers"
+    ) -> Estimate:
+        """Relative decrease of accuracy without one head, with its interval over prompts (paired bootstrap)."""
+        keep = self.cases(chosen, scoring)
+        baseline, right = self.right(scoring)
+        units = torch.arange(len(self.prompts))
+        if scoring == "tokens":
+            units = torch.tensor(self.token_prompt)[torch.tensor(self.token_visible)]
+        return paired_decrease(baseline[keep], right[keep, layer, head], units[keep].tolist())
+
+    def probability_decrease(self, layer: int, head: int, chosen: Sequence[int] | None = None) -> Estimate:
+        """Relative decrease of the mean probability of the answer's first visible token, likewise."""
+        keep = self.cases(chosen)
+        return paired_decrease(self.probability_baseline[keep], self.probability[keep, layer, head])
+
+    def groups(self) -> dict[tuple[str, int], list[int]]:
+        """The measured prompts by operation and number of digits."""
+        found: dict[tuple[str, int], list[int]] = {}
+        for i, p in enumerate(self.prompts):
+            if self.measured[i]:
+                found.setdefault((p.operation, p.digits), []).append(i)
+        return found
+
     def to_frame(self, scoring: Scoring = "answers") -> pd.DataFrame:
         """One row per operation, number of digits and head.
 
         Columns: operation, digits, layer, head, baseline, accuracy, decrease (relative), prompts, cases, scoring.
         """
         rows = []
-        groups: dict[tuple[str, int], list[int]] = {}
-        for i, p in enumerate(self.prompts):
-            if self.measured[i]:
-                groups.setdefault((p.operation, p.digits), []).append(i)
-        for (operation, digits), members in groups.items():
+        for (operation, digits), members in self.groups().items():
             original, intervened = self.accuracy(members, scoring)
             n_cases = int(self.cases(members, scoring).sum())
             rows += [

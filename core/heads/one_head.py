@@ -15,13 +15,23 @@ from dataclasses import dataclass
 from statistics import fmean
 
 import pandas as pd
+import torch
 
-from core.forward.answers import SCORINGS, Question, Scoring, greedy_tokens, kind_accuracy, question, verdicts
+from core.forward.answers import (
+    SCORINGS,
+    Question,
+    Scoring,
+    greedy_tokens,
+    question,
+    right_tokens,
+    token_cases,
+    verdicts,
+)
 from core.hooks import ScaleHead, check_head, intervene
-from core.metrics import relative
 from core.model.load import LoadedModel
 from core.progress import Progress, Stopped, silent
 from core.prompts.arithmetic import OPERATIONS, make_prompts
+from core.statistics.intervals import Estimate, paired_decrease
 from core.types import Head
 
 DIGITS = (1, 2, 3)
@@ -39,6 +49,7 @@ class GroupAccuracy:
         baseline: accuracy with all heads.
         ablated: accuracy without the head.
         count: cases: answer tokens, or whole answers.
+        decrease: relative, with its interval over prompts.
     """
 
     operation: str
@@ -46,6 +57,7 @@ class GroupAccuracy:
     baseline: float
     ablated: float
     count: int
+    decrease: Estimate
 
 
 @dataclass(frozen=True)
@@ -65,7 +77,7 @@ class OneHead:
     answer_lengths: dict[int, int]
 
     def digits_frame(self, scoring: Scoring = "answers") -> pd.DataFrame:
-        """By number of digits: operation, group, baseline, ablated, count, decrease (relative)."""
+        """By number of digits: operation, group, baseline, ablated, count, decrease (relative), low, high."""
         return _frame(self.by_digits[scoring])
 
     def kinds_frame(self) -> pd.DataFrame:
@@ -81,8 +93,11 @@ class OneHead:
 
 def _frame(rows: Iterable[GroupAccuracy]) -> pd.DataFrame:
     columns = ["operation", "group", "baseline", "ablated", "count"]
-    frame = pd.DataFrame([[getattr(row, name) for name in columns] for row in rows], columns=columns)
-    return frame.assign(decrease=[relative(a, b) for a, b in zip(frame["baseline"], frame["ablated"], strict=True)])
+    told = [
+        [*(getattr(row, name) for name in columns), row.decrease.value, row.decrease.low, row.decrease.high]
+        for row in rows
+    ]
+    return pd.DataFrame(told, columns=[*columns, "decrease", "low", "high"])
 
 
 def measure_head(
@@ -111,20 +126,38 @@ def measure_head(
             before = greedy_tokens(lm, questions, beyond=True)
             with intervene(lm, ScaleHead(*head, 0.0)):
                 after = greedy_tokens(lm, questions, beyond=True)
+            cases = [case.number for case in token_cases(lm, questions)]
             for scoring, rows in by_digits.items():
                 right, ablated = (verdicts(lm, questions, found, scoring) for found in (before, after))
-                rows.append(GroupAccuracy(operation, f"{digits}D", fmean(right), fmean(ablated), len(right)))
+                units = cases if scoring == "tokens" else range(len(questions))
+                rows.append(_group(operation, f"{digits}D", right, ablated, units))
             if digits == DIGITS_OF_KINDS:
-                by_kind += _kinds(operation, questions, before, after)
+                by_kind += _kinds(lm, operation, questions, before, after)
                 lengths.update(sum(not lm.is_blank(token) for token in q.answer) for q in questions)
             progress(number + 1, len(groups))
     kept = {scoring: tuple(rows) for scoring, rows in by_digits.items()}
     return OneHead(head, kept, tuple(by_kind), dict(sorted(lengths.items())))
 
 
+def _group(
+    operation: str, group: str, right: Sequence[bool], ablated: Sequence[bool], units: Sequence[int]
+) -> GroupAccuracy:
+    """A group of its cases' verdicts; `units` says which prompt each case is of."""
+    decrease = paired_decrease(torch.tensor(right), torch.tensor(ablated), units)
+    return GroupAccuracy(operation, group, fmean(right), fmean(ablated), len(right), decrease)
+
+
 def _kinds(
-    operation: str, questions: Sequence[Question], before: Sequence[list[int]], after: Sequence[list[int]]
+    lm: LoadedModel,
+    operation: str,
+    questions: Sequence[Question],
+    before: Sequence[list[int]],
+    after: Sequence[list[int]],
 ) -> list[GroupAccuracy]:
-    first, second = kind_accuracy(questions, before), kind_accuracy(questions, after)
-    rows = zip(first["kind"], first["accuracy"], second["accuracy"], first["count"], strict=True)
-    return [GroupAccuracy(operation, kind, float(a), float(b), int(n)) for kind, a, b, n in rows]
+    groups = []
+    for kind in ("memorize", "change-one"):
+        cases = [case for case in token_cases(lm, questions) if case.kind == kind]
+        if cases:
+            right, ablated = right_tokens(cases, before), right_tokens(cases, after)
+            groups.append(_group(operation, kind, right, ablated, [case.number for case in cases]))
+    return groups

@@ -22,6 +22,7 @@ from core.forward.scoring import answer_ids
 from core.metrics import PROBABILITY, Metric, MetricLike, as_metric
 from core.model.load import LoadedModel
 from core.progress import Progress, Stopped, silent
+from core.statistics.intervals import Estimate, estimate, means, paired_decrease
 from core.types import PromptLike
 
 
@@ -130,6 +131,17 @@ class HeadSweep:
         done = self.measured
         original = self.baseline[done].mean()
         return (original - self.probability[done].mean(0)) / original
+
+    def value_decrease(self, layer: int, head: int) -> Estimate:
+        """Decrease of the metric's mean without one head, with its interval over the measured prompts.
+
+        Relative where the metric is a share, else a difference in the metric's unit.
+        """
+        done = self.measured
+        original, without = self.value_baseline[done], self.value[done, layer, head]
+        if self.metric.is_share:
+            return paired_decrease(original, without)
+        return estimate(means(original - without), len(original))
 
     def to_frame(self) -> pd.DataFrame:
         """One row per prompt and head.

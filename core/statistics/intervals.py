@@ -50,25 +50,25 @@ def samples(n_units: int, seed: int = 0) -> Float[Tensor, "sample unit"]:
 
 
 def relative_decreases(
-    baseline: Bool[Tensor, " case"],
-    intervened: Bool[Tensor, "case *cell"],
+    baseline: Bool[Tensor, " case"] | Float[Tensor, " case"],
+    intervened: Bool[Tensor, "case *cell"] | Float[Tensor, "case *cell"],
     units: Sequence[int] | None = None,
     seed: int = 0,
 ) -> Float[Tensor, "sample *cell"]:
-    """Relative decreases of accuracy, (original - intervened) / original, in the measured cases and each resample.
+    """Relative decreases of a mean, (original - intervened) / original, in the measured cases and each resample.
 
-    The two runs are paired: a unit is drawn with both of its results. NaN where no drawn case was right originally.
+    The two runs are paired: a unit is drawn with both of its results. NaN where the drawn originals sum to 0.
 
     Args:
-        baseline: whether each case is right in the original run.
-        intervened: whether it is right in each intervened run.
+        baseline: whether each case is right in the original run, or its probability.
+        intervened: the same in each intervened run.
         units: the unit of each case, such as the prompt that an answer token belongs to; each case its own by default.
         seed: of the draws.
     """
     flat = torch.cat([baseline[:, None], intervened.reshape(len(baseline), -1)], 1).double()
     right = _sums(flat, units, seed)
     original, others = right[:, :1], right[:, 1:]
-    share = torch.where(original > 0, (original - others) / original.clamp(min=1), torch.nan)
+    share = torch.where(original > 0, (original - others) / original, torch.nan)
     return share.reshape(-1, *intervened.shape[1:])
 
 
@@ -117,3 +117,14 @@ def estimate(values: Float[Tensor, " sample"], n_units: int) -> Estimate:
     """A number of the measured units, with its interval."""
     low, high = bounds(values, n_units).tolist()
     return Estimate(float(values[0]), low, high)
+
+
+def paired_decrease(
+    baseline: Bool[Tensor, " case"] | Float[Tensor, " case"],
+    intervened: Bool[Tensor, " case"] | Float[Tensor, " case"],
+    units: Sequence[int] | None = None,
+    seed: int = 0,
+) -> Estimate:
+    """The relative decrease of one intervened run, with its interval; arguments as of `relative_decreases`."""
+    n_units = len(baseline) if units is None else len(set(units))
+    return estimate(relative_decreases(baseline, intervened, units, seed), n_units)

@@ -9,6 +9,7 @@ from core.hooks import check_head
 from core.model.load import LoadedModel
 from pages.arithmetic_heads.scoring import NAMES
 from pages.arithmetic_heads.settings import BeforeAfterSettings
+from pages.shared.claims.badge import finding
 from pages.shared.inputs import picked_heads, usable_prompts
 from pages.shared.job_slot import job_slot
 from pages.shared.words import head_name, listed, of_n
@@ -49,10 +50,10 @@ def answers_before_and_after(lm: LoadedModel, scoring: Scoring) -> None:
         start="auto",
     )
     if found is not None:
-        _show(names, found.result, scoring)
+        _show(lm, names, found.result, scoring)
 
 
-def _show(names: str, result: BeforeAfter, scoring: Scoring) -> None:
+def _show(lm: LoadedModel, names: str, result: BeforeAfter, scoring: Scoring) -> None:
     without = f"without {names}"
     left, right = st.columns([3, 2])
     frame = result.to_frame()
@@ -65,7 +66,8 @@ def _show(names: str, result: BeforeAfter, scoring: Scoring) -> None:
     )
     with left:
         st.dataframe(answers, hide_index=True)
-        st.markdown(f"Without {names}, {int((~frame['same']).sum())} of {len(frame)} answers change.")
+        changed = int((~frame["same"]).sum())
+        finding(lm, "heads", f"Without {names}, {changed} of {len(frame)} answers change.", "heads before and after")
     with right:
         st.dataframe(_accuracy(result, without, scoring))
         st.caption(f"Accuracy over two-digit prompts of each operation (last template), scored by {NAMES[scoring]}.")

@@ -10,8 +10,11 @@ from core.model.load import LoadedModel
 from core.paper.models import LLAMA, model_of
 from core.paper.tables import SOURCE
 from core.prompts.arithmetic import OPERATIONS
+from core.statistics.intervals import Estimate
 from pages.arithmetic_heads.scoring import NAMES
 from pages.arithmetic_heads.settings import OneHeadSettings
+from pages.shared.claims.badge import finding
+from pages.shared.claims.estimates import share
 from pages.shared.inputs import picked_heads
 from pages.shared.job_slot import job_slot
 from pages.shared.papers import not_ours
@@ -54,9 +57,14 @@ def _show(lm: LoadedModel, name: str, measured: OneHead, scoring: Scoring) -> No
         _by_kind(lm, name, measured)
     if len(known):
         worst = known.loc[known["decrease"].idxmax()]
-        st.markdown(
+        lost = Estimate(*(float(worst[column]) for column in ("decrease", "low", "high")))
+        finding(
+            lm,
+            "heads",
             f"Head {name} matters most for {worst['group']}{worst['operation']}: accuracy falls from "
-            f"{of_n(worst['baseline'], int(worst['count']))} to {percent(worst['ablated'])}."
+            f"{of_n(worst['baseline'], int(worst['count']))} to {percent(worst['ablated'])}, a relative decrease of "
+            f"{share(lost)} (95% interval over prompts).",
+            "one head",
         )
     st.download_button(
         "Both tables as CSV",

@@ -1,6 +1,7 @@
 """Results of a sweep over all heads: heatmap, sentence, table, downloads."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import altair as alt
@@ -17,18 +18,21 @@ from core.paper.models import LLAMA, model_of, table_for
 from core.paper.tables import decrease_by_head
 from pages.arithmetic_heads.notebook import notebook_sweep
 from pages.arithmetic_heads.scoring import NAMES, cases_of
+from pages.arithmetic_heads.sentences import difference_sentence, share_sentence
 from pages.arithmetic_heads.top_heads import heads_by_digits
 from pages.shared.charts import PICK, head_map
+from pages.shared.claims.badge import finding
 from pages.shared.inputs import HEADS, picked_heads
 from pages.shared.papers import same_in_paper
 from pages.shared.present import downloads
 from pages.shared.settings import Settings
 from pages.shared.theme import is_dark
 from pages.shared.tokens import note_shift
-from pages.shared.words import from_to, head_name, head_of, of_n, percent, three_digits
+from pages.shared.words import head_name, head_of, percent, three_digits
 
 ALL = "all"
 TOP = 12
+OF_PROMPTS = "In brackets: 95% interval over prompts (paired bootstrap, 2,000 draws)."
 
 
 def of_accuracy(lm: LoadedModel, swept: AccuracySweep, settings: Settings, scoring: Scoring) -> None:
@@ -48,12 +52,15 @@ def of_accuracy(lm: LoadedModel, swept: AccuracySweep, settings: Settings, scori
     if measure == "accuracy":
         original, values = swept.accuracy(chosen, scoring)
         n, what = int(swept.cases(chosen, scoring).sum()), cases_of(scoring, what)
+        decrease = partial(swept.decrease, chosen=chosen, scoring=scoring)
     else:
         original = float(swept.probability_baseline[chosen].mean())
         n, values = len(chosen), swept.probability[chosen].mean(0)
+        decrease = partial(swept.probability_decrease, chosen=chosen)
     frame = _map_frame(lm, values, original, n, None if shown == ALL else shown)
     _show_map(frame, measure)
-    _sentence(frame, measure, what, n)
+    finding(lm, "heads", share_sentence(frame, decrease, measure, what, n), "heads swept")
+    st.caption(OF_PROMPTS)
     table, counts = _table(swept, operations, scoring), _counts(swept, operations, scoring)
     st.markdown(
         f"**The {min(TOP, len(table) - 1)} heads with the largest decrease over all operations** "
@@ -66,7 +73,8 @@ def of_accuracy(lm: LoadedModel, swept: AccuracySweep, settings: Settings, scori
     )
     table = swept.to_frame(scoring)
     downloads("arithmetic-heads", lm, settings, table, lambda dark: head_map(frame, dark, "decrease"))
-    heads_by_digits(lm, table, settings)
+    groups = swept.groups()
+    heads_by_digits(lm, table, settings, lambda o, d, head: swept.decrease(*head, groups[o, d], scoring))
     same_in_paper(lm, 1)
 
 
@@ -82,11 +90,14 @@ def of_own_prompts(lm: LoadedModel, swept: HeadSweep, settings: Settings) -> Non
     _show_map(frame, metric.name, metric.unit)
     predicted = [f"`{p}` → `{lm.token(t)}`" for p, t in zip(swept.prompts, swept.targets, strict=True) if t >= 0]
     st.markdown("Predictions: " + ", ".join(predicted[:6]) + (" ..." if len(predicted) > 6 else ""))
-    quantity = f"{metric.name} of the prediction"
     if metric.is_share:
-        _sentence(frame, quantity, "your prompts", n)
+        quantity = f"{metric.name} of the prediction"
+        said = share_sentence(frame, swept.value_decrease, quantity, "your prompts", n)
     else:
-        _difference_sentence(frame, quantity, metric.unit, n)
+        said = difference_sentence(frame, swept.value_decrease, metric, n)
+    finding(lm, "heads", said, "heads of own prompts")
+    if n > 1:
+        st.caption(OF_PROMPTS)
     top = frame.nlargest(TOP, "decrease")[["name", "original", "intervened", "decrease"]]
     numbers = [c for c in top.columns if c != "name"]
     st.dataframe(top.style.format(percent if metric.is_share else three_digits, subset=numbers), hide_index=True)
@@ -101,17 +112,6 @@ def _map(frame: pd.DataFrame, dark: bool, title: str, unit: str) -> alt.Chart:
 
 def _decrease_of(measure: str, unit: str) -> str:
     return f"decrease of {measure}" + (f" ({unit})" if unit else "")
-
-
-def _difference_sentence(frame: pd.DataFrame, quantity: str, unit: str, n: int) -> None:
-    """Of a quantity that is no share: the decrease has its unit."""
-    best = frame.loc[frame["decrease"].idxmax()]
-    before, after, lost = (three_digits(best[name]) for name in ("original", "intervened", "decrease"))
-    less = int((frame["decrease"] > 0).sum())
-    st.markdown(
-        f"Without head **{best['name']}**, the {quantity} over your prompts ({n}) changes from {before} "
-        f"to {after} {unit}, a decrease of {lost} {unit}. {less} of {len(frame)} heads decrease it."
-    )
 
 
 def _map_frame(
@@ -174,25 +174,6 @@ def _toggle() -> None:
         else:
             picked.append(name)
     st.session_state[HEADS] = picked
-
-
-def _sentence(frame: pd.DataFrame, measure: str, what: str, n: int) -> None:
-    best = frame.loc[frame["decrease"].idxmax()] if frame["decrease"].notna().any() else None
-    if best is None:
-        st.markdown(f"The model has none of {what} right ({n}), so there is nothing to decrease.")
-        return
-    strong = int((frame["decrease"] >= 0.1).sum())
-    st.markdown(
-        f"Without head **{best['name']}**, {measure} over {what} ({n}) falls {_falls(measure, best, n)}, "
-        f"a relative decrease of {percent(best['decrease'])}. "
-        f"{strong} of {len(frame)} heads ({percent(strong / len(frame))}) decrease it by 10% or more."
-    )
-
-
-def _falls(measure: str, best: pd.Series, n: int) -> str:
-    if measure == "accuracy":
-        return f"from {of_n(best['original'], n)} to {percent(best['intervened'])}"
-    return from_to(best["original"], best["intervened"])
 
 
 def _groups(swept: AccuracySweep, operations: Sequence[str]) -> dict[str, list[int]]:

@@ -1,5 +1,7 @@
 """The five most important heads by operation and digits, ours beside those of tables 24 to 27 of the paper."""
 
+from collections.abc import Callable
+
 import altair as alt
 import pandas as pd
 import streamlit as st
@@ -9,25 +11,33 @@ from core.model.load import LoadedModel
 from core.paper.models import LLAMA, model_of
 from core.paper.tables import SOURCE
 from core.paper.tables import top_heads as printed_heads
+from core.statistics.intervals import Estimate
+from core.types import Head
 from pages.arithmetic_heads.scoring import NAMES
 from pages.shared.charts import percent_tip, with_percent
+from pages.shared.claims.badge import finding
+from pages.shared.claims.estimates import share
 from pages.shared.papers import not_ours
 from pages.shared.present import downloads
 from pages.shared.settings import Settings
 from pages.shared.theme import ATTENTION, ink, is_dark
-from pages.shared.words import listed, percent
+from pages.shared.words import head_of, listed, percent
+
+#: The decrease in a group without a head: operation, digits, (layer, head).
+GroupDecrease = Callable[[str, int, Head], Estimate]
 
 PANEL = 96  # pixels; three stand in half a page
 PLACES = {1: "1st head", 2: "2nd", 3: "3rd", 4: "4th", 5: "5th"}
 
 
-def heads_by_digits(lm: LoadedModel, swept: pd.DataFrame, settings: Settings) -> None:
+def heads_by_digits(lm: LoadedModel, swept: pd.DataFrame, settings: Settings, decrease: GroupDecrease) -> None:
     """The top five of what was swept beside all of the paper's, as charts on one scale and as tables.
 
     Args:
         lm: the model.
         swept: of `core.heads.accuracy.AccuracySweep.to_frame`.
         settings: of the sweep, for the download.
+        decrease: of a head in one of the groups, with its interval.
     """
     ours, theirs = top_heads(swept), printed_heads()
     if ours.empty:
@@ -52,7 +62,7 @@ def heads_by_digits(lm: LoadedModel, swept: pd.DataFrame, settings: Settings) ->
         )
         st.dataframe(wide(theirs))
         not_ours(SOURCE, model_of(lm), LLAMA)
-    st.markdown(_sentence(ours))
+    finding(lm, "heads", _sentence(ours, decrease), "top heads")
     both = pd.concat([ours.assign(whose="here"), theirs.assign(whose=f"paper, {LLAMA}")], ignore_index=True)
     downloads("top-heads", lm, settings, both, lambda dark: head_bars(ours, dark, most))
 
@@ -109,13 +119,18 @@ def unknown_groups(swept: pd.DataFrame) -> str:
     return f" The model answers none of {listed(groups)}, so nothing can decrease there." if groups else ""
 
 
-def _sentence(ours: pd.DataFrame) -> str:
-    """Which head leads in how many of the groups."""
-    first = ours[ours["rank"] == 1]["head"].value_counts()
+def _sentence(ours: pd.DataFrame, decrease: GroupDecrease) -> str:
+    """Which head leads in how many of the groups, and its largest decrease."""
+    leading = ours[ours["rank"] == 1]
+    first = leading["head"].value_counts()
     head, n = first.index[0], int(first.iloc[0])
-    if len(ours["head"][ours["rank"] == 1]) == 1:
-        return f"Head **{head}** is the most important one of the group that was measured."
+    mine = leading[leading["head"] == head]
+    most = mine.loc[mine["decrease"].idxmax()]
+    lost = share(decrease(str(most["operation"]), int(most["digits"]), head_of(head)))
+    if len(leading) == 1:
+        return f"Head **{head}** is the most important one of the group that was measured: a decrease of {lost}."
     return (
-        f"Head **{head}** is the most important one in {n} of {int(first.sum())} groups of operation and digits; "
-        f"{len(first)} different heads lead a group."
+        f"Head **{head}** is the most important one in {n} of {int(first.sum())} groups of operation and digits, most "
+        f"of all in {most['digits']}D{most['operation']}, a decrease of {lost}; {len(first)} different heads lead a "
+        "group."
     )

@@ -6,10 +6,18 @@ import streamlit as st
 from core import disk_cache
 from core.errors import UserError
 from core.model.load import LoadedModel
-from core.vocabulary.concepts import CONCEPT_LISTS, DEFAULT_LIST, concept_groups, concept_ids
+from core.vocabulary.concepts import (
+    CONCEPT_LISTS,
+    DEFAULT_LIST,
+    EVERY_FORM,
+    concept_groups,
+    concept_ids,
+    concept_tokens,
+)
 from core.vocabulary.promoters import Promoters, promoters
 from pages.find_neurons.chart import promoter_dots
 from pages.find_neurons.settings import SearchSettings
+from pages.shared.claims.badge import finding
 from pages.shared.inputs import keep_concepts, own_concepts
 from pages.shared.job_slot import job_slot
 from pages.shared.neuron_card import CARD, card_here, pick
@@ -70,10 +78,14 @@ def _show(lm: LoadedModel, found: Promoters, settings: SearchSettings) -> None:
         alt="Neurons that promote the word, by layer",
     )
     best, late = frame.iloc[0], (frame["layer"] >= lm.n_layers // 2).mean()
-    st.markdown(
+    is_number = bool(set(found.tokens) & set(kept(lm, concept_tokens, EVERY_FORM)))
+    finding(
+        lm,
+        "promoters" if is_number else "other words",
         f"Neuron **{best['name']}** promotes {code(found.word)} most ({best['when']}): {three_digits(best['score'])} "
         f"standard deviations above its mean, rank {best['rank']} of {lm.n_vocab:,}. {percent(float(late))} of these "
-        f"{len(frame)} neurons are in the upper half of the layers."
+        f"{len(frame)} neurons are in the upper half of the layers.",
+        "promoters",
     )
     columns = ["name", "when", "score", "rank", "top_tokens"]
     st.dataframe(

@@ -7,11 +7,14 @@ import streamlit as st
 
 from core import paper
 from core.bias.edit import Curve, EditedBias
-from core.bias.measure import Bias
+from core.bias.measure import Bias, BiasWords, paper_words
 from core.bias.study import BiasStudy, NeuronEdit
 from core.model.load import LoadedModel
+from core.statistics.intervals import estimate, means
 from pages.gender.charts import bias_dots, curve_lines
 from pages.gender.settings import CurveSettings, EditSettings
+from pages.shared.claims.badge import Topic, finding
+from pages.shared.claims.estimates import with_interval
 from pages.shared.papers import same_in_paper
 from pages.shared.present import accuracies, downloads, table_below
 from pages.shared.theme import is_dark
@@ -26,16 +29,28 @@ def original_bias(lm: LoadedModel, bias: Bias) -> None:
     most = frame.loc[frame["before"].abs().idxmax()]
     first, second = bias.by_group
     turned = int((frame["before"] < 0).sum())
-    st.markdown(
-        f"Total bias is **{three_digits(bias.total)} nats**: on (geometric) average a profession is "
+    n = len(bias.words.words)
+    total = estimate(means(bias.each), n)
+    finding(
+        lm,
+        topic_of(bias.words),
+        f"Total bias is **{with_interval(total, three_digits, 'nats')}** (95% interval over professions): "
+        "on (geometric) average a profession is "
         f"{_times(bias.total)} as likely after its own group as after the other. "
         f"{groups[0].capitalize()}: {three_digits(first)}, {groups[1]}: {three_digits(second)} "
         f"(paper, Llama-7B: {_paper('origin')}). The largest is "
         f"*{most['profession']}* ({three_digits(most['before'])})"
-        + (f"; {turned} of {len(frame)} have a bias towards the other group." if turned else ".")
+        + (f"; {turned} of {len(frame)} have a bias towards the other group." if turned else "."),
+        "bias",
     )
     settings = asdict(bias.words)
     table_below("bias", lm, settings, frame, lambda dark: bias_dots(frame, dark, groups))
+
+
+def topic_of(words: BiasWords) -> Topic:
+    """What a finding about some words is about: the skew that was put in is that of the paper's professions."""
+    ours = {word for word, _ in paper_words().words}
+    return "bias" if {word for word, _ in words.words} <= ours else "other words"
 
 
 def _times(nats: float) -> str:
@@ -54,9 +69,12 @@ def neurons(lm: LoadedModel, study: BiasStudy, n: int) -> None:
     st.dataframe(shown, hide_index=True)
     share = float(located.change[0]) / float(located.change[: max(n, 1)].clamp(min=0).sum() or 1.0)
     counted = f" ({percent(share)} of the change of these {n})" if n > 1 else ""
-    st.markdown(
+    finding(
+        lm,
+        topic_of(study.bias.words),
         f"Neuron **{frame['neuron'].iloc[0]}** distinguishes them most: its importance for a profession is "
-        f"{three_digits(frame['change'].iloc[0])} nats higher after the profession's own group{counted}."
+        f"{three_digits(frame['change'].iloc[0])} nats higher after the profession's own group{counted}.",
+        "bias neurons",
     )
     same_in_paper(lm, 12)
     st.download_button(
@@ -93,7 +111,7 @@ def edited_bias(lm: LoadedModel, found: EditedBias, settings: EditSettings) -> N
             )
         else:
             st.caption("Stopped before random neurons were measured.")
-    st.markdown(_sentence(found))
+    finding(lm, topic_of(found.after.bias.words), _sentence(found), "bias edited")
     frame, groups = found.shifts(), found.before.bias.words.groups
     st.altair_chart(bias_dots(frame, is_dark(), groups), alt="Bias of each profession before and after")
     st.caption("Open: original. Filled: edited. Right of zero: more likely after the own group.")
@@ -168,9 +186,12 @@ def curve(lm: LoadedModel, found: Curve, settings: CurveSettings) -> None:
         st.markdown("No number of neurons reduces the mean size of the bias at a cost of at most 2 points of accuracy.")
     else:
         row = frame[frame["neurons"] == best].iloc[0]
-        st.markdown(
+        finding(
+            lm,
+            topic_of(settings.words),
             f"The bias is smallest in mean size with **{best} neuron{'s' if best > 1 else ''}** "
             f"({three_digits(row['size'])} nats, total {_signed(-row['decrease'])}), among those that cost at most 2 "
-            "points of arithmetic accuracy."
+            "points of arithmetic accuracy.",
+            "bias curve",
         )
     table_below("bias-curve", lm, settings, frame, lambda dark: curve_lines(lines, dark))

@@ -11,6 +11,7 @@ from pages.logic_chain.charts import agreement, neuron_dots
 from pages.logic_chain.notebook import notebook_neurons
 from pages.logic_chain.settings import ChainSettings
 from pages.shared.charts import PICK
+from pages.shared.claims.badge import finding
 from pages.shared.job_slot import job_slot
 from pages.shared.neuron_card import CARD, PLACE, card_here, pick
 from pages.shared.neuron_words import readings_of
@@ -67,7 +68,7 @@ def deep_neurons(lm: LoadedModel, case: LogicCase, settings: ChainSettings) -> N
         selection_mode=PICK,
         alt="Change of importance of the top neurons by layer",
     )
-    st.markdown(_sentence(lm, case, frame))
+    finding(lm, "neurons", _sentence(lm, case, frame), "neurons of the prompt")
     _exact(case)
     st.dataframe(
         frame[COLUMNS],

@@ -14,6 +14,7 @@ from core.model.load import LoadedModel
 from pages.logic_chain.graph_chart import chain_chart, edge_frame, node_frame
 from pages.logic_chain.settings import ChainSettings
 from pages.shared.charts import PICK
+from pages.shared.claims.badge import finding
 from pages.shared.job_slot import job_slot
 from pages.shared.neuron_card import CARD, card_here, pick
 from pages.shared.neuron_words import readings_of
@@ -150,4 +151,4 @@ def _sentence(lm: LoadedModel, graph: nx.DiGraph) -> None:
             f"of the deep neurons, **{graph.nodes[best]['label']}** adds most to "
             f"{code(lm.token(graph.graph['target']))} ({percent(share)} of what the shown ones add)."
         )
-    st.markdown(told)
+    finding(lm, "neurons", told, "graph")

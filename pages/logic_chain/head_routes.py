@@ -13,6 +13,7 @@ from core.types import Neuron
 from pages.logic_chain.notebook import notebook_route
 from pages.logic_chain.route_charts import key_bars, source_lines
 from pages.logic_chain.settings import RouteSettings
+from pages.shared.claims.badge import finding
 from pages.shared.job_slot import job_slot
 from pages.shared.neuron_card import CARD, neuron_of
 from pages.shared.present import downloads, short_number
@@ -99,7 +100,7 @@ def _show(lm: LoadedModel, case: LogicCase, paths: HeadPaths, settings: RouteSet
     through = paths.strongest_attention
     origins = None if through is None else _placed(paths, paths.origins_frame(through))
     _charts(paths, positions, origins)
-    st.markdown(_sentence(paths))
+    finding(lm, "flow", _sentence(paths), "head routes")
     st.caption(
         "Inner products with the neuron's keys, times the sign of its own score, without the norm's scale of the "
         "neuron and without biases. The first row is weighted by this head's attention. The second is not: it also "

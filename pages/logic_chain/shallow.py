@@ -8,6 +8,7 @@ from core.model.load import LoadedModel
 from pages.logic_chain.charts import feature_bars
 from pages.logic_chain.notebook import notebook_shallow
 from pages.logic_chain.settings import ChainSettings
+from pages.shared.claims.badge import finding
 from pages.shared.neuron_card import card_here, pick
 from pages.shared.neuron_words import readings_of
 from pages.shared.papers import same_in_paper
@@ -101,7 +102,7 @@ def _sentence(lm: LoadedModel, case: LogicCase, frame: pd.DataFrame) -> None:
         sentence += (
             f" The heads attend most to {_at(looked)}, with {percent(float(looked['attention']))} of their attention."
         )
-    st.markdown(sentence)
+    finding(lm, "shallow", sentence, "shallow of the prompt")
 
 
 def _at(row: pd.Series) -> str:

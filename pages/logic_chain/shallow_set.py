@@ -13,6 +13,7 @@ from core.vocabulary.concepts import chosen_concepts
 from pages.logic_chain.charts import kept_bars, shallow_bars, shallow_charts
 from pages.logic_chain.settings import SHALLOW_SETS, ShallowSetSettings
 from pages.logic_chain.shallow_form import shallow_form
+from pages.shared.claims.badge import finding
 from pages.shared.inputs import own_concepts
 from pages.shared.job_slot import job_slot
 from pages.shared.papers import same_in_paper
@@ -92,7 +93,7 @@ def _show_shallow(lm: LoadedModel, result: ShallowAblation, settings: ShallowSet
     first, second = st.columns(2)
     first.altair_chart(kept_bars(frame, is_dark()), alt="Neurons that the filter keeps, and by chance alone")
     second.altair_chart(shallow_bars(lost, is_dark()), alt="Accuracy lost without shallow neurons")
-    st.markdown(_sentence(result, frame, settings))
+    finding(lm, "shallow", _sentence(result, frame, settings), "shallow set")
     st.caption(_counted(lm, settings))
     number = SHALLOW_SETS[settings.prompt_set].table
     shown = _beside_paper(frame.drop(columns="name").assign(prompts=result.prompts, cases=result.cases), number)

@@ -11,6 +11,7 @@ from core.types import Head
 from pages.logic_chain.charts import decrease_lines
 from pages.logic_chain.settings import DeepSetSettings
 from pages.logic_chain.shallow_set import shallow_set
+from pages.shared.claims.badge import finding
 from pages.shared.job_slot import job_slot
 from pages.shared.papers import same_in_paper
 from pages.shared.present import downloads, told
@@ -85,7 +86,7 @@ def _show(lm: LoadedModel, result: DeepSet, settings: DeepSetSettings) -> None:
     everything = result.to_frame()
     frame = everything[everything["measure"] != ROOT_ROW]
     st.altair_chart(decrease_lines(frame, is_dark()), alt="Decrease by number of neurons masked or kept")
-    st.markdown(_sentence(result, everything, settings))
+    finding(lm, "neurons", _sentence(result, everything, settings), "mask and keep")
     st.dataframe(_table(everything))
     with st.expander("Case by case"):
         st.dataframe(result.mask_keep.cases_frame(), hide_index=True)

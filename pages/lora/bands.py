@@ -9,6 +9,7 @@ from core.lora.series import Series
 from core.model.load import LoadedModel
 from pages.lora.charts import increase_by_band
 from pages.lora.settings import BandSettings
+from pages.shared.claims.badge import finding
 from pages.shared.job_slot import job_slot
 from pages.shared.papers import same_in_paper
 from pages.shared.present import downloads, told
@@ -50,7 +51,7 @@ def _show(lm: LoadedModel, found: CoefficientIncrease, settings: BandSettings) -
     right.caption("Rows: the layers that carry the adapter, in bands of the paper's proportions.")
     best = frame.loc[frame["increase"].idxmax()]
     prompts = int(found.points["prompts"].max())
-    st.markdown(f"Over {prompts} prompts, {_most(best)}.")
+    finding(lm, "tuning", f"Over {prompts} prompts, {_most(best)}.", "lora bands")
     downloads("lora-bands", lm, settings, frame, lambda dark: increase_by_band(frame, dark))
 
 

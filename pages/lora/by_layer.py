@@ -14,8 +14,11 @@ from core.model.load import LoadedModel
 from core.paper.models import LLAMA, model_of
 from core.paper.tables import SOURCE, table
 from core.prompts.signed_arithmetic import GROUPS
+from core.statistics.intervals import Estimate, rate
 from pages.lora.charts import by_layer, learning
 from pages.shared.adapters import note_skipped
+from pages.shared.claims.badge import finding
+from pages.shared.claims.estimates import share
 from pages.shared.job_slot import job_slot
 from pages.shared.papers import expander_title, not_ours
 from pages.shared.present import downloads, told
@@ -43,7 +46,7 @@ def show(lm: LoadedModel, series: Series) -> None:
         st.altair_chart(by_layer(drawn, is_dark()), alt="Accuracy by the layer that carries the adapter")
     with right:
         _table(frame, groups, lost)
-    st.markdown(_sentence(mine, group, lost))
+    finding(lm, "tuning", _sentence(mine, group, lost), "lora by layer")
     for about in series.adapters:
         if not about.finished:
             st.caption(
@@ -120,11 +123,13 @@ def _sentence(mine: pd.DataFrame, group: str, lost: Forgetting | None) -> str:
     if reached <= base:
         how = "leaves it at" if reached == base else "lowers that least, to"
     told.append(
-        f"An adapter on layer **{best['layer']}** {how} **{percent(reached)}**, the best on the task it is trained on"
+        f"An adapter on layer **{best['layer']}** {how} **{share(_interval(best))}**, the highest on the task it is "
+        "trained on"
         + (f", {_but(lost, int(best['layer']))}." if lost is not None and best["layer"] in lost.adapted else ".")
     )
     if len(done) > 1:
         better = int((done["accuracy"] > base).sum())
+        told.append(_as_high(done, best))
         told.append(
             f"One on layer {worst['layer']} reaches {percent(float(worst['accuracy']))}, the least. "
             f"{better} of {len(done)} are above the base."
@@ -133,6 +138,23 @@ def _sentence(mine: pd.DataFrame, group: str, lost: Forgetting | None) -> str:
         least = min(some, key=lost.score)
         told.append(f"The one on layer {least} forgets least: {percent(lost.score(least))} of what the base knew.")
     return " ".join(told)
+
+
+def _interval(row: pd.Series) -> Estimate:
+    """An accuracy with its interval."""
+    n = int(row["n"])
+    return rate(round(float(row["accuracy"]) * n), n)
+
+
+def _as_high(done: pd.DataFrame, best: pd.Series) -> str:
+    """Which other layers could be the best one too, as far as the 95% intervals tell."""
+    least = _interval(best).low
+    others = [row for _, row in done.iterrows() if row["layer"] != best["layer"]]
+    near = [str(row["layer"]) for row in others if _interval(row).high >= least]
+    if not near:
+        return "The 95% intervals of all other layers lie below."
+    layers = f"layer{'s' * (len(near) > 1)} {listed(near)}"
+    return f"Its 95% interval overlaps with that of {layers}, so these prompts cannot tell which is best."
 
 
 def _but(lost: Forgetting, layer: int) -> str:

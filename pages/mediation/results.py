@@ -24,10 +24,10 @@ def results(lm: LoadedModel, tasks: list[Task], shown: Shown) -> None:
     for task in tasks:
         sentence(lm, task, shown.average, len(tasks) > 1)
     if len(tasks) > 1:
-        specificity(tasks, shown.average)
+        specificity(lm, tasks, shown.average)
     drawn = lines(parts, shown)
     if len(drawn):
-        line_sentence(drawn, shown)
+        line_sentence(lm, drawn, shown)
     importance(tasks)
     table = pd.concat([task.table.assign(pairs=task.name) for task in tasks], ignore_index=True)
     settings = {

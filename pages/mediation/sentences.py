@@ -16,6 +16,7 @@ from pages.mediation.importance import importance_of
 from pages.mediation.metric import Shown
 from pages.mediation.numbers import effect_text
 from pages.mediation.task import Task
+from pages.shared.claims.badge import Topic, finding
 from pages.shared.claims.estimates import lead, share
 from pages.shared.words import code, listed, percent
 
@@ -30,6 +31,8 @@ ASKED = {
 }
 #: Kinds about which the paper says it.
 FINDING = ("other operands", "three operands")
+#: What a finding about a kind of pair is about; others are about arithmetic.
+TOPICS: dict[str, Topic] = {"number retrieval": "retrieval", "facts": "facts"}
 OTHER_TASKS = ("number retrieval", "facts")
 
 
@@ -54,7 +57,10 @@ def sentence(lm: LoadedModel, task: Task, average: Average, several: bool) -> No
             told += [
                 f"Relative importance of the late FFNs at the last position: **{share(importance)}** ({average} of IE)."
             ]
-    st.markdown(" ".join(told))
+    if task.is_control:
+        st.markdown(" ".join(told))
+    else:
+        finding(lm, TOPICS.get(task.kind, "flow"), " ".join(told), f"flow {task.name}")
 
 
 def _examples(task: Task) -> str:
@@ -120,7 +126,7 @@ def _strongest(task: Task, average: Average) -> str:
     return f"The largest effects ({average}): " + listed(told) + "."
 
 
-def specificity(tasks: list[Task], average: Average) -> None:
+def specificity(lm: LoadedModel, tasks: list[Task], average: Average) -> None:
     """Compares two kinds of pair, or the model with random weights."""
     if tasks[1].is_control:
         return _beside_control(tasks, average)
@@ -129,9 +135,12 @@ def specificity(tasks: list[Task], average: Average) -> None:
         return None
     told = f"{share(first)} for {tasks[0].name} and {share(second)} for {tasks[1].name}"
     paper = " The paper: it is highest for arithmetic." if tasks[1].name in OTHER_TASKS else ""
-    st.markdown(
+    finding(
+        lm,
+        "flow",
         f"The relative importance of the late FFNs at the last position is {told} ({average} of IE, 95% intervals over "
-        f"pairs): {_which_is_higher(first, second, tasks[0].name)}.{paper}"
+        f"pairs): {_which_is_higher(first, second, tasks[0].name)}.{paper}",
+        "flow of two kinds",
     )
     return None
 
@@ -153,7 +162,7 @@ def _beside_control(tasks: list[Task], average: Average) -> None:
     )
 
 
-def line_sentence(lines: pd.DataFrame, shown: Shown) -> None:
+def line_sentence(lm: LoadedModel, lines: pd.DataFrame, shown: Shown) -> None:
     """The largest values at the last position."""
     told = []
     for (task, site), mine in lines.groupby(["task", "site"], sort=False):
@@ -164,4 +173,5 @@ def line_sentence(lines: pd.DataFrame, shown: Shown) -> None:
         where = f"{site}: none in any layer" if none else f"{site} of layer {best['layer']} ({value})"
         told.append(where + (f", {task}" if lines["task"].nunique() > 1 else ""))
     what = shown.name if shown.is_share else shown.what
-    st.markdown(f"{'Most' if shown.is_share else 'Largest'} {what} at the last position: " + "; ".join(told) + ".")
+    most = "Most" if shown.is_share else "Largest"
+    finding(lm, "flow", f"{most} {what} at the last position: {'; '.join(told)}.", "flow by layer")

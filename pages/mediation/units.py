@@ -11,6 +11,7 @@ from pages.mediation.charts import head_effect_map
 from pages.mediation.metric import Shown
 from pages.mediation.numbers import effect_text
 from pages.mediation.task import Task
+from pages.shared.claims.badge import finding
 from pages.shared.job_slot import job_slot
 from pages.shared.present import downloads
 from pages.shared.theme import is_dark
@@ -61,11 +62,14 @@ def _show(lm: LoadedModel, task: Task, found: MeasuredUnits, head_part: str, sho
         neurons[side] = [" ".join(visible(t) for t in both[number]) for both in found.tokens]
     neurons = neurons.sort_values("IE", ascending=False, ignore_index=True)
     strongest = neurons.iloc[0]
-    st.markdown(
+    finding(
+        lm,
+        "heads",
         f"{_strongest('Head', best, average)} and the prediction becomes the alternative's result in "
         f"{percent(best['wanted'])} of {len(found.heads.pairs)} pairs. Of the {len(neurons)} neurons: "
         f"{_strongest('neuron', strongest, average)} and it becomes that in {percent(strongest['wanted'])} of "
-        f"{len(found.neurons.pairs)} pairs."
+        f"{len(found.neurons.pairs)} pairs.",
+        "heads and neurons",
     )
     st.dataframe(neurons.drop(columns=["layer", "neuron"]), hide_index=True, key="flow neurons")
     st.caption(

@@ -8,9 +8,12 @@ from core.lora.prune_study import PruneStudy
 from core.lora.prune_train import Pruned, PrunedPair, four_columns
 from core.lora.settings import About
 from core.model.load import LoadedModel
+from core.statistics.intervals import rate
 from pages.pruning.charts import by_share, columns_beside
 from pages.pruning.settings import FindSettings, TrainSettings
 from pages.shared.adapters import note_skipped
+from pages.shared.claims.badge import finding
+from pages.shared.claims.estimates import share
 from pages.shared.present import downloads
 from pages.shared.theme import is_dark
 from pages.shared.words import of_n, percent
@@ -28,13 +31,19 @@ def curve(lm: LoadedModel, study: PruneStudy, asked: FindSettings) -> None:
     sentence = (
         f"The union of the top {asked.n} of {found.measured:,} cases (answer tokens) is {union:,} of {found.n_deep:,} "
         f"neurons in layers {found.from_layer} and up. With {percent(float(wide))} of the deep neurons kept by CNA, "
-        f"the model with the adapter answers {of_n(float(row['CNA']), study.n_test)} test prompts correctly"
+        f"the model with the adapter answers {_with_n(float(row['CNA']), study.n_test)} test prompts correctly"
     )
     if "random" in row and row["random"] == row["random"]:
         sentence += f", with as many random neurons {percent(float(row['random']))}"
         sentence += ": here the lead of CNA is largest" if row["CNA"] > row["random"] else ": CNA leads at no share"
-    st.markdown(sentence + f". The dashed line is the accuracy with every neuron, {of_n(most, study.n_test)}.")
+    sentence += f". The dashed line is the accuracy with every neuron, {of_n(most, study.n_test)}."
+    finding(lm, "pruning", sentence, "prune curve")
     downloads("pruning-curve", lm, asked, points, lambda dark: by_share(points, dark, most))
+
+
+def _with_n(accuracy: float, n: int) -> str:
+    """An accuracy with its interval and the number of prompts."""
+    return f"{share(rate(round(accuracy * n), n))} of {n:,}"
 
 
 def _unfinished(about: About) -> str:
@@ -82,13 +91,16 @@ def columns(lm: LoadedModel, about: About, pair: PrunedPair, settings: TrainSett
         rows += [(name, "paper", value / 100) for name, value in zip(names, theirs, strict=True)]
     frame = pd.DataFrame(rows, columns=["column", "whose", "accuracy"])
     st.altair_chart(columns_beside(frame, is_dark()), width="content", alt="The four columns of table 11")
-    st.markdown(
+    finding(
+        lm,
+        "pruning",
         _reached(about, pruned, random)
         + (
             " *paper*: their numbers for Llama-7B, not measured here."
             if finished
             else " An unfinished training is not compared with the paper's."
-        )
+        ),
+        "prune columns",
     )
     note_skipped(dict(zip((f"LoRA{about.layer}{end}" for end in ("", "-p", "-r")), abouts, strict=False)))
     groups = pd.DataFrame(

@@ -9,6 +9,7 @@ from core.edits.effects import EditEffects
 from core.edits.study import DRAWS, EditedAnswers, edited_answers
 from core.hooks import Edit
 from core.model.load import LoadedModel
+from pages.shared.claims.badge import badge
 from pages.shared.inputs import usable_prompts
 from pages.shared.job_slot import Found, job_slot
 from pages.shared.present import accuracies, downloads
@@ -90,11 +91,14 @@ def answered(lm: LoadedModel, asked: AskSettings) -> Found[EditedAnswers, AskSet
     )
 
 
-def verdict(found: EditedAnswers) -> None:
+def verdict(lm: LoadedModel, found: EditedAnswers) -> None:
     """One line: whether the edits have an effect."""
-    effects = found.effects
-    if effects is None:
-        return
+    if found.effects is not None:
+        _effect(found, found.effects)
+        badge(lm, "edits", "what-if verdict")
+
+
+def _effect(found: EditedAnswers, effects: EditEffects) -> None:
     n, together = len(found.both.prompts), effects.together
     size = f"{three_digits(together.kl)} nats"
     changed = round(together.changed * n)

@@ -51,7 +51,7 @@ def page() -> None:
         with told():
             found = answered(lm, asked)
             if found is not None:
-                verdict(found.result)
+                verdict(lm, found.result)
                 columns(lm, found.result, found.key)
             single_edits(lm, asked)
     keeping(lm, asked.prompts if asked is not None else ())

@@ -6,6 +6,7 @@ import streamlit as st
 from core.edits.effects import EditEffects, edit_effects
 from core.edits.study import DRAWS
 from core.model.load import LoadedModel
+from pages.shared.claims.badge import finding
 from pages.shared.job_slot import job_slot
 from pages.shared.present import downloads
 from pages.shared.theme import is_dark
@@ -63,11 +64,14 @@ def _show(lm: LoadedModel, found: EditEffects, settings: SingleEditsSettings) ->
     elif not done.empty:
         most = done.loc[done["kl_alone"].idxmax()]
         missed = done.loc[done["kl_without"].idxmin()]
-        st.markdown(
+        finding(
+            lm,
+            "edits",
             f"The whole set changes the next token's distribution by {three_digits(found.together.kl)} nats. Alone, "
             f"{most['edit']} changes it most ({three_digits(most['kl_alone'])}). Without {missed['edit']}, "
             f"{three_digits(missed['kl_without'])} is left. "
-            "Effects of single edits do not add up, because heads and neurons can replace one another."
+            "Effects of single edits do not add up, because heads and neurons can replace one another.",
+            "single edits",
         )
     with st.expander("Table"):
         st.dataframe(frame.drop(columns=["kind", "name"]), hide_index=True)

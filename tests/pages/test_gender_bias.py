@@ -1,5 +1,7 @@
 """The page Gender bias, without a browser."""
 
+import re
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -55,7 +57,8 @@ def test_bias_and_neurons(app, bundled):
     assert not app.exception
     assert not app.error
     total = measure_bias(bundled, paper_words()).total
-    assert f"Total bias is **{total:.2f} nats**" in texts(app)
+    assert f"Total bias is **{total:.2f} [" in texts(app)
+    assert re.search(r"\] nats\*\* \(95% interval over professions\)", texts(app))
     assert "total 1.26, woman 1.45, man 1.08" in texts(app)
     table = next(d.value for d in app.dataframe if "imp_woman" in d.value.columns)
     assert len(table) == 18

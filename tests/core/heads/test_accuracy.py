@@ -1,5 +1,6 @@
 """A sweep scored by answer tokens and by whole answers, against asking the intervened model each question."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -8,6 +9,7 @@ from core.heads.accuracy import sweep_accuracy
 from core.hooks import ScaleHead, intervene
 from core.progress import Stopped
 from core.prompts.arithmetic import FORMS, OPERATIONS, make_prompts
+from core.statistics.intervals import samples
 from tests.some import some
 from tests.told_models import BLANK, PIECES, predicting
 
@@ -63,6 +65,43 @@ def test_some_prompts_by_themselves(bundled, prompts, swept):
         assert int(swept.cases(chosen, scoring).sum()) == len(alone.right(scoring)[0])
         for one, other in some(zip(swept.accuracy(chosen, scoring), alone.accuracy(scoring=scoring), strict=True)):
             assert torch.equal(torch.as_tensor(one), torch.as_tensor(other))
+
+
+@pytest.mark.parametrize("scoring", SCORINGS)
+def test_the_decrease_of_a_head_has_an_interval_over_prompts(bundled, arithmetic_head, prompts, swept, scoring):
+    chosen = [i for i, p in enumerate(prompts) if p.operation == "+"]
+    found = swept.decrease(*arithmetic_head, chosen, scoring)
+    original, values = swept.accuracy(chosen, scoring)
+    assert found.value == pytest.approx((original - float(values[arithmetic_head])) / original)
+    assert found.low < found.value < found.high
+    assert np.isnan(swept.decrease(*arithmetic_head, chosen[:1], scoring).low)
+
+
+def test_an_interval_draws_prompts_not_tokens(arithmetic_head, prompts, swept):
+    """Against a loop: each draw takes a prompt with all of its answer tokens."""
+    baseline, right = swept.right("tokens")
+    right = right[:, *arithmetic_head]
+    of_prompt = [p for p, visible in zip(swept.token_prompt, swept.token_visible, strict=True) if visible]
+    rows = [[i for i, p in enumerate(of_prompt) if p == number] for number in range(len(prompts))]
+    draws = []
+    for times in some(samples(len(prompts))[1:].int().tolist()):
+        mine = [i for number, n in enumerate(times) for i in rows[number] * n]
+        draws.append(1 - int(right[mine].sum()) / int(baseline[mine].sum()))
+    found = swept.decrease(*arithmetic_head, scoring="tokens")
+    assert (found.low, found.high) == pytest.approx(tuple(np.percentile(draws, [2.5, 97.5])))
+
+
+def test_the_decrease_of_a_probability(arithmetic_head, swept):
+    found = swept.probability_decrease(*arithmetic_head)
+    wanted = 1 - float(swept.probability[:, *arithmetic_head].mean() / swept.probability_baseline.mean())
+    assert found.value == pytest.approx(wanted, rel=1e-4)
+    assert found.low < found.value < found.high
+
+
+def test_groups_are_the_prompts_by_operation_and_digits(prompts, swept):
+    groups = swept.groups()
+    assert list(groups) == [(o, d) for o in OPERATIONS for d in (1, 2)]
+    assert sorted(i for members in groups.values() for i in members) == list(range(len(prompts)))
 
 
 def test_a_digit_after_the_answer_makes_it_wrong(bundled, arithmetic_heads):

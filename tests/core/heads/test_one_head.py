@@ -41,6 +41,7 @@ def test_kinds_are_those_of_the_sweep(bundled, measured):
     assert mine["baseline"].to_dict() == pytest.approx(swept["baseline"].to_dict())
     assert mine["ablated"].to_dict() == pytest.approx(swept["accuracy"].to_dict())
     assert mine["count"].to_dict() == swept["count"].to_dict()
+    assert mine["decrease"].to_dict() == pytest.approx(swept["decrease"].to_dict(), nan_ok=True)
     lengths = measured.answer_lengths
     assert sum(lengths.values()) == len(prompts)
     assert lengths == {n: sum(len(p.answer) == n for p in prompts) for n in sorted({len(p.answer) for p in prompts})}
@@ -54,6 +55,7 @@ def test_every_scoring_is_that_of_the_sweep(bundled, measured):
             original, ablated = swept.accuracy(scoring=scoring)
             assert (row.baseline, row.ablated) == pytest.approx((original, float(ablated[HEAD])))
             assert row.count == int(swept.cases(scoring=scoring).sum())
+            assert row.decrease == swept.decrease(*HEAD, scoring=scoring)
 
 
 def test_the_table_holds_all(measured):

@@ -1,5 +1,7 @@
 """The sweep against one full run a head, and what a stopped sweep keeps."""
 
+import math
+
 import pytest
 import torch
 
@@ -127,3 +129,18 @@ def test_the_default_metric_is_the_probability(bundled):
     assert torch.equal(swept.value_baseline, swept.baseline)
     with pytest.raises(UserError, match="does not exist"):
         sweep_heads(bundled, ["3+5="], metric="perplexity")
+
+
+@pytest.mark.parametrize("metric", ["probability", "logit difference", "exact match"])
+def test_the_decrease_of_a_head_has_an_interval_over_prompts(bundled, arithmetic_head, metric):
+    prompts = ["3+5=", "7-2=", "4+4=", "2+6=", "9-1="]
+    swept = sweep_heads(bundled, prompts, metric=metric)
+    found = swept.value_decrease(*arithmetic_head)
+    original, without = swept.value_baseline, swept.value[:, *arithmetic_head]
+    lost = float((original - without).mean())
+    assert found.value == pytest.approx(lost / float(original.mean()) if swept.metric.is_share else lost, rel=1e-4)
+    assert found.low <= found.value <= found.high
+    if metric == "probability":
+        assert found.low < found.high
+    alone = sweep_heads(bundled, prompts[:1], metric=metric).value_decrease(*arithmetic_head)
+    assert math.isnan(alone.low)

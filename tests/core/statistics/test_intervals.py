@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from core.statistics.intervals import N_RESAMPLES, bounds, estimate, means, rate, relative_decreases, samples
+from core.statistics.intervals import (
+    N_RESAMPLES,
+    bounds,
+    estimate,
+    means,
+    paired_decrease,
+    rate,
+    relative_decreases,
+    samples,
+)
 from tests.some import some
 
 
@@ -92,3 +101,16 @@ def test_means_are_those_of_a_loop_over_units():
         assert float(sample[0]) == pytest.approx(float(values[drawn, 0].mean()))
     assert found[:, 1].isnan().any()  # resamples of the unit that has no number there
     assert torch.equal(means(values[:, 0]), means(values[:, 0], units=[0, 1, 2, 3]))
+
+
+def test_a_paired_decrease_of_probabilities():
+    """Means below 1 are divided by themselves, and a unit's cases are drawn together."""
+    generator = torch.Generator().manual_seed(0)
+    baseline, without = torch.rand(40, generator=generator), torch.rand(40, generator=generator) / 2
+    units = [i // 2 for i in range(40)]
+    found = paired_decrease(baseline, without, units)
+    assert found.value == pytest.approx(1 - float(without.sum() / baseline.sum()))
+    assert found.low < found.value < found.high
+    small = paired_decrease(baseline / 1000, without / 1000, units)
+    assert (small.low, small.high) == pytest.approx((found.low, found.high), rel=1e-5)
+    assert np.isnan(paired_decrease(baseline, without, [0] * 40).low)
