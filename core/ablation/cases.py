@@ -18,8 +18,8 @@ from torch import Tensor
 
 from core.errors import UserError
 from core.forward.answers import Question, TokenCase, greedy_tokens, question, right_tokens, token_cases
-from core.forward.record import ActivationCache, record
-from core.hooks import ScaleHead, intervene
+from core.forward.record import ActivationCache
+from core.forward.record_without import record_without
 from core.model.load import LoadedModel
 from core.neurons.compare import compare_runs
 from core.neurons.comparison import Comparison
@@ -141,14 +141,11 @@ def compared(
 def comparing_heads(lm: LoadedModel, heads: Sequence[Head], k: int) -> Compare:
     """Compares runs with and without some heads; what begins the text that was run last is not run again."""
     lowest = min(layer for layer, _ in heads)
-    scales = [ScaleHead(*head, 0.0) for head in dict.fromkeys(heads)]
     last: list[ActivationCache] = []
 
     def compare(ids: Sequence[int], target: int) -> Comparison:
         if not last or not _begins(lm, ids, last[0].ids):
-            run = record(lm, list(ids))
-            with intervene(lm, *scales):
-                last[:] = [run, record(lm, list(ids))]
+            last[:] = record_without(lm, list(ids), heads)
         first, second = (run.until(len(ids) - 1) for run in last)
         return compare_runs((lm, lm), (first, second), target, k, lowest)
 

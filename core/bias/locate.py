@@ -18,7 +18,7 @@ from torch import Tensor
 
 from core.bias.measure import SLOT, BiasWords
 from core.errors import UserError
-from core.forward.record import ActivationCache, record
+from core.forward.record import ActivationCache, record_prompt
 from core.model.load import LoadedModel
 from core.model.unembed import Unembedding
 from core.model.weights import columns_on_device
@@ -116,7 +116,7 @@ def locate(lm: LoadedModel, words: BiasWords, prompt: str | None = None, progres
     if SLOT not in text:
         raise UserError(f"The prompt {text[:60]!r} has no {SLOT}: write it where the group's name goes.")
     prompts = [text.replace(SLOT, group) for group in words.groups]
-    runs = [record(lm, lm.prompt_ids(one)) for one in prompts]
+    runs = [record_prompt(lm, one) for one in prompts]
     targets = [[_first_visible(lm, prompts[g], word) for word in words.professions[g]] for g in (0, 1)]
     importance = _mean_importances(lm, runs, targets, progress)  # (professions, run, layer, neuron)
     sizes = torch.tensor([len(some) for some in targets], dtype=torch.float64)

@@ -15,9 +15,10 @@ from core.chain.build import build_chain
 from core.chain.features import Features, find_features
 from core.chain.reach import root_below_heads
 from core.errors import UserError
-from core.forward.record import ActivationCache, record
+from core.forward.record import ActivationCache
+from core.forward.record_without import record_without
 from core.heads.sweep import sweep_heads
-from core.hooks import ScaleHead, check_head, intervene
+from core.hooks import check_head
 from core.model.load import LoadedModel
 from core.neurons.bounds import are_prepared, value_extremes
 from core.neurons.compare import compare_runs
@@ -79,12 +80,9 @@ def logic_case(
     """
     for layer, head in heads:
         check_head(lm, layer, head)
-    ids = lm.prompt_ids(prompt)
-    chosen = list(heads) or [top_head(lm, ids, part(progress, 0, 4))]
+    chosen = list(heads) or [top_head(lm, prompt, part(progress, 0, 4))]
     lowest = min(layer for layer, _ in chosen)
-    run = record(lm, ids)
-    with intervene(lm, *(ScaleHead(*head, 0.0) for head in chosen)):
-        off = record(lm, ids)
+    run, off = record_without(lm, prompt, chosen)
     value_extremes(lm, range(lowest, lm.n_layers), part(progress, 1, 4))
     neurons = compare_runs((lm, lm), (run, off), target, k, lowest, part(progress, 2, 4))
     tokens = tokens_of(lm, neurons.pairs, neurons.coefficient_first.tolist())

@@ -3,7 +3,10 @@
 Inside an `intervene` block it is a record of the intervened run.
 """
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import psutil
@@ -14,6 +17,7 @@ from torch import Tensor, nn
 from core.errors import UserError
 from core.hooks import InputHook, OutputHook, own_hooks
 from core.model.load import LoadedModel
+from core.types import PromptLike
 
 
 @dataclass(frozen=True)
@@ -70,47 +74,75 @@ def record(lm: LoadedModel, ids: list[int]) -> ActivationCache:
         UserError: for ids the model cannot take.
     """
     _check_room(lm, len(ids))
-    kept: dict[str, list[Tensor]] = {
-        name: [] for name in ("pre", "post", "attention", "ffn", "head", "coefficient", "pattern")
-    }
+    with recording(lm) as notes:
+        logits = lm.run(lm.tensor(ids))[0]
+    return notes.cache(ids, logits)
 
-    def keep(name: str, value: Any) -> None:
-        kept[name].append(first(value)[0].detach().float().cpu())
 
-    def before(name: str) -> InputHook:
-        return lambda value: keep(name, value)
+def record_prompt(lm: LoadedModel, prompt: PromptLike) -> ActivationCache:
+    """`record` of what `LoadedModel.prompt_ids` makes of a prompt; the run that shows that an answer comes next is it.
 
-    def after(name: str) -> OutputHook:
-        return lambda value: keep(name, value)
+    Raises:
+        UserError: for a prompt that the model cannot take.
+    """
+    last: list[ActivationCache] = []
 
-    def attention(output: Any) -> None:
-        keep("attention", output)
-        kept["pattern"].append(output[1][0].detach().float().cpu())
+    def predict(ids: list[int]) -> int:
+        last[:] = [record(lm, ids)]
+        return int(last[0].logits[-1].argmax())
 
-    modules = lm.modules
-    inputs: list[tuple[nn.Module, InputHook]] = []
-    outputs: list[tuple[nn.Module, OutputHook]] = [(modules.layers[-1], after("post"))]
-    for number, layer in enumerate(modules.layers):
-        inputs += [
-            (layer, before("pre")),
-            (modules.head_output(number), before("head")),
-            (modules.neuron_output(number), before("coefficient")),
-        ]
-        outputs += [(modules.attention(number), attention), (modules.ffn(number), after("ffn"))]
-    with own_hooks(before=inputs, after=outputs):
-        logits = lm.run(lm.tensor(ids))[0].float().cpu()
-    stacked = {name: torch.stack(values) for name, values in kept.items() if name != "post"}
-    return ActivationCache(
-        ids=list(ids),
-        logits=logits,
-        resid_pre=stacked["pre"],
-        resid_post=kept["post"][0],
-        attention_out=stacked["attention"],
-        ffn_out=stacked["ffn"],
-        z=stacked["head"],
-        coefficient=stacked["coefficient"],
-        pattern=stacked["pattern"],
-    )
+    ids = lm.prompt_ids(prompt, predict)
+    return last[0] if last and last[0].ids == ids else record(lm, ids)
+
+
+class Notes:
+    """What some layers do while they run, float32 on the CPU."""
+
+    def __init__(self, lm: LoadedModel, layers: range):
+        self._kept: dict[str, list[Tensor]] = {name: [] for name in _STACKED}
+        self._post: list[Tensor] = []
+        modules = lm.modules
+        self.before: list[tuple[nn.Module, InputHook]] = []
+        self.after: list[tuple[nn.Module, OutputHook]] = [(modules.layers[-1], self._keep_post)]
+        for number in layers:
+            self.before += [
+                (modules.layers[number], partial(self._keep, "resid_pre")),
+                (modules.head_output(number), partial(self._keep, "z")),
+                (modules.neuron_output(number), partial(self._keep, "coefficient")),
+            ]
+            self.after += [
+                (modules.attention(number), self._keep_attention),
+                (modules.ffn(number), partial(self._keep, "ffn_out")),
+            ]
+
+    def cache(self, ids: Sequence[int], logits: Tensor, below: ActivationCache | None = None) -> ActivationCache:
+        """The run; `below` gives what the layers below the noted ones did."""
+        stacked = {name: torch.stack(values) for name, values in self._kept.items()}
+        if below is not None:
+            n = len(below.resid_pre) - len(stacked["resid_pre"])
+            stacked = {name: torch.cat([getattr(below, name)[:n], values]) for name, values in stacked.items()}
+        return ActivationCache(ids=list(ids), logits=logits.float().cpu(), resid_post=self._post[0], **stacked)
+
+    def _keep(self, name: str, value: Any) -> None:
+        self._kept[name].append(first(value)[0].detach().float().cpu())
+
+    def _keep_post(self, value: Any) -> None:
+        self._post[:] = [first(value)[0].detach().float().cpu()]
+
+    def _keep_attention(self, output: Any) -> None:
+        self._keep("attention_out", output)
+        self._kept["pattern"].append(output[1][0].detach().float().cpu())
+
+
+_STACKED = ("resid_pre", "attention_out", "ffn_out", "z", "coefficient", "pattern")
+
+
+@contextmanager
+def recording(lm: LoadedModel, layers: range | None = None) -> Iterator[Notes]:
+    """Notes what layers do while the block runs the model once, on one prompt; None: all layers."""
+    notes = Notes(lm, range(lm.n_layers) if layers is None else layers)
+    with own_hooks(before=notes.before, after=notes.after):
+        yield notes
 
 
 def _check_room(lm: LoadedModel, n: int) -> None:

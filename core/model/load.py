@@ -6,6 +6,7 @@ computes on one of torch's threads, a large one on all.
 
 import gc
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,6 @@ from core.types import PromptLike
 
 #: How many blanks `LoadedModel.encode_for_answer` adds at most: a model that only writes blanks has no answer.
 MAX_BLANKS = 4
-
 
 #: What a model reads before it is handed over, to see that its precision suits it.
 _PROBE = "Question: What is 3 plus 5? Answer: 3 + 5 ="
@@ -90,7 +90,7 @@ class LoadedModel(TextEncoder):
         self.check_length(len(ids))
         return torch.tensor([[int(i) for i in ids]], device=self.device)
 
-    def encode_for_answer(self, text: str) -> list[int]:
+    def encode_for_answer(self, text: str, predict: Callable[[list[int]], int] | None = None) -> list[int]:
         """A prompt's token ids, and the blanks that the model itself predicts before its answer.
 
         Many tokenizers write the answer of "3 + 5 =" as a blank token and "8". What follows the returned ids is
@@ -98,6 +98,7 @@ class LoadedModel(TextEncoder):
 
         Args:
             text: a prompt.
+            predict: the most likely token after some ids; None: `most_likely`.
 
         Returns:
             The ids of `encode`, extended greedily while the most likely next token is only white space: by at
@@ -108,7 +109,7 @@ class LoadedModel(TextEncoder):
         """
         ids = self.encode(text)
         for _ in range(min(MAX_BLANKS, self.n_context - len(ids))):
-            best = int(self.logits(ids)[-1].argmax())
+            best = (predict or self.most_likely)(ids)
             if not self.goes_on_blank(best):
                 break
             ids.append(best)
@@ -118,24 +119,29 @@ class LoadedModel(TextEncoder):
         """Whether a predicted token is white space that comes before an answer; what ends the text is not."""
         return token not in self.ends and self.is_blank(token)
 
-    def prompt_ids(self, prompt: PromptLike) -> list[int]:
+    def prompt_ids(self, prompt: PromptLike, predict: Callable[[list[int]], int] | None = None) -> list[int]:
         """The token ids after which a prompt's answer is read: the one rule for every analysis.
 
         Args:
             prompt: text, which is extended by `encode_for_answer`; or token ids, which are taken as they are (cut them
                 to read another position).
+            predict: as of `encode_for_answer`.
 
         Raises:
             UserError: for a prompt that the model cannot take, or a text after which it writes nothing but blanks.
         """
         if not isinstance(prompt, str):
             return [int(i) for i in self.tensor(list(prompt))[0]]
-        ids = self.encode_for_answer(prompt)
+        ids = self.encode_for_answer(prompt, predict)
         added = len(ids) - len(self.encode(prompt))
         cut_off = added == MAX_BLANKS or len(ids) == self.n_context  # else an answer was seen to come next
-        if cut_off and self.goes_on_blank(int(self.logits(ids)[-1].argmax())):
+        if cut_off and self.goes_on_blank((predict or self.most_likely)(ids)):
             raise stays_blank(prompt, added)
         return ids
+
+    def most_likely(self, ids: list[int]) -> int:
+        """The most likely token after some ids, by one run."""
+        return int(self.logits(ids)[-1].argmax())
 
     @torch.no_grad()
     def logits(self, ids: list[int]) -> Float[Tensor, "pos vocab"]:
@@ -274,7 +280,6 @@ def _first_line(error: Exception) -> str:
 
 #: Parameters below which a matrix product ends sooner than the threads are gathered for it.
 SMALL = 20_000_000
-
 
 #: What torch found at its start: the machine's cores, or OMP_NUM_THREADS.
 ALL = torch.get_num_threads()

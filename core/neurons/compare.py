@@ -16,8 +16,9 @@ from dataclasses import replace
 import torch
 
 from core.errors import UserError
-from core.forward.record import ActivationCache, record
-from core.hooks import ScaleHead, check_head, intervene
+from core.forward.record import ActivationCache, record, record_prompt
+from core.forward.record_without import record_without
+from core.hooks import check_head
 from core.model.adapters import AdaptedModel
 from core.model.load import LoadedModel
 from core.model.unembed import Unembedding
@@ -186,11 +187,8 @@ def compare_heads(
         raise UserError("Choose at least one head to ablate, such as (5, 2).")
     for layer, head in heads:
         check_head(lm, layer, head)
-    ids = lm.prompt_ids(prompt)
-    first = record(lm, ids)
-    with intervene(lm, *(ScaleHead(layer, head, 0.0) for layer, head in sorted(set(map(tuple, heads))))):
-        second = record(lm, ids)
-    return compare_runs((lm, lm), (first, second), target, k, min(layer for layer, _ in heads), progress)
+    runs = record_without(lm, prompt, heads)
+    return compare_runs((lm, lm), runs, target, k, min(layer for layer, _ in heads), progress)
 
 
 def compare_prompts(
@@ -214,5 +212,5 @@ def compare_prompts(
     Raises:
         UserError: for a prompt, target or k that the model cannot take.
     """
-    runs = record(lm, lm.prompt_ids(first)), record(lm, lm.prompt_ids(second))
+    runs = record_prompt(lm, first), record_prompt(lm, second)
     return compare_runs((lm, lm), runs, target, k, 0, progress)

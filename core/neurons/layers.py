@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from core.errors import UserError
-from core.forward.record import ActivationCache, record
+from core.forward.record import ActivationCache, record_prompt
 from core.model.load import LoadedModel
 from core.model.unembed import Unembedding
 from core.types import PromptLike
@@ -56,7 +56,7 @@ def layer_increase(lm: LoadedModel, prompt: PromptLike, target: int | None = Non
     Raises:
         UserError: for a prompt or target the model cannot take.
     """
-    return increase_of(lm, record(lm, lm.prompt_ids(prompt)), target)
+    return increase_of(lm, record_prompt(lm, prompt), target)
 
 
 def increase_of(

@@ -7,7 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from core.forward.generate import continue_greedily
-from core.forward.record import record
+from core.forward.record import record_prompt
+from core.forward.record_without import record_without
 from core.hooks import ScaleHead, check_head, intervene
 from core.model.load import LoadedModel
 from core.neurons.layers import LayerIncrease, Lens, increase_of, lens_of
@@ -56,11 +57,10 @@ def view_prompt(lm: LoadedModel, prompt: PromptLike, heads: Sequence[Head] = ())
     """
     for head in heads:
         check_head(lm, *head)
-    ids = lm.prompt_ids(prompt)
+    original, run = record_without(lm, prompt, heads) if heads else [record_prompt(lm, prompt)] * 2
+    ids = original.ids
     typed = lm.encode(prompt) if isinstance(prompt, str) else ids
-    original = record(lm, ids)
     with intervene(lm, *(ScaleHead(layer, head, 0.0) for layer, head in heads)):
-        run = record(lm, ids) if heads else original
         follows = continue_greedily(lm, ids, min(TOKENS, lm.n_context - len(ids)))
     increase = increase_of(lm, run, original=original)
     return PromptView(ids, len(typed), run.logits[-1].clone(), follows, increase, lens_of(lm, run), run.pattern)

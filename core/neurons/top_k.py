@@ -55,11 +55,11 @@ class RunPair:
         """Whether both runs have the same values and output matrix."""
         return self.models[0] is self.models[1]
 
-    def sides(self, number: int, unembedding: Unembedding) -> list[RunSide]:
-        """One run before each layer's FFN adds to it."""
-        run = self.runs[number]
-        r = run.resid_pre[:, -1] + run.attention_out[:, -1]
-        return sides_of(unembedding, r, run.coefficient[:, -1], self.scale)
+    def sides(self, number: int, unembedding: Unembedding, layers: range) -> dict[int, RunSide]:
+        """One run before the FFNs of some layers add to it."""
+        run, some = self.runs[number], slice(layers.start, layers.stop)
+        r = run.resid_pre[some, -1] + run.attention_out[some, -1]
+        return dict(zip(layers, sides_of(unembedding, r, run.coefficient[some, -1], self.scale), strict=True))
 
 
 @dataclass(frozen=True)
@@ -78,15 +78,24 @@ class Evaluator:
         self.pair = pair
         self.unembeddings = [Unembedding.of(pair.models[0])]
         self.unembeddings.append(self.unembeddings[0] if pair.shared else Unembedding.of(pair.models[1]))
-        self.sides = [pair.sides(number, unembedding) for number, unembedding in enumerate(self.unembeddings)]
+        self._sides: list[dict[int, RunSide]] = [{}, {}]
         self.n = pair.models[0].n_neurons
+
+    def side(self, number: int, layer: int) -> RunSide:
+        """A run before one layer's FFN. Layers in which both runs are the same are read only when asked for."""
+        if layer not in self._sides[number]:
+            first, end = self.pair.first_layer, self.pair.models[0].n_layers
+            layers = range(first, end) if layer >= first else range(first)
+            self._sides[number] |= self.pair.sides(number, self.unembeddings[number], layers)
+        return self._sides[number][layer]
 
     @cached_property
     def means(self) -> list[dict[int, RunMean]]:
         """The sides of both runs with the means that bounds need, for the layers in which the runs differ."""
         layers = range(self.pair.first_layer, self.pair.models[0].n_layers)
-        numbered = zip(self.unembeddings, self.sides, strict=True)
-        return [dict(zip(layers, run_means(u, [side[i] for i in layers]), strict=True)) for u, side in numbered]
+        sides = [[self.side(number, layer) for layer in layers] for number in (0, 1)]
+        found = [run_means(u, some) for u, some in zip(self.unembeddings, sides, strict=True)]
+        return [dict(zip(layers, means, strict=True)) for means in found]
 
     @torch.no_grad()
     def exact(self, index: Tensor) -> Tensor:
@@ -105,7 +114,7 @@ class Evaluator:
             rows = torch.arange(len(here)) + sum(len(v) for v in vectors)
             columns = columns_on_device(self.pair.models[model].modules.neuron_output(layer), neurons[here])
             vectors.append(columns.T)
-            groups.append((rows.to(columns.device), [self.sides[i][layer].of(neurons[here]) for i in numbers]))
+            groups.append((rows.to(columns.device), [self.side(i, layer).of(neurons[here]) for i in numbers]))
             order.append(here)
         found = exact_importance(self.unembeddings[model], torch.cat(vectors), [self.pair.target], groups)[..., 0]
         out = torch.empty_like(found)

@@ -23,6 +23,8 @@ show as "×" may be a byte within other characters.
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from core.errors import UserError
 from core.model.load import LoadedModel
@@ -190,8 +192,22 @@ def _why_no_token(lm: LoadedModel, word: str) -> str:
 
 def _vocabulary(lm: LoadedModel) -> dict[str, list[int]]:
     """Ids of the tokens by their text, in lower case and without one leading space; tabs and line ends stay."""
+    size = min(lm.n_vocab, len(lm.tokenizer))
+    kept = _SPELLED.get(lm.tokenizer)
+    if kept is not None and kept[0] == size:
+        return kept[1]
+    spelled = _read(lm, size)
+    _SPELLED[lm.tokenizer] = size, spelled
+    return spelled
+
+
+#: What `_vocabulary` read off each tokenizer, with the number of its tokens then.
+_SPELLED: WeakKeyDictionary[Any, tuple[int, dict[str, list[int]]]] = WeakKeyDictionary()
+
+
+def _read(lm: LoadedModel, size: int) -> dict[str, list[int]]:
     spelled: dict[str, list[int]] = {}
-    for i in range(min(lm.n_vocab, len(lm.tokenizer))):
+    for i in range(size):
         text = lm.token(i)
         if not _is_byte(lm, i, text):
             spelled.setdefault(text.removeprefix(" ").lower(), []).append(i)

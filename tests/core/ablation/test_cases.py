@@ -5,7 +5,7 @@ import pytest
 import core.ablation.cases
 from core.ablation.cases import CaseSet, comparing_heads, remembered
 from core.errors import UserError
-from core.forward.record import record
+from core.forward.record_without import record_without
 from core.hooks import ScaleHead, intervene
 from core.model.load import load_model
 from core.neurons.compare import compare_heads
@@ -75,15 +75,15 @@ def test_one_run_serves_every_token_of_an_answer(checkpoints, monkeypatch, preci
     lm, head = load_model(checkpoints("llama"), precision), (1, 2)
     runs = []
 
-    def counted(lm, ids):
+    def counted(lm, ids, heads):
         runs.append(ids)
-        return record(lm, ids)
+        return record_without(lm, ids, heads)
 
-    monkeypatch.setattr(core.ablation.cases, "record", counted)
+    monkeypatch.setattr(core.ablation.cases, "record_without", counted)
     compare = remembered(comparing_heads(lm, [head, head], 12))
     cases = CaseSet.of(lm, make_prompts(["+"], [2], count=3)).tokens
     found = {case: compare(case.ids, case.token) for case in reversed(cases)}
-    assert len(runs) == 2 * (3 if precision == "fp32" else len(cases))
+    assert len(runs) == (3 if precision == "fp32" else len(cases))
     assert len(cases) > 3
     for case in some(cases):
         alone = compare_heads(lm, case.ids, [head], 12, case.token)
@@ -92,7 +92,7 @@ def test_one_run_serves_every_token_of_an_answer(checkpoints, monkeypatch, preci
         assert shared.target == case.token
         assert shared.pairs == alone.pairs
         assert shared.change.tolist() == pytest.approx(alone.change.tolist(), abs=1e-4)
-    assert len(runs) == 2 * (3 if precision == "fp32" else len(cases))
+    assert len(runs) == (3 if precision == "fp32" else len(cases))
 
 
 def test_bad_sets(bundled):

@@ -1,5 +1,7 @@
 """Which tokens count as numbers and operators: vocabularies with blanks, byte tokens and long numbers."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -21,6 +23,7 @@ from core.vocabulary.concepts import (
     word_tokens,
 )
 from tests.some import some
+from tests.told_models import EIGHT, EQUALS, predicting
 
 SHORT, WORDS, EVERY = CONCEPT_LISTS
 COMMON = ("eight", "Eight", "I", "x", "v", "un", "due", "elf", "once", "null", "NULL", "six", "VIII", "plus", "the")
@@ -195,3 +198,18 @@ def test_a_word_with_and_without_a_blank(blanks):
     assert [blanks.token(i) for i in word_tokens(blanks, "eight")] == ["eight", " eight"]
     assert [blanks.token(i) for i in word_tokens(blanks, "5")] == ["5"]
     assert len(concept_ids(blanks, ["eight"])) == 4
+
+
+def test_the_vocabulary_is_read_once_a_tokenizer(tmp_path, monkeypatch):
+    """Pages ask at every rerun; another model with the same tokenizer asks too, and an added token is seen."""
+    lm = predicting(tmp_path, {EQUALS: EIGHT})
+    read = []
+    monkeypatch.setattr(
+        type(lm), "token", lambda self, i: read.append(i) or str(self.tokenizer.convert_ids_to_tokens(i))
+    )
+    first = concept_tokens(lm, EVERY)
+    assert len(read) == lm.n_vocab
+    assert concept_tokens(lm, EVERY) == first
+    assert concept_groups(lm, SHORT)["digits"]
+    assert concept_tokens(replace(lm), EVERY) == first
+    assert len(read) == lm.n_vocab
