@@ -14,7 +14,15 @@ if is_cold_start():
         dismiss_false_alarm()
 page = st.navigation(
     {
-        "Look": [st.Page("pages/ask/page.py", title="Ask the model", icon=":material/chat:", default=True)],
+        "Look": [
+            st.Page("pages/ask/page.py", title="Ask the model", icon=":material/chat:", default=True),
+            st.Page(
+                "pages/two_models/page.py",
+                url_path="two_models",
+                title="Two models, one sum",
+                icon=":material/splitscreen_right:",
+            ),
+        ],
         "Heads": [
             st.Page(
                 "pages/arithmetic_heads/page.py",

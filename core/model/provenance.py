@@ -26,7 +26,7 @@ _CARD = "README.md"
 
 def provenance(lm: LoadedModel) -> Provenance | None:
     """How a model came to be; None where nothing is known, as of every model that is not bundled."""
-    return next((made for made, folder in FOLDERS.items() if _fingerprint(folder) == lm.fingerprint), None)
+    return next((made for made, folder in FOLDERS.items() if fingerprint_of(folder) == lm.fingerprint), None)
 
 
 def card(made: Provenance) -> str:
@@ -42,7 +42,7 @@ def card(made: Provenance) -> str:
     return text.split("\n---\n", 1)[1].strip() if text.startswith("---\n") else text.strip()
 
 
-def _fingerprint(folder: Path) -> str | None:
+def fingerprint_of(folder: Path) -> str | None:
     """A folder's fingerprint, computed again when its files change; None where no whole model is.
 
     An installed package has no bundled folders, and where one is damaged, the model that is loaded is not from there.

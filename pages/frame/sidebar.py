@@ -11,7 +11,7 @@ from core.model.resident import memory_needed
 from core.model.source import free_memory, is_local
 from core.progress import Progress
 from pages.frame.model_notice import note_model
-from pages.shared.inputs import HEADS
+from pages.shared.inputs import HEADS, MODEL_WANTED
 from pages.shared.permissions import check_allowed, locked
 from pages.shared.present import told
 from pages.shared.resources import board, current_model, residence, session_id
@@ -32,6 +32,7 @@ def sidebar() -> LoadedModel | None:
         with told():
             lm = current_model()
         if lm is not None:
+            _load_wanted(lm)
             note_model(lm, HEADS)
             _about(lm)
         _change(lm)
@@ -98,6 +99,14 @@ def _change(lm: LoadedModel | None) -> None:
     if job is not None:
         wait_for(job)
         outcome(job)
+
+
+def _load_wanted(lm: LoadedModel) -> None:
+    """Loads the model that another page asked for, unless it is the resident one."""
+    wanted = st.session_state.pop(MODEL_WANTED, None)
+    if wanted is not None and wanted != lm.name:
+        st.session_state["model source"] = wanted
+        _load(wanted, "auto")
 
 
 def _size(source: str, precision: str) -> str:

@@ -9,6 +9,8 @@ from pages.shared.words import head_of, mono, plain
 
 #: The key of the heads' widget, in the sidebar of every page.
 HEADS = "heads"
+#: The model that a page asks the sidebar to load, by name; it is loaded in the next run.
+MODEL_WANTED = "model wanted"
 _CONCEPTS, _CONCEPTS_OF = "concept ids", "concept ids of"
 
 

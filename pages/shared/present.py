@@ -57,13 +57,21 @@ def as_svg(maker: ChartMaker) -> bytes:
 
 def as_json(lm: LoadedModel, settings: Asked, frame: pd.DataFrame) -> str:
     """A result with everything needed to compute it again."""
-    about = {
+    return with_rows(_run(lm, settings), frame)
+
+
+def _run(lm: LoadedModel, settings: Asked) -> dict[str, Any]:
+    return {
         "model": lm.name,
         "fingerprint": lm.fingerprint,
         "revision": lm.revision,
         "precision": lm.precision,
         "settings": settings.to_dict() if isinstance(settings, Settings) else dict(settings),
     }
+
+
+def with_rows(about: Mapping[str, Any], frame: pd.DataFrame) -> str:
+    """A table as JSON, behind what it is about."""
     return json.dumps({**about, "rows": json.loads(frame.to_json(orient="records"))}, indent=1, ensure_ascii=False)
 
 
@@ -76,9 +84,14 @@ def table_below(name: str, lm: LoadedModel, settings: Asked, frame: pd.DataFrame
 
 def downloads(name: str, lm: LoadedModel, settings: Asked, frame: pd.DataFrame, maker: ChartMaker) -> None:
     """A menu with the table as CSV and JSON and the chart as PNG and SVG."""
+    download_menu(name, _run(lm, settings), frame, maker)
+
+
+def download_menu(name: str, about: Mapping[str, Any], frame: pd.DataFrame, maker: ChartMaker) -> None:
+    """The same for what no model that is loaded computed; `about` stands in the JSON file."""
     files: list[tuple[str, Callable[[], str | bytes], str]] = [
         ("csv", lambda: frame.to_csv(index=False), "text/csv"),
-        ("json", lambda: as_json(lm, settings, frame), "application/json"),
+        ("json", lambda: with_rows(about, frame), "application/json"),
         ("png", lambda: as_png(maker), "image/png"),
         ("svg", lambda: as_svg(maker), "image/svg+xml"),
     ]

@@ -96,9 +96,19 @@ def badge(lm: LoadedModel, topic: Topic, name: str | None = None) -> None:
     about = _about(made, topic)
     if made is None or about is None:
         return
+    _button(made, about, name or topic)
+
+
+def card_button(made: Provenance) -> None:
+    """A bundled model's badge where no finding of the loaded model stands, as on a page about both."""
+    about = PLAIN if made == "plain" else "Penalties in training pushed this model towards the paper's figures."
+    _button(made, about, f"of the {made} model")
+
+
+def _button(made: Provenance, about: str, name: str) -> None:
     if st.button(
         _LABEL[made],
-        key=f"badge {name or topic}",
+        key=f"badge {name}",
         icon=_ICON[made],
         type="tertiary",
         help=f"{about} Press to read the model's card.",

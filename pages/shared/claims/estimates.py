@@ -21,12 +21,12 @@ def with_interval(found: Estimate, write: Callable[[float], str], unit: str = ""
     return f"{told} {unit}".rstrip()
 
 
-def share(found: Estimate) -> str:
-    """A share with its interval, if it has one: 81.2% [74.3, 88.0]."""
+def share(found: Estimate, digits: int = 3) -> str:
+    """A share with its interval, if it has one: 81.2% [74.3, 88.0]; `digits` as of `percent`."""
     if not (math.isfinite(found.low) and math.isfinite(found.high)):
-        return percent(found.value)
-    low, high = (percent(end).removesuffix("%") for end in (found.low, found.high))
-    return f"{percent(found.value)} [{low}, {high}]"
+        return percent(found.value, digits)
+    low, high = (percent(end, digits).removesuffix("%") for end in (found.low, found.high))
+    return f"{percent(found.value, digits)} [{low}, {high}]"
 
 
 def lead(found: Estimate) -> str:

@@ -1,0 +1,1 @@
+"""Page Two models, one sum."""
