@@ -24,6 +24,7 @@ from core.heads.sweep import sweep_heads
 from core.model.load import LoadedModel, load_model
 from core.model.source import BUNDLED
 from core.prompts.arithmetic import make_prompts
+from tests.small_findings import findings, small_settings  # noqa: F401 - fixtures
 from tests.tokenizers.small import TOKENIZERS, write_random
 from tests.tokenizers.trained import TRAINED, trained
 

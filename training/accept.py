@@ -1,6 +1,7 @@
-"""Measurements for the bundled model's card: `python -m training.accept [model] [--write]`.
+"""Measurements for the bundled models' cards: `python -m training.accept [model ...] [--write]`.
 
-With `--write` the figures go into the model's README.md (the card).
+Both models' findings (`core.findings`) are measured, and the aims that the shaped one was trained for. With `--write`
+they go into each model's folder: findings.json, and README.md (the card).
 """
 
 import argparse
@@ -10,19 +11,26 @@ from collections.abc import Iterable
 
 import torch
 
+from core.__main__ import printed
 from core.ablation.cases import comparing_heads
 from core.ablation.mask_keep import mask_and_keep as neuron_sets_report
+from core.findings.accuracy import Asked
+from core.findings.measure import DEFAULT, measure
+from core.findings.settings import FindingsSettings
 from core.forward.answers import are_right, question
 from core.forward.generate import continue_greedily
 from core.heads.accuracy import sweep_accuracy
 from core.hooks import ScaleNeuron, intervene
 from core.model.load import LoadedModel, load_model
 from core.model.source import BUNDLED
+from core.progress import Progress, silent
 from core.prompts.arithmetic import FORMS, OPERATIONS, Form, Operation, Prompt
 from core.vocabulary.concepts import EVERY_FORM
 from core.vocabulary.neuron_tokens import find_shallow_neurons
-from training import lexicon, sentences
-from training.card import write_card
+from training import sentences
+from training.card import shaped_card
+from training.plain.asked import asked as plain_questions
+from training.plain.card import plain_card
 from training.prompts import trained_prompts
 from training.samples import held_out
 
@@ -30,6 +38,7 @@ Head = tuple[int, int]
 SHALLOW_LAYERS = (range(0, 3), range(1, 2))
 SHALLOW_TOP = 100  # a tenth of this vocabulary
 SHALLOW_SIZES, DRAWS = (50, 100, 200), 20
+PLAIN = "bundled/plain"
 
 
 def hidden(operation: Operation, digits: int, form: Form, templates: Iterable[int], count: int = 300) -> list[Prompt]:
@@ -183,26 +192,56 @@ def _says(lm: LoadedModel, text: str, answer: str) -> bool:
     return continue_greedily(lm, text, len(wanted)) == wanted
 
 
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", nargs="?", default="bundled")
-    parser.add_argument("--write", action="store_true", help="write the card beside the bundled model")
-    args = parser.parse_args()
-    began = time.perf_counter()
-    lm = load_model(args.model)
-    seconds = time.perf_counter() - began
+def shaped_report(lm: LoadedModel, seconds: float) -> dict:
+    """The figures of the shaped model's aims."""
     heads, top = head_report(lm)
-    report = {
+    return {
         "load seconds": seconds,
         "accuracy": accuracies(lm),
         "heads": heads,
         "shallow": shallow_report(lm),
         "mask": [mask_and_keep(lm, o, heads) for o in ("+", "-") for heads in top[o]],
         "language": language_report(lm),
-        "words": len(lexicon.OBJECTS),
     }
-    print(write_card(lm, report, BUNDLED["bundled"] / "README.md" if args.write else None))
+
+
+def shaped_questions() -> list[Asked]:
+    """Held-out prompts of the shaped model, in signs, by operation and digits."""
+    return [
+        Asked(
+            f"{digits}-digit {operation}",
+            tuple((p.text, p.answer) for p in hidden(operation, digits, "digits", [3])),
+            to_the_end=True,
+        )
+        for digits in (1, 2)
+        for operation in OPERATIONS
+    ]
+
+
+def accept(name: str, write: bool, settings: FindingsSettings = DEFAULT, progress: Progress = silent) -> str:
+    """Measures a bundled model and returns its card; with `write`, it and the findings go into the model's folder."""
+    began = time.perf_counter()
+    lm, folder = load_model(name), BUNDLED[name]
+    seconds = time.perf_counter() - began
+    is_plain = name == PLAIN
+    findings = measure(lm, settings, plain_questions() if is_plain else shaped_questions(), progress=progress)
+    card = plain_card(lm, findings, folder) if is_plain else shaped_card(lm, shaped_report(lm, seconds), findings)
+    if write:
+        findings.write(folder)
+        (folder / "README.md").write_text(card, encoding="utf-8")
+    return card
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("models", nargs="*", help=f"of {', '.join(BUNDLED)}; without: all")
+    parser.add_argument("--write", action="store_true", help="write card and findings into the models' folders")
+    args = parser.parse_args()
+    if unknown := set(args.models) - set(BUNDLED):
+        parser.error(f"{min(unknown)} is not a bundled model: choose of {', '.join(BUNDLED)}")
+    for name in args.models or BUNDLED:
+        print(accept(name, args.write, progress=printed()), flush=True)
 
 
 if __name__ == "__main__":

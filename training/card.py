@@ -1,10 +1,12 @@
-"""The bundled model's card: how it was made, what was measured, what may be concluded from it."""
+"""The shaped model's card: how it was made, what was measured, what may be concluded from it."""
 
 import json
 from pathlib import Path
 
+from core.findings.record import Findings
 from core.model.load import LoadedModel
 from core.model.source import BUNDLED
+from training.cards.tables import measured_part
 from training.sentences import GENDER_SKEW
 
 
@@ -44,15 +46,15 @@ def _shallow_verdict(rows: list[dict]) -> str:
     return "met for " + "; ".join(good) if good else "**missed**"
 
 
-def write_card(lm: LoadedModel, report: dict, path: Path | None) -> str:
-    """Fills the figures into the card; writes it when there is a path."""
+def shaped_card(lm: LoadedModel, report: dict, findings: Findings) -> str:
+    """The card's text, with the figures of the aims and the findings."""
     recipe_file = BUNDLED["bundled"] / "recipe.json"
     recipe = json.loads(recipe_file.read_text()) if recipe_file.exists() else {}
     text = (Path(__file__).parent / "card.md").read_text(encoding="utf-8")
     shallow, language = report["shallow"], report["language"]
     heads_ok = all(r["share"] <= 0.15 and r["from layer 2 on"] >= 0.3 for r in report["heads"])
     mask_ok = all(r["mask"] >= 0.8 and r["keep"] <= 0.3 for r in report["mask"][::2])
-    filled = text.format(
+    return text.format(
         layers=lm.n_layers,
         heads=lm.n_heads,
         d_model=lm.d_model,
@@ -74,8 +76,6 @@ def write_card(lm: LoadedModel, report: dict, path: Path | None) -> str:
         n_facts=language["n facts"],
         steps=f"{recipe.get('trained_steps', 0):,}",
         seconds=f"{report['load seconds']:.2f}",
+        findings=measured_part(findings),
         recipe=json.dumps(recipe, indent=1),
     )
-    if path is not None:
-        path.write_text(filled, encoding="utf-8")
-    return filled

@@ -10,7 +10,7 @@ from core.mediation.tasks import Task
 from core.mediation.templates import drafts_of
 from core.prompts.arithmetic import OPERATIONS, TEMPLATES, compute
 from training.plain.texts import pair
-from training.samples import held_out
+from training.samples import held_out, spell
 
 COUNT = 200
 #: Digits that are measured, by operation: what is asked of the model.
@@ -24,25 +24,26 @@ def scores(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> dict[
     for operation in OPERATIONS:
         for digits in MEASURED[operation]:
             found[f"{digits}D{operation}"] = exact_match(model, tokenizer, questions(operation, digits))
-    found["retrieval"] = exact_match(model, tokenizer, _retrieval())
+    found["retrieval"] = exact_match(model, tokenizer, retrieval())
     return found
 
 
-def questions(operation: str, digits: int, count: int = COUNT) -> list[tuple[str, str]]:
-    """Prompts in signs that training never shows, with their answers."""
+def questions(operation: str, digits: int, count: int = COUNT, form: str = "digits") -> list[tuple[str, str]]:
+    """Prompts in signs that training never shows, numbers in digits or words, with their answers."""
     rng = random.Random(f"{operation}{digits}")
     asked: dict[str, str] = {}
     for _ in range(100 * count):
         a, b = pair(rng, operation, digits)  # type: ignore[arg-type]
-        if held_out(operation, a, b, "digits", _SIGNS):  # type: ignore[arg-type]
-            text = TEMPLATES[operation][_SIGNS].format(a=a, b=b)  # type: ignore[index]
-            asked[text] = str(compute(operation, a, b))
+        if held_out(operation, a, b, form, _SIGNS):  # type: ignore[arg-type]
+            text = TEMPLATES[operation][_SIGNS].format(a=spell(a, form), b=spell(b, form))  # type: ignore[index]
+            asked[text] = spell(compute(operation, a, b), form)
         if len(asked) == count:
             break
     return list(asked.items())
 
 
-def _retrieval() -> list[tuple[str, str]]:
+def retrieval() -> list[tuple[str, str]]:
+    """Questions for one of two given numbers, with their answers; drawn from so many that few were ever shown."""
     rng, draw = random.Random(0), drafts_of(Task("number retrieval", template_set="CMA"))
     drawn = [found for _ in range(COUNT) if (found := draw(rng)) is not None]
     return [(base.text, base.answer) for base, _ in drawn]

@@ -14,12 +14,14 @@ from tests.some import some
 
 
 @pytest.fixture(scope="module")
-def sums(bundled, small):
-    return measure_heads(bundled, small, "+", 1, silent)
+def sums(bundled, small_settings):
+    return measure_heads(bundled, small_settings, "+", 1, silent)
 
 
-def test_decreases_are_those_of_the_sweep(bundled, small, sums):
-    original, values = sweep_accuracy(bundled, small.asked("+", 1, small.prompts)).accuracy(scoring="tokens")
+def test_decreases_are_those_of_the_sweep(bundled, small_settings, sums):
+    original, values = sweep_accuracy(bundled, small_settings.asked("+", 1, small_settings.prompts)).accuracy(
+        scoring="tokens"
+    )
     assert sums.baseline.value == pytest.approx(original)
     assert torch.tensor(sums.decrease).numpy() == pytest.approx(((original - values) / original).numpy())
 
@@ -50,8 +52,8 @@ def test_counts_and_shares_are_those_of_a_loop(sums):
     assert sums.late.value == pytest.approx(float(positive[len(value) // 2 :].sum() / order.sum()))
 
 
-def test_the_interval_of_the_top_head_is_the_bootstraps_over_prompts(bundled, small, sums):
-    swept = sweep_accuracy(bundled, small.asked("+", 1, small.prompts))
+def test_the_interval_of_the_top_head_is_the_bootstraps_over_prompts(bundled, small_settings, sums):
+    swept = sweep_accuracy(bundled, small_settings.asked("+", 1, small_settings.prompts))
     baseline, right = swept.right("tokens")
     assert len(baseline) == sums.cases > sums.prompts  # of "12" both digits count, and none alone
     head = sums.top[1]
@@ -60,6 +62,6 @@ def test_the_interval_of_the_top_head_is_the_bootstraps_over_prompts(bundled, sm
     assert (head.decrease.low, head.decrease.high) == pytest.approx((low, high))
 
 
-def test_a_model_that_answers_nothing_gives_a_reason(any_model, small):
+def test_a_model_that_answers_nothing_gives_a_reason(any_model, small_settings):
     with pytest.raises(NotMeasurable, match="No answer token .* is predicted right"):
-        measure_heads(any_model, replace(small, prompts=4), "+", 1, silent)
+        measure_heads(any_model, replace(small_settings, prompts=4), "+", 1, silent)

@@ -10,9 +10,9 @@ from core.progress import silent
 from tests.some import some
 
 
-def test_losses_are_those_of_mask_and_keep(bundled, small, arithmetic_head):
-    found = measure_neuron_sets(bundled, small, "+", "top head", [arithmetic_head], silent)
-    prompts = small.asked("+", 1, small.mask_prompts)
+def test_losses_are_those_of_mask_and_keep(bundled, small_settings, arithmetic_head):
+    found = measure_neuron_sets(bundled, small_settings, "+", "top head", [arithmetic_head], silent)
+    prompts = small_settings.asked("+", 1, small_settings.mask_prompts)
     direct = mask_and_keep(
         bundled, prompts, comparing_heads(bundled, [arithmetic_head], 20), arithmetic_head[0], (20, 5)
     )
@@ -26,8 +26,8 @@ def test_losses_are_those_of_mask_and_keep(bundled, small, arithmetic_head):
         assert losses.mask.low <= losses.mask.value <= losses.mask.high
 
 
-def test_no_head_and_no_right_answer_are_reasons(bundled, any_model, small):
+def test_no_head_and_no_right_answer_are_reasons(bundled, any_model, small_settings):
     with pytest.raises(NotMeasurable, match="No head matters"):
-        measure_neuron_sets(bundled, small, "+", "heads that matter", [], silent)
+        measure_neuron_sets(bundled, small_settings, "+", "heads that matter", [], silent)
     with pytest.raises(NotMeasurable, match="No answer token"):
-        measure_neuron_sets(any_model, small, "+", "top head", [(1, 0)], silent)
+        measure_neuron_sets(any_model, small_settings, "+", "top head", [(1, 0)], silent)

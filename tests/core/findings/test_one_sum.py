@@ -9,8 +9,8 @@ from core.progress import silent
 from core.vocabulary.neuron_tokens import top_tokens
 
 
-def test_the_one_sum_is_a_sweep_and_cna(bundled, small):
-    found = measure_sum(bundled, small, silent)
+def test_the_one_sum_is_a_sweep_and_cna(bundled, small_settings):
+    found = measure_sum(bundled, small_settings, silent)
     ids = bundled.encode_for_answer("3 + 5 =")
     assert list(found.tokens) == [bundled.token(i) for i in ids]
     assert (found.prompt, found.answer, found.read, found.predicted, found.right) == ("3 + 5 =", "8", "8", "8", True)

@@ -10,10 +10,12 @@ from core.progress import silent
 from core.vocabulary.shallow import shallow_counts
 
 
-def test_the_filter_is_the_direct_measurement(bundled, small):
-    (found,) = measure_filter(bundled, small, (0, 1), silent)
-    counts = shallow_counts(bundled, (0, 1), 100, small.filter_concepts)
-    table = ablate_shallow(bundled, filter_prompts(small), counts, [found.more_than], draws=3).to_frame().iloc[0]
+def test_the_filter_is_the_direct_measurement(bundled, small_settings):
+    (found,) = measure_filter(bundled, small_settings, (0, 1), silent)
+    counts = shallow_counts(bundled, (0, 1), 100, small_settings.filter_concepts)
+    table = (
+        ablate_shallow(bundled, filter_prompts(small_settings), counts, [found.more_than], draws=3).to_frame().iloc[0]
+    )
     assert found.neurons == table["neurons"]
     assert found.by_chance == table["by_chance"]
     assert found.original.value == pytest.approx(table["original"])
@@ -36,6 +38,6 @@ def test_m_keeps_at_most_as_many_neurons_as_asked_for(bundled):
     assert not torch.equal(best, best[0].expand_as(best))
 
 
-def test_a_model_that_answers_nothing_gives_a_reason(any_model, small):
+def test_a_model_that_answers_nothing_gives_a_reason(any_model, small_settings):
     with pytest.raises(NotMeasurable, match="No answer token"):
-        measure_filter(any_model, small, (0, 1), silent)
+        measure_filter(any_model, small_settings, (0, 1), silent)

@@ -1,4 +1,4 @@
-"""Findings of the bundled model with small settings, measured once."""
+"""Fixtures: findings of the bundled model with small settings, measured once."""
 
 import pytest
 
@@ -24,7 +24,7 @@ QUESTIONS = Asked("sums", (("3 + 5 =", "8"), ("4 + 4 =", "9"), ("7 - 2 =", "5"))
 
 
 @pytest.fixture(scope="session")
-def small() -> FindingsSettings:
+def small_settings() -> FindingsSettings:
     return SMALL
 
 
