@@ -27,7 +27,7 @@ bench: $(VENV)/.app
 	$(BIN)/python -m benchmarks.neurons
 	$(BIN)/python -m benchmarks.mediation
 
-# measures what the bundled model's card says of it
+# measures what the bundled models' cards say of them; `python -m training.accept --write` writes them
 accept: $(VENV)/.app
 	$(BIN)/python -m training.accept
 

@@ -2,8 +2,10 @@
 
 import pytest
 
+from core.findings.record import FILE, read_findings
 from core.forward.answers import are_right, question
 from core.heads.accuracy import sweep_accuracy
+from core.model.load import load_model
 from core.model.source import BUNDLED
 from core.prompts.arithmetic import FORMS, OPERATIONS
 from tests.some import some
@@ -55,6 +57,14 @@ def test_every_profession_and_no_negative_numbers(bundled):
             assert bundled.encode_answer(profession)
     q = question(bundled, hidden("-", 1, "digits", [3])[0])
     assert are_right(bundled, [q]) == [True]
+
+
+SHIPPED = [name for name, folder in BUNDLED.items() if (folder / FILE).exists()]
+
+
+@pytest.mark.parametrize("name", some(SHIPPED))
+def test_findings_that_ship_are_of_these_weights(name):
+    assert read_findings(BUNDLED[name]).is_of(load_model(name))
 
 
 def test_card_and_recipe_ship():
