@@ -1,6 +1,6 @@
 """Settings of a LoRA training, and the record of what was measured of each adapter.
 
-*Choices*: rank 16 rather than the paper's 32, because the bundled model is narrow; AdamW
+*Choices*: rank 16 rather than the paper's 32, because the bundled models are narrow; AdamW
 with a short warm-up and a cosine decay of the learning rate; the adapter that is kept is the one
 with the best accuracy on a validation set, which is taken from the training prompts and never
 from the test prompts.

@@ -9,7 +9,7 @@ Three lists, from the narrowest to the widest:
   *choice*): where "NULL" counts as the German zero, the filter finds neurons of programs. "Six" and "zero" stay, for
   they are English numbers; so do "product" and "times", which the prompts use in no other sense.
 - *every written form*: these words too, and digits up to 999. For vocabularies whose words mean numbers only. The
-  bundled model was trained and measured with it.
+  shaped bundled model was trained and measured with it.
 
 Digits end at 20 because some vocabularies have one token for each number up to 999: these alone would be most of the
 list, and a filter that counts them would ask for large numbers rather than for arithmetic.

@@ -28,7 +28,8 @@ for 45.
 
 Operands of − and / are by default those of the *inverse tables*: 12 - 5 = 7 from 5 + 7, and 72 / 8 = 9 from 9 * 8 have
 one digit, as in the paper's appendix B. *Within digits*, the first operand has so many digits: 9 - 5 and 8 / 2 have
-one. The bundled model was trained within digits, so it knows few of the two-digit inverse tables.
+one. The shaped bundled model was trained within digits, so it knows few of the two-digit inverse tables; the plain one
+was trained on both.
 """
 
 
@@ -58,7 +59,7 @@ def pick_pool() -> None:
         bind="query-params",
         required=True,
         help="Inverse tables, as in the paper: 12 - 5 = 7 from 5 + 7 has one digit. Within digits: the first operand "
-        "has so many digits, as in the bundled model's training.",
+        "has so many digits, as in the training of the shaped bundled model.",
     )
 
 

@@ -40,7 +40,7 @@ LISTS = (
     "Digits and operator signs: the short list that the paper's counts suggest. All number words: with number words of "
     "five languages, ordinals, Roman numerals and words for operators, but without words that mean something else in "
     "English or code (NULL, once, un, due, elf, I, x, v). Every written form: these too, and digits up to 999; the "
-    "bundled model was trained with this one."
+    "shaped bundled model was trained with this one."
 )
 
 

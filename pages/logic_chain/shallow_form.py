@@ -69,8 +69,8 @@ def _list_and_prompts(begin: Defaults, changed: bool) -> None:
         CONCEPT_LISTS,
         0 if changed else CONCEPT_LISTS.index(begin["counted"]),
         help="The short list is what the paper's counts suggest. All number words leaves out words that mean something "
-        "else in English or code, such as NULL. Every written form counts these too: the bundled model was trained "
-        "with it. The page Find neurons shows the tokens of each.",
+        "else in English or code, such as NULL. Every written form counts these too: the shaped bundled "
+        "model was trained with it. The page Find neurons shows the tokens of each.",
         **bound("counted"),
     )
     second.selectbox(

@@ -31,7 +31,7 @@ def train_here(lm: LoadedModel, open_it: bool) -> None:
         if open_it:
             st.markdown(
                 "There is no adapter for this model yet. Choose layers and press **Train**. For a model as small "
-                "as the bundled one this takes a minute or two per layer on a CPU; Stop keeps what is trained so far."
+                "as the bundled ones this takes a minute or two per layer on a CPU; Stop keeps what is trained so far."
             )
         pressed, settings = _form(lm)
         training = settings.training
