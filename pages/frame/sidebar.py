@@ -7,10 +7,12 @@ import streamlit as st
 from core.errors import UserError
 from core.model.load import LoadedModel
 from core.model.precision import PRECISIONS, choose_device
+from core.model.provenance import provenance
 from core.model.resident import memory_needed
 from core.model.source import free_memory, is_local
 from core.progress import Progress
 from pages.frame.model_notice import note_model
+from pages.shared.claims.badge import open_card
 from pages.shared.inputs import HEADS, MODEL_WANTED
 from pages.shared.permissions import check_allowed, locked
 from pages.shared.present import told
@@ -50,6 +52,11 @@ def _about(lm: LoadedModel) -> None:
         f"{lm.precision} on the {where}, {shown} · {lm.n_layers} layers × {lm.n_heads} heads, "
         f"{lm.n_neurons:,} neurons per layer"
     )
+    made = provenance(lm)
+    if made is not None and st.button(
+        "How this model came to be", key="model card", type="tertiary", icon=":material/description:"
+    ):
+        open_card(made)
 
 
 def _change(lm: LoadedModel | None) -> None:

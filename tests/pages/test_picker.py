@@ -3,6 +3,7 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.model.provenance import card
 from core.model.source import BUNDLED
 from pages.frame.sidebar import BUNDLED_MODELS
 from pages.shared.resources import residence
@@ -49,6 +50,24 @@ def test_one_click_loads_the_other_and_one_the_first_again(app):
     pick(app, "bundled")
     assert residence().model().name == "bundled"
     assert "**Model** `bundled`" in texts(app)
+
+
+@pytest.mark.parametrize(("name", "made"), [("bundled", "shaped"), ("bundled/plain", "plain")])
+def test_the_card_is_the_loaded_models(app, name, made):
+    pick(app, name)
+    assert card(made) not in texts(app)
+    app.button(key="model card").click().run()
+    assert not app.exception
+    assert not app.error
+    assert card(made) in [m.value for m in app.markdown]
+
+
+def test_no_card_is_offered_for_other_models(app, checkpoints):
+    app.text_input(key="model source").set_value(str(checkpoints("llama"))).run()
+    app.button(key="load model").click().run()
+    wait(app).run()
+    assert marked(app) == []
+    assert "model card" not in [b.key for b in app.button]
 
 
 def test_it_is_loaded_in_the_chosen_precision(app):

@@ -113,7 +113,7 @@ def _button(made: Provenance, about: str, name: str) -> None:
         type="tertiary",
         help=f"{about} Press to read the model's card.",
     ):
-        st.dialog("How this model came to be", width="large")(_show_card)(made, about)
+        open_card(made, about)
 
 
 def _about(made: Provenance | None, topic: Topic) -> str | None:
@@ -121,7 +121,13 @@ def _about(made: Provenance | None, topic: Topic) -> str | None:
     return SHAPED.get(topic) if made == "shaped" else PLAIN if made == "plain" else None
 
 
-def _show_card(made: Provenance, about: str) -> None:
-    st.info(about, icon=_ICON[made])
+def open_card(made: Provenance, about: str | None = None) -> None:
+    """Opens a dialog with a bundled model's card, and before it what training had to do with a finding."""
+    st.dialog("How this model came to be", width="large")(_show_card)(made, about)
+
+
+def _show_card(made: Provenance, about: str | None) -> None:
+    if about is not None:
+        st.info(about, icon=_ICON[made])
     with told():
         st.markdown(card(made))
