@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from core.findings.figures import Figure
 from core.findings.heads import HeadDecreases
 from core.findings.record import Findings
+from core.findings.side_by_side import Beside, beside
 from core.mediation.location import Verdict
 
 #: In tables 24 and 25 of the CNA paper the top head of one-digit sums lowers accuracy by 46%, of differences by 62%.
@@ -178,12 +179,9 @@ def _late_ffns(findings: Findings) -> Iterator[Claim]:
 
 
 def _more(first: Figure, second: Figure) -> Verdict:
-    """By intervals that do not overlap, which is stricter than a test of the difference."""
-    if None in (first.low, first.high, second.low, second.high):
-        return "cannot tell"
-    if first.low > second.high:  # type: ignore[operator]
-        return "agrees"
-    return "differs" if first.high < second.low else "cannot tell"  # type: ignore[operator]
+    """Whether the first figure is higher, as far as intervals that do not overlap tell."""
+    verdicts: dict[Beside, Verdict] = {"higher": "agrees", "lower": "differs", "cannot tell": "cannot tell"}
+    return verdicts[beside(second, first)]
 
 
 def _adapters(findings: Findings) -> Iterator[Claim]:

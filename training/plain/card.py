@@ -4,11 +4,12 @@ import json
 from pathlib import Path
 
 from core.findings.record import Findings
+from core.findings.seeds import read_seeds
 from core.model.load import LoadedModel
 from core.reading import read_json_file
 from training.cards.tables import markdown, measured_part
 from training.plain.asked import accuracy_rows, aims_sentence
-from training.plain.seeds import read_seeds, seeds_part
+from training.plain.seeds import seeds_part
 
 
 def plain_card(lm: LoadedModel, findings: Findings, folder: Path) -> str:

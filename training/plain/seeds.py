@@ -7,77 +7,23 @@ is luck. With `--write` the figures go beside the plain model as `seeds.json`, w
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from core.errors import UserError
-from core.findings.accuracy import Accuracy
 from core.findings.figures import Figure
 from core.findings.measure import measure
 from core.findings.record import Findings
+from core.findings.seeds import FILE, REMEDY, Seed, SeedHeads, Seeds
 from core.findings.settings import FindingsSettings
 from core.model.load import load_model
 from core.model.source import BUNDLED
-from core.reading import checked, named, read_as, read_json_file, strict
+from core.reading import checked, read_json_file
 from training.cards.tables import markdown
 from training.plain.asked import asked
 
-FILE = "seeds.json"
-_REMEDY = "Measure the seeds again: python -m training.plain.seeds FOLDER FOLDER --write"
 #: Fewer prompts than the shipped model's own findings have: one table, and not a card, for each seed.
 SETTINGS = FindingsSettings(prompts=100, filter_layers=((0, 1, 2),), filter_sizes=(100,), pairs=40)
-
-
-@strict
-@dataclass(frozen=True)
-class SeedHeads:
-    """The heads of one operation and number of digits."""
-
-    prompts: str
-    top: tuple[str, ...]
-    decrease: Figure
-    matter: int
-    top_three_share: Figure | None
-    depth: Figure | None
-
-
-@strict
-@dataclass(frozen=True)
-class Seed:
-    """What was measured of one seed.
-
-    Attributes:
-        seed: its number.
-        steps: of its training.
-        fingerprint: of its weights.
-        accuracy: on held-out prompts.
-        heads: by operation and digits.
-        mask: of one-digit sums with the top head ablated; None where it could not be measured.
-        keep: likewise.
-        filter_excess: decrease without the filter's neurons, less that without random ones.
-        late_ffns: their relative importance at the last position.
-        sum_head: the head without which "3 + 5 =" loses most.
-    """
-
-    seed: int
-    steps: int
-    fingerprint: str
-    accuracy: tuple[Accuracy, ...]
-    heads: tuple[SeedHeads, ...]
-    mask: Figure | None
-    keep: Figure | None
-    filter_excess: Figure | None
-    late_ffns: Figure | None
-    sum_head: str | None
-
-
-@strict
-@dataclass(frozen=True)
-class Seeds:
-    """The seeds, and with which settings they were measured."""
-
-    settings: FindingsSettings
-    seeds: tuple[Seed, ...]
 
 
 def seed_of(findings: Findings, recipe: dict) -> Seed:
@@ -130,18 +76,8 @@ def measure_seeds(folders: Sequence[Path], settings: FindingsSettings = SETTINGS
 
 def write_seeds(seeds: Seeds, folder: Path) -> None:
     """Writes `seeds.json`."""
-    told = json.dumps(asdict(checked(seeds, "These seeds", _REMEDY)), ensure_ascii=False, indent=1)
+    told = json.dumps(asdict(checked(seeds, "These seeds", REMEDY)), ensure_ascii=False, indent=1)
     (folder / FILE).write_text(told + "\n", encoding="utf-8")
-
-
-def read_seeds(folder: Path) -> Seeds | None:
-    """The seeds beside a model; None where there are none.
-
-    Raises:
-        UserError: for a file that is something else.
-    """
-    file = folder / FILE
-    return read_as(Seeds, read_json_file(file, _REMEDY), named(file), _REMEDY) if file.exists() else None
 
 
 def seeds_part(seeds: Seeds | None) -> str:

@@ -9,12 +9,13 @@ from core.errors import UserError
 from core.findings.accuracy import Accuracy
 from core.findings.figures import share_of
 from core.findings.record import read_findings
+from core.findings.seeds import FILE, read_seeds
 from core.model.load import load_model
 from core.model.source import BUNDLED
 from tests.some import some
 from training.accept import accept
 from training.plain.asked import AIMS, accuracy_rows, aims_sentence, asked
-from training.plain.seeds import FILE, measure_seeds, read_seeds, seed_of, seeds_part, write_seeds
+from training.plain.seeds import measure_seeds, seed_of, seeds_part, write_seeds
 
 PLAIN = BUNDLED["bundled/plain"]
 
