@@ -88,3 +88,12 @@ def test_names_of_badges_are_their_own():
                 names.append(ast.unparse(node.args[3]))
     assert len(names) > 20
     assert len(set(names)) == len(names)
+
+
+CONCLUDING = {"arithmetic_heads", "find_neurons", "gender", "logic_chain", "lora", "mediation", "pruning", "what_if"}
+
+
+@pytest.mark.parametrize("page", sorted(CONCLUDING))
+def test_every_page_that_concludes_something_has_badges(page):
+    texts = [file.read_text(encoding="utf-8") for file in sorted((PAGES / page).glob("*.py"))]
+    assert any("from pages.shared.claims.badge import" in text for text in texts)
