@@ -57,7 +57,7 @@ def head_maps(frame: pd.DataFrame, dark: bool, title: str) -> Panels:
                     *(percent_tip(name, tips[name]) for name in shares),
                 ],
             )
-            .properties(width=PANEL, height=130 + 26 * mine["layer"].nunique())
+            .properties(width=PANEL, height=190 + 26 * mine["layer"].nunique())
         )
 
     return _panels(with_percent(frame, *shares), draw)
