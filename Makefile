@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
 
-.PHONY: app test lint types bench accept clean
+.PHONY: app test lint types bench bench-shapes accept clean
 
 app: $(VENV)/.app
 	$(BIN)/streamlit run app.py --server.port $(PORT)
@@ -26,6 +26,10 @@ bench: $(VENV)/.app
 	$(BIN)/python -m benchmarks.neurons --model bundled
 	$(BIN)/python -m benchmarks.neurons
 	$(BIN)/python -m benchmarks.mediation
+
+# takes hours on a CPU: every analysis in the shapes of real models, with its peak memory
+bench-shapes: $(VENV)/.app
+	$(BIN)/python -m benchmarks.shapes
 
 # measures what the bundled models' cards say of them; `python -m training.accept --write` writes them
 accept: $(VENV)/.app

@@ -59,25 +59,26 @@ def key_tokens(
     weight = lm.modules.ffn_norm(layer).weight.float().cpu()
     names = ("gate", "up") if len(lm.modules.neuron_input(layer)) == 2 else ("input",)
     found = []
-    for name, keys in zip(names, lm.modules.neuron_input(layer), strict=True):
-        match = _matches(lm, weight * rows(keys.module, keys.of([neuron]))[0], direction)
+    inputs = lm.modules.neuron_input(layer)
+    vectors = torch.cat([weight * rows(keys.module, keys.of([neuron])) for keys in inputs])
+    for name, match in zip(names, _matches(lm, vectors, direction), strict=True):
         for sign in (1, -1):
             best = (sign * match).topk(k).indices.tolist()
             found += [(name, sign, lm.token(i), float(match[i])) for i in best]
     return pd.DataFrame(found, columns=["key", "sign", "token", "match"])
 
 
-def _matches(lm: LoadedModel, key: Float[Tensor, " d_model"], direction: Direction) -> Float[Tensor, " vocab"]:
-    """A key's product with every token's direction at unit root mean square, in pieces of the vocabulary."""
+def _matches(lm: LoadedModel, keys: Float[Tensor, "key d_model"], direction: Direction) -> Float[Tensor, "key vocab"]:
+    """Keys' products with every token's direction at unit root mean square, in pieces of the vocabulary."""
     if direction == "embedding":
         table, by = lm.modules.embedding.weight, torch.ones(lm.d_model, device=lm.device)
     else:
         unembedding = Unembedding.of(lm)
         table, by = unembedding.stored, unembedding.weight
-    out, key = [], key.to(lm.device)
-    for some in table.split(max(1, BLOCK // lm.d_model)):
+    out, keys = [], keys.to(lm.device)
+    for some in table.split(max(1, BLOCK // (4 * lm.d_model))):
         x = some.float() * by
         x = x - x.mean(-1, keepdim=True) if lm.architecture.norm == "layer" else x
         size = x.square().mean(-1).sqrt()
-        out.append(torch.where(size > 0, x @ key / size, 0.0).cpu())
-    return torch.cat(out)
+        out.append(torch.where(size > 0, keys @ x.T / size, 0.0).cpu())
+    return torch.cat(out, 1)
