@@ -149,6 +149,36 @@ def _report(options: argparse.Namespace) -> int:
     return 0
 
 
+def _run_options(parser: argparse.ArgumentParser) -> None:
+    from core.plans.analyses import ANALYSES
+
+    parser.epilog = "Analyses: " + "; ".join(f"{name} ({each.about})" for name, each in ANALYSES.items()) + "."
+    parser.add_argument(
+        "plan", metavar="PLAN.toml", help="a plan; a page's button Run this without a browser shows one"
+    )
+    _model_options(parser)
+    parser.add_argument(
+        "--out", required=True, help="folder of the results; where it holds a part of them, the run continues"
+    )
+
+
+def _run(options: argparse.Namespace) -> int:
+    from core.model import load_model
+    from core.plans.plan import read_plan_file
+    from core.plans.run import run_plan
+    from core.plans.terminal import Terminal
+
+    plan = read_plan_file(options.plan)
+    lm = load_model(options.model, options.precision)
+    try:
+        results = run_plan(lm, plan, options.out, Terminal())
+    except KeyboardInterrupt:
+        print(f"\nStopped. What is measured is kept in {options.out}; the same command continues.", file=sys.stderr)
+        return 130
+    print(f"The results are in {results.path}. A page opens them: Open results.")
+    return 0
+
+
 def printed() -> Progress:
     """Prints the progress on the terminal; Ctrl-C stops like Stop on the page, and keeps what there is."""
     last = time.monotonic()
@@ -168,6 +198,7 @@ def printed() -> Progress:
 
 COMMANDS = {
     "detect": Command("Says which heads or neurons of a model were edited.", _detect_options, _detect, failed=2),
+    "run": Command("Measures what a plan asks, without a browser, and continues what was begun.", _run_options, _run),
     "lora-series": Command("Trains one adapter per attention layer.", _series_options, _series),
     "lora-report": Command("Repeats pruning after LoRA over several seeds.", _report_options, _report),
 }

@@ -63,6 +63,7 @@ def logic_case(
     target: int | None = None,
     n_shallow: int = 20,
     progress: Progress = silent,
+    known: Comparison | None = None,
 ) -> LogicCase:
     """Looks into one prompt.
 
@@ -74,6 +75,7 @@ def logic_case(
         target: token id w; None: the prediction.
         n_shallow: how many shallow neurons.
         progress: told often; a `Stopped` goes on to the caller.
+        known: the comparison of the two runs, where it was measured before.
 
     Raises:
         UserError: for a prompt, head, k or target that the model cannot take.
@@ -83,8 +85,10 @@ def logic_case(
     chosen = list(heads) or [top_head(lm, prompt, part(progress, 0, 4))]
     lowest = min(layer for layer, _ in chosen)
     run, off = record_without(lm, prompt, chosen)
-    value_extremes(lm, range(lowest, lm.n_layers), part(progress, 1, 4))
-    neurons = compare_runs((lm, lm), (run, off), target, k, lowest, part(progress, 2, 4))
+    neurons = known
+    if neurons is None:
+        value_extremes(lm, range(lowest, lm.n_layers), part(progress, 1, 4))
+        neurons = compare_runs((lm, lm), (run, off), target, k, lowest, part(progress, 2, 4))
     tokens = tokens_of(lm, neurons.pairs, neurons.coefficient_first.tolist())
     features, chain = _chain(lm, run, neurons, chosen, n_shallow, part(progress, 3, 4))
     progress(4, 4)

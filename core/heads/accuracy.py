@@ -16,6 +16,7 @@ from core.errors import UserError
 from core.forward.ablate_heads import Read
 from core.forward.answers import Question, Scoring, is_complete, question
 from core.heads.sweep import SweptReads, sweep_reads
+from core.kept.chunks import Chunks, not_kept
 from core.metrics import relative
 from core.model.load import LoadedModel
 from core.progress import Progress, silent
@@ -149,7 +150,9 @@ class AccuracySweep:
         return frame.reset_index()
 
 
-def sweep_accuracy(lm: LoadedModel, prompts: Sequence[Prompt], progress: Progress = silent) -> AccuracySweep:
+def sweep_accuracy(
+    lm: LoadedModel, prompts: Sequence[Prompt], progress: Progress = silent, chunks: Chunks = not_kept
+) -> AccuracySweep:
     """Sets each head to zero, one at a time, and checks every answer token and what follows the answer.
 
     Raises:
@@ -162,7 +165,7 @@ def sweep_accuracy(lm: LoadedModel, prompts: Sequence[Prompt], progress: Progres
     for i, q in enumerate(questions):
         wanted = [*q.answer, None]  # the last one is what follows the answer
         reads += [(Read(i, len(q.ids) - 1 + j), token) for j, token in enumerate(wanted)]
-    swept = sweep_reads(lm, [q.ids + q.answer for q in questions], reads, progress)
+    swept = sweep_reads(lm, [q.ids + q.answer for q in questions], reads, progress, chunks=chunks)
     tokens = torch.tensor([token is not None for _, token in reads])
     token_prompt = [read.sequence for read, token in reads if token is not None]
     answers = [token for q in questions for token in q.answer]

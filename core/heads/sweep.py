@@ -8,7 +8,8 @@ stand in for each other show small decreases one at a time.
 import random
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import partial
 
 import pandas as pd
 import torch
@@ -17,11 +18,12 @@ from torch import Tensor
 
 from core.errors import UserError
 from core.forward.ablate_heads import Read, ablate_each_head
-from core.forward.prefix_tree import trees_for
+from core.forward.prefix_tree import PrefixTree, trees_for
 from core.forward.scoring import answer_ids
+from core.kept.chunks import Chunks, not_kept
 from core.metrics import PROBABILITY, Metric, MetricLike, as_metric
 from core.model.load import LoadedModel
-from core.progress import Progress, Stopped, silent
+from core.progress import Progress, Stopped, part, silent
 from core.statistics.intervals import Estimate, estimate, means, paired_decrease
 from core.types import PromptLike
 
@@ -41,60 +43,85 @@ class SweptReads:
     value_baseline: Tensor  # (read)
     value: Tensor  # (read, layer, head)
 
+    @classmethod
+    def empty(cls, lm: LoadedModel, n: int) -> "SweptReads":
+        """Of n reads, none of which is measured."""
+        shape = (n, lm.n_layers, lm.n_heads)
+        return cls(
+            torch.full((n,), -1),
+            torch.full((n,), torch.nan),
+            torch.full(shape, torch.nan),
+            torch.full((n,), -1, dtype=torch.int32),
+            torch.full(shape, -1, dtype=torch.int32),
+            torch.full((n,), torch.nan),
+            torch.full(shape, torch.nan),
+        )
+
+    def put(self, rows: list[int], measured: "SweptReads") -> None:
+        """Takes over some reads that were measured by themselves."""
+        for each in fields(self):
+            getattr(self, each.name)[rows] = getattr(measured, each.name)
+
+
+#: A place that is read, and the token whose probability is read there; None: the most likely one.
+TokenRead = tuple[Read, int | None]
+
 
 def sweep_reads(
     lm: LoadedModel,
     sequences: list[list[int]],
-    reads: list[tuple[Read, int | None]],
+    reads: list[TokenRead],
     progress: Progress,
     metric: Metric = PROBABILITY,
+    chunks: Chunks = not_kept,
 ) -> SweptReads:
-    """Reads probability and metric of a token (None: the most likely one) at each read, with each head ablated."""
-    n, shape = len(reads), (len(reads), lm.n_layers, lm.n_heads)
-    out = SweptReads(
-        torch.full((n,), -1),
-        torch.full((n,), torch.nan),
-        torch.full(shape, torch.nan),
-        torch.full((n,), -1, dtype=torch.int32),
-        torch.full(shape, -1, dtype=torch.int32),
-        torch.full((n,), torch.nan),
-        torch.full(shape, torch.nan),
-    )
+    """Reads probability and metric of a token at each read, with each head ablated; each prefix tree is a chunk."""
+    out = SweptReads.empty(lm, len(reads))
     trees = trees_for(lm, sequences)
     random.Random(0).shuffle(trees)  # so that what is measured before a Stop is a random sample
     of_sequence: dict[int, list[int]] = {}
     for number, (read, _) in enumerate(reads):
         of_sequence.setdefault(read.sequence, []).append(number)
-    total = len(trees) * lm.n_layers * lm.n_heads
-    done = 0
     with suppress(Stopped):  # what is measured stays; the rest is NaN
-        for tree in trees:
-            mine = [number for member in tree.members for number in of_sequence[member]]
-            for heads, logits in ablate_each_head(lm, tree, [reads[i][0] for i in mine]):
-                if not heads:
-                    _note_baseline(out, mine, [reads[i][1] for i in mine], logits[0], metric)
-                    continue
-                layer, head = (torch.tensor(x) for x in zip(*heads, strict=True))
-                rows = torch.tensor(mine)
-                tokens = out.tokens[rows].to(logits.device).expand(len(heads), -1)  # (head, read)
-                where = (rows[:, None], layer, head)
-                out.probability[where] = PROBABILITY(logits, tokens).T.cpu()
-                out.value[where] = out.probability[where] if metric is PROBABILITY else metric(logits, tokens).T.cpu()
-                out.best[where] = logits.argmax(-1).T.int().cpu()
-                done += len(heads)
-                progress(done, total)
+        for number, tree in enumerate(trees):
+            mine = [i for member in tree.members for i in of_sequence[member]]
+            tell = part(progress, number, len(trees))
+            work = partial(_sweep_tree, lm, tree, [reads[i] for i in mine], metric, tell)
+            out.put(mine, chunks(f"tree {number}", work))
+            tell(1, 1)
     return out
 
 
-def _note_baseline(out: SweptReads, rows: list[int], wanted: list[int | None], logits: Tensor, metric: Metric) -> None:
+def _sweep_tree(
+    lm: LoadedModel, tree: PrefixTree, reads: list[TokenRead], metric: Metric, progress: Progress
+) -> SweptReads:
+    out = SweptReads.empty(lm, len(reads))
+    done, total = 0, lm.n_layers * lm.n_heads
+    for heads, logits in ablate_each_head(lm, tree, [read for read, _ in reads]):
+        if not heads:
+            _note_baseline(out, [token for _, token in reads], logits[0], metric)
+            continue
+        layer, head = (torch.tensor(x) for x in zip(*heads, strict=True))
+        tokens = out.tokens.to(logits.device).expand(len(heads), -1)  # (head, read)
+        out.probability[:, layer, head] = PROBABILITY(logits, tokens).T.cpu()
+        value = out.probability[:, layer, head] if metric is PROBABILITY else metric(logits, tokens).T.cpu()
+        out.value[:, layer, head] = value
+        out.best[:, layer, head] = logits.argmax(-1).T.int().cpu()
+        done += len(heads)
+        if done < total:  # the whole tree is told when it is kept
+            progress(done, total)
+    return out
+
+
+def _note_baseline(out: SweptReads, wanted: list[int | None], logits: Tensor, metric: Metric) -> None:
     best = logits.argmax(-1)
     tokens = torch.tensor(
         [int(best[i]) if token is None else token for i, token in enumerate(wanted)], device=logits.device
     )
-    out.tokens[rows] = tokens.cpu()
-    out.baseline[rows] = PROBABILITY(logits, tokens).cpu()
-    out.value_baseline[rows] = metric(logits, tokens).cpu()
-    out.best_baseline[rows] = best.int().cpu()
+    out.tokens[:] = tokens.cpu()
+    out.baseline[:] = PROBABILITY(logits, tokens).cpu()
+    out.value_baseline[:] = metric(logits, tokens).cpu()
+    out.best_baseline[:] = best.int().cpu()
 
 
 @dataclass(frozen=True)
@@ -184,6 +211,7 @@ def sweep_heads(
     targets: Sequence[int] | None = None,
     metric: MetricLike = "probability",
     progress: Progress = silent,
+    chunks: Chunks = not_kept,
 ) -> HeadSweep:
     """Sets each head to zero, one at a time, and reads each prompt's target probability and a metric.
 
@@ -194,6 +222,7 @@ def sweep_heads(
         metric: one of `core.metrics.METRICS` by name, or a callable of logits (*batch, vocab) and targets (*batch).
         progress: called after every batch of heads; when it raises `Stopped`, what is
             measured so far is returned.
+        chunks: keeps each prefix tree of the prompts.
 
     Raises:
         UserError: for no prompts, a prompt or target that the model cannot take, or another metric.
@@ -207,7 +236,7 @@ def sweep_heads(
         raise UserError(f"A target lies outside this model's vocabulary, 0 to {lm.n_vocab - 1}.")
     sequences = answer_ids(lm, prompts)
     reads = [(Read(i, len(s) - 1), targets[i] if targets is not None else None) for i, s in enumerate(sequences)]
-    swept = sweep_reads(lm, sequences, reads, progress, chosen)
+    swept = sweep_reads(lm, sequences, reads, progress, chosen, chunks)
     return HeadSweep(
         [lm.prompt_text(p) for p in prompts],
         swept.tokens.tolist(),

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from core.errors import UserError
 from core.forward.patching import PairRuns, Place, Site, each_patched, layers_of, pairs_that_fit
+from core.kept.chunks import Chunks, not_kept
 from core.mediation.effect import INDIRECT_EFFECT, PatchEffects, effect
 from core.mediation.pairs import PromptPair, check_differ, typed_pair
 from core.mediation.probability_changes import PROBABILITY_CHANGES
@@ -35,6 +36,7 @@ def measure(
     places_of: Callable[[int], list[Place]],
     progress: Progress = silent,
     metric: MetricLike = INDIRECT_EFFECT,
+    kept: Chunks = not_kept,
 ) -> list[PatchEffects | None]:
     """Effects [place] of each pair; None for pairs that a stopped measurement left out.
 
@@ -44,6 +46,7 @@ def measure(
         places_of: from the number of tokens to the places, in order of layer.
         progress: called after every batch; after `Stopped`, what is measured so far is returned.
         metric: "indirect effect", one of `PROBABILITY_CHANGES`, or a metric of the base's result (`core.metrics`).
+        kept: keeps the effects of each batch of pairs.
     """
     is_change = isinstance(metric, str) and metric in PROBABILITY_CHANGES
     chosen = None if metric == INDIRECT_EFFECT or is_change else as_metric(metric)
@@ -60,9 +63,10 @@ def measure(
     done = 0
     out: list[PatchEffects | None] = [None] * len(pairs)
     with suppress(Stopped):
-        for length, members in chunks:
+        for chunk, (length, members) in enumerate(chunks):
             tell = partial(_tell, progress, done, total)
-            found = _chunk(lm, [pairs[i] for i in members], places[length], tell, chosen)
+            work = partial(_chunk, lm, [pairs[i] for i in members], places[length], tell, chosen)
+            found = kept(f"pairs {chunk}", work)
             done += len(places[length]) * len(members)
             for number, effects in zip(members, found, strict=True):
                 out[number] = effects.measured_by(str(metric)) if is_change else effects
@@ -188,6 +192,7 @@ def mediate(
     sites: Sequence[Site] = ("ffn", "attention"),
     progress: Progress = silent,
     metric: MetricLike = INDIRECT_EFFECT,
+    chunks: Chunks = not_kept,
 ) -> Mediation:
     """Copies the value of every layer and position, one at a time, for every pair.
 
@@ -197,6 +202,7 @@ def mediate(
         sites: of `LAYER_SITES`.
         progress: called after every batch; after `Stopped`, the pairs measured so far are returned.
         metric: "indirect effect", one of `PROBABILITY_CHANGES`, or a metric of the base's result (`core.metrics`).
+        chunks: keeps the effects of each batch of pairs.
 
     Raises:
         UserError: for no pairs, no site, two prompts that are the same, another site or another metric.
@@ -210,7 +216,7 @@ def mediate(
     def places(n_tokens: int) -> list[Place]:
         return [Place(site, layer, pos) for layer, site in _rows_of(lm, sites) for pos in range(n_tokens)]
 
-    found = measure(lm, pairs, places, progress, metric)
+    found = measure(lm, pairs, places, progress, metric, chunks)
     done = [(pair, effects) for pair, effects in zip(pairs, found, strict=True) if effects is not None]
     if not done:
         raise Stopped

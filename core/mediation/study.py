@@ -6,15 +6,16 @@ over pairs that were measured.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import ClassVar
 
 import pandas as pd
 
 from core.forward.patching import Site
+from core.kept.chunks import Chunks, not_kept
 from core.mediation.draw import draw_pairs
 from core.mediation.effect import INDIRECT_EFFECT
-from core.mediation.groups import Grouping
+from core.mediation.groups import GROUPINGS, Grouping
 from core.mediation.importance import RelativeImportance, relative_importances
 from core.mediation.measure import Mediation, check_sites, mediate
 from core.mediation.pairs import PromptPair, typed_pair
@@ -27,6 +28,7 @@ from core.model.load import LoadedModel
 from core.model.random_weights import SEED, random_weights
 from core.progress import Progress, part, silent
 from core.prompts.arithmetic import OPERATIONS
+from core.reading import strict
 from core.vocabulary.neuron_tokens import both_sides
 
 DEFAULT_SITES: tuple[Site, ...] = ("embedding", "ffn", "attention")
@@ -35,6 +37,7 @@ N_NEURONS = 20
 N_TOKENS = 6
 
 
+@strict
 @dataclass(frozen=True)
 class DrawnPairs:
     """Pairs to draw; the fields are those of `core.mediation.draw.draw_pairs`, the measured quantity and the sites."""
@@ -69,14 +72,15 @@ class DrawnPairs:
         return draw_pairs(lm, **chosen, progress=progress)
 
 
+@strict
 @dataclass(frozen=True)
 class TypedPair:
     """A person's own two prompts; a result of None is the model's prediction."""
 
-    base: str
-    base_result: str | None
-    alternative: str
-    alternative_result: str | None
+    base: str = "3 + 5 ="
+    base_result: str | None = None
+    alternative: str = "2 + 7 ="
+    alternative_result: str | None = None
     metric: str = INDIRECT_EFFECT
     sites: tuple[Site, ...] = DEFAULT_SITES
     count: ClassVar[int] = 1
@@ -127,9 +131,20 @@ def measure_pairs(lm: LoadedModel, settings: PairSettings, progress: Progress = 
         UserError: for settings or prompts that the model cannot take, or when it answers no such pair right.
         Stopped: when no pair was measured yet.
     """
-    pairs = settings.pairs(lm, part(progress, 0, 10))
-    found = mediate(lm, pairs, settings.sites, part(progress, 1, 10, 9), settings.metric)
-    return _measured(lm, settings, found)
+    return with_averages(lm, settings, mediate_pairs(lm, settings, progress))
+
+
+def mediate_pairs(
+    lm: LoadedModel, settings: PairSettings, progress: Progress = silent, chunks: Chunks = not_kept
+) -> Mediation:
+    """The effects of each pair, without their averages; each batch of pairs is a chunk.
+
+    Raises:
+        UserError: as `measure_pairs`.
+        Stopped: when no pair was measured yet.
+    """
+    pairs = chunks("drawn", lambda: settings.pairs(lm, part(progress, 0, 10)))
+    return mediate(lm, pairs, settings.sites, part(progress, 1, 10, 9), settings.metric, chunks)
 
 
 def measure_control(
@@ -154,13 +169,33 @@ def measure_control(
     settings = measured.settings
     with random_weights(lm, seed) as drawn:
         found = mediate(drawn, pairs, settings.sites, progress, settings.metric)
-    return replace(_measured(lm, settings, found), control=seed)
+    return replace(with_averages(lm, settings, found), control=seed)
 
 
-def _measured(lm: LoadedModel, settings: PairSettings, found: Mediation) -> MeasuredPairs:
+def with_averages(lm: LoadedModel, settings: PairSettings, found: Mediation) -> MeasuredPairs:
+    """Effects that were measured, with their averages."""
     sites = [site for site in MODULES if site in found.effects]
     importance = {site: relative_importances(found, lm.n_layers, site) for site in sites}
     return MeasuredPairs(settings, found, cells(found), cells(found, grouping="CMA"), importance)
+
+
+def tables(lm: LoadedModel, settings: PairSettings, found: Mediation) -> dict[str, pd.DataFrame]:
+    """The averages in both groupings of positions, the relative importance of late modules, and the pairs."""
+    measured = with_averages(lm, settings, found)
+    importance = [
+        {"site": site, "share": share, **asdict(estimate)}
+        for site, shares in measured.importance.items()
+        for share in ("geometric", "mean", "authors")
+        if (estimate := getattr(shares, share)) is not None
+    ]
+    columns = ("base", "alternative", "base_result", "alternative_result", "read_at")
+    return {
+        "cells": pd.concat(
+            [measured.table_by(grouping).assign(grouping=grouping) for grouping in GROUPINGS], ignore_index=True
+        ),
+        "importance": pd.DataFrame(importance, columns=["site", "share", "value", "low", "high"]),
+        "pairs": pd.DataFrame([{name: getattr(pair, name) for name in columns} for pair in found.pairs]),
+    }
 
 
 @dataclass(frozen=True)

@@ -1,28 +1,27 @@
 """Page: which attention heads does the model do its arithmetic with?"""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from core.errors import UserError
-from core.forward.answers import Scoring, question
-from core.heads.accuracy import AccuracySweep, sweep_accuracy
-from core.heads.sweep import HeadSweep, sweep_heads
+from core.forward.answers import Scoring
+from core.forward.read_at import END
+from core.heads.accuracy import AccuracySweep
 from core.metrics import METRICS
 from core.model.load import LoadedModel
-from core.progress import Progress
-from core.prompts.arithmetic import FORMS, OPERATIONS, TEMPLATES, Prompt
+from core.prompts.arithmetic import FORMS, OPERATIONS, TEMPLATES
 from pages.arithmetic_heads import results
 from pages.arithmetic_heads.before_after import answers_before_and_after
 from pages.arithmetic_heads.one_head import one_head
 from pages.arithmetic_heads.scoring import EXPLANATION as SCORING_EXPLANATION
 from pages.arithmetic_heads.scoring import SCORING, pick_pool, pick_scoring
 from pages.arithmetic_heads.settings import OwnSettings, SetSettings
-from pages.shared.job_slot import job_slot
 from pages.shared.papers import preset_menu
 from pages.shared.present import heading, told
 from pages.shared.resources import current_model
-from pages.shared.tokens import reads_at, token_strips
+from pages.shared.runs.study_slot import study_slot
+from pages.shared.runs.without_browser import plan_button
+from pages.shared.tokens import token_strips
 
 SET, OWN = "Arithmetic prompts", "Your own prompts"
 NAMES = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
@@ -41,7 +40,17 @@ operands is missed just as much. Heads that can replace each other show small de
 """
 
 
-def _controls() -> tuple[bool, SetSettings | OwnSettings, Scoring]:
+@dataclass(frozen=True)
+class Asked:
+    """What the controls say: whether Run was pressed or the plan is wanted, the settings, and how answers score."""
+
+    pressed: bool
+    plan: bool
+    settings: SetSettings | OwnSettings
+    scoring: Scoring
+
+
+def _controls() -> Asked:
     source = st.segmented_control("Prompts", [SET, OWN], default=SET, key=SOURCE, bind="query-params", required=True)
     first, second = st.columns(2)
     with first:
@@ -50,8 +59,10 @@ def _controls() -> tuple[bool, SetSettings | OwnSettings, Scoring]:
         pick_pool()
     with st.form("sweep"):
         settings = _set_controls() if source == SET else _own_controls()
-        pressed = st.form_submit_button("Run", type="primary", icon=":material/play_arrow:")
-    return pressed, settings, scoring
+        with st.container(horizontal=True):
+            pressed = st.form_submit_button("Run", type="primary", icon=":material/play_arrow:")
+            plan = plan_button()
+    return Asked(pressed, plan, settings, scoring)
 
 
 def _set_controls() -> SetSettings:
@@ -88,7 +99,10 @@ def _set_controls() -> SetSettings:
 
 def _with_positions(lm: LoadedModel, settings: OwnSettings) -> OwnSettings:
     with told():
-        return replace(settings, positions=token_strips(lm, "heads", settings.prompts))
+        picked = token_strips(lm, "heads", settings.prompts)
+        at_end = all(position is None for position in picked)
+        positions = () if at_end else tuple(END if position is None else position for position in picked)
+        return replace(settings, positions=positions)
     return settings
 
 
@@ -108,47 +122,31 @@ def _own_controls() -> OwnSettings:
     return OwnSettings.read()
 
 
-def _check(lm: LoadedModel, settings: SetSettings | OwnSettings) -> None:
-    if isinstance(settings, SetSettings):
-        for prompt in settings.make():
-            question(lm, prompt)
-        return
-    if not settings.prompts:
-        raise UserError("There is no prompt. Type one, such as 3+5=")
-    for text in settings.prompts:
-        lm.encode(text)
-
-
-def _work(lm: LoadedModel, settings: SetSettings | OwnSettings, progress: Progress) -> AccuracySweep | HeadSweep:
-    if isinstance(settings, SetSettings):
-        return sweep_accuracy(lm, settings.make(), progress)
-    return sweep_heads(
-        lm, reads_at(lm, settings.prompts, settings.positions), metric=settings.metric, progress=progress
-    )
-
-
 def _title(settings: SetSettings | OwnSettings) -> str:
-    asked: list[Prompt] | tuple[str, ...] = settings.make() if isinstance(settings, SetSettings) else settings.prompts
-    return f"Ablating every head, {len(asked)} prompts"
+    n = len(settings.prompts()) if isinstance(settings, SetSettings) else len(settings.prompts)
+    return f"Ablating every head, {n} prompts"
 
 
-def _sweep(lm: LoadedModel, pressed: bool, settings: SetSettings | OwnSettings, scoring: Scoring) -> None:
-    found = job_slot(
+def _sweep(lm: LoadedModel, asked: Asked) -> None:
+    settings = asked.settings
+    found = study_slot(
         lm,
         "heads",
         settings,
         lambda: _title(settings),
-        lambda p: _work(lm, settings, p),
+        lambda progress: settings.run(lm, progress),
         "Press **Run** to ablate every head, one at a time.",
-        start=pressed,
+        kinds=(SetSettings, OwnSettings),
+        start=asked.pressed,
+        plan=asked.plan,
         main=True,
         outdated="show",
-        check=lambda: _check(lm, settings),
+        check=lambda: settings.check(lm),
     )
     if found is None:
         return
     if isinstance(found.result, AccuracySweep):
-        results.of_accuracy(lm, found.result, found.key, scoring)
+        results.of_accuracy(lm, found.result, found.key, asked.scoring)
     else:
         results.of_own_prompts(lm, found.result, found.key)
 
@@ -161,16 +159,16 @@ def page() -> None:
         "Each head is ablated by itself, and the answers that go wrong are counted.",
     )
     place = st.container()
-    pressed, settings, scoring = _controls()
+    asked = _controls()
     lm = current_model()
     preset_menu(lm, place, "arithmetic_heads", WIDGETS, SHOWS)
-    if isinstance(settings, OwnSettings):
-        settings = _with_positions(lm, settings)
-    _sweep(lm, pressed, settings, scoring)
+    if isinstance(asked.settings, OwnSettings):
+        asked = replace(asked, settings=_with_positions(lm, asked.settings))
+    _sweep(lm, asked)
     with told():
-        answers_before_and_after(lm, scoring)
+        answers_before_and_after(lm, asked.scoring)
     with told():
-        one_head(lm, scoring)
+        one_head(lm, asked.scoring)
     with st.expander("How this is computed"):
         st.latex(r"\text{decrease} = (\text{original} - \text{ablated})\,/\,\text{original}")
         st.markdown("Log-probabilities and logit differences are not shares: there the decrease is original - ablated.")

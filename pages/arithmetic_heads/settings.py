@@ -2,36 +2,24 @@
 
 from dataclasses import dataclass
 
-from core.prompts.arithmetic import LAST_TEMPLATE, OPERATIONS, POOLS, Prompt, make_prompts
+from core.heads.study import OwnSweep, SetSweep
+from core.prompts.arithmetic import POOLS
 from core.types import Head
 from pages.shared.inputs import lines_of
-from pages.shared.settings import Settings, in_link
+from pages.shared.settings import Settings, in_link, link
+
+_SET = ("operations", "digits", "forms", "templates", "count", "seed", "pool")
+_OWN = {"prompts": link("own", lines_of, "\n".join), "metric": link("metric")}
 
 
 @dataclass(frozen=True)
-class SetSettings(Settings):
+class SetSettings(SetSweep, Settings, links={name: link(name) for name in _SET}):
     """A sweep over arithmetic prompts."""
 
-    operations: tuple[str, ...] = in_link("operations", tuple(OPERATIONS))
-    digits: tuple[int, ...] = in_link("digits", (1, 2))
-    forms: tuple[str, ...] = in_link("forms", ("digits",))
-    templates: tuple[int, ...] = in_link("templates", (LAST_TEMPLATE,))
-    count: int = in_link("count", 25)
-    seed: int = in_link("seed", 0)
-    pool: str = in_link("pool", POOLS[0])
-
-    def make(self) -> list[Prompt]:
-        """The prompts of the set."""
-        return make_prompts(**self.to_dict())
-
 
 @dataclass(frozen=True)
-class OwnSettings(Settings):
+class OwnSettings(OwnSweep, Settings, links=_OWN):
     """A sweep over prompts that a person typed."""
-
-    prompts: tuple[str, ...] = in_link("own", ("3+5=", "7-2="), read=lines_of, write="\n".join)
-    metric: str = in_link("metric", "probability")
-    positions: tuple[int | None, ...] = ()  # of the token after which each prompt is read; None: at its end
 
 
 @dataclass(frozen=True)

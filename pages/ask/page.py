@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 import torch
 
+from core.forward.read_at import read_at
 from core.model.load import LoadedModel
 from core.neurons.prompt_view import PromptView, view_prompt
 from pages.ask.notebook import notebook_increase
@@ -15,7 +16,7 @@ from pages.shared.inputs import picked_heads
 from pages.shared.present import heading, table_below, told
 from pages.shared.resources import current_model, kept
 from pages.shared.theme import is_dark
-from pages.shared.tokens import next_tokens, read_at, token_strip
+from pages.shared.tokens import next_tokens, token_strip
 from pages.shared.words import code, head_name, listed, percent, three_digits, visible
 
 ALL, WITHOUT = "all heads", "without the heads"

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pandas as pd
 import streamlit as st
 
-from core.chain.case import LogicCase, is_quick, logic_case, probability_of
+from core.chain.case import LogicCase, is_quick, probability_of
+from core.chain.study import look_inside
 from core.model.load import LoadedModel
-from core.progress import Progress
 from pages.logic_chain.deep import deep_neurons
 from pages.logic_chain.graph import chain_graph
 from pages.logic_chain.head_routes import head_routes
@@ -17,11 +17,12 @@ from pages.logic_chain.shallow import shallow_neurons
 from pages.logic_chain.whole_set import whole_set
 from pages.shared.charts import token_bars_beside
 from pages.shared.inputs import picked_heads
-from pages.shared.job_slot import job_slot
 from pages.shared.present import heading, table_below, told
 from pages.shared.resources import current_model
+from pages.shared.runs.study_slot import study_slot
+from pages.shared.runs.without_browser import plan_button
 from pages.shared.theme import is_dark
-from pages.shared.tokens import next_tokens, read_at, token_strip
+from pages.shared.tokens import next_tokens, token_strip
 from pages.shared.words import code, head_name, listed, percent
 
 EXAMPLES = ["3+5=", "9-2=", "6*7=", "8/2=", "three plus five is", "34+28="]
@@ -52,7 +53,8 @@ def _use_example() -> None:
         st.session_state["chain_prompt"] = st.session_state["chain example"]
 
 
-def _controls(lm: LoadedModel) -> tuple[bool, ChainSettings]:
+def _controls(lm: LoadedModel) -> tuple[bool, bool, ChainSettings]:
+    """Whether *Look inside* was pressed, whether the plan is wanted, and the settings."""
     st.pills("Examples", EXAMPLES, key="chain example", on_change=_use_example)
     with st.form("chain"):
         first, second, third = st.columns([4, 3, 2], vertical_alignment="bottom")
@@ -66,6 +68,7 @@ def _controls(lm: LoadedModel) -> tuple[bool, ChainSettings]:
             **ChainSettings.bound("k"),
         )
         pressed = third.form_submit_button("Look inside", type="primary", width="stretch")
+        plan = plan_button()
     position = None
     with told():
         position = token_strip(lm, "logic chain", st.session_state["chain_prompt"])
@@ -77,16 +80,7 @@ def _controls(lm: LoadedModel) -> tuple[bool, ChainSettings]:
             "No heads are picked in the sidebar, so the head whose ablation lowers the answer's probability most is "
             "ablated."
         )
-    return pressed, ChainSettings.read(heads=tuple(heads), position=position)
-
-
-def _look(lm: LoadedModel, settings: ChainSettings, progress: Progress) -> LogicCase:
-    asked = read_at(lm, settings.prompt, settings.position)
-    return logic_case(lm, asked, settings.heads, settings.k, progress=progress)
-
-
-def _check(lm: LoadedModel, settings: ChainSettings) -> None:
-    lm.encode(settings.prompt)
+    return pressed, plan, ChainSettings.read(heads=tuple(heads), position=position)
 
 
 def _prediction(lm: LoadedModel, case: LogicCase, settings: ChainSettings) -> None:
@@ -130,23 +124,25 @@ def page() -> None:
     )
     lm = current_model()
     place = st.container()
-    pressed, settings = _controls(lm)
+    pressed, plan, settings = _controls(lm)
     chain_presets(lm, place)
-    found = job_slot(
+    found = study_slot(
         lm,
         "logic chain",
         settings,
         "Looking inside",
-        lambda p: _look(lm, settings, p),
+        lambda progress: look_inside(lm, settings, progress),
         "Press **Look inside**. The first time, the values of every layer are projected onto the whole vocabulary; "
         "this takes a while, and the result is kept on disk.",
+        kinds=(ChainSettings,),
         start="auto" if is_quick(lm, settings.heads) else pressed,
         pressed=pressed,
+        plan=plan,
         main=True,
-        check=lambda: _check(lm, settings),
+        check=lambda: settings.check(lm),
     )
     if found is not None:
-        _show(lm, found.result, settings)
+        _show(lm, found.result, found.key)
     with st.expander("How this is computed"):
         st.markdown(EXPLANATION)
 

@@ -3,19 +3,15 @@
 from dataclasses import dataclass
 
 from core.ablation.whole_set import Filter
+from core.chain.study import NeuronSearch
 from core.prompts.arithmetic import OPERATIONS, Prompt, make_prompts
 from core.types import Head, Neuron
-from pages.shared.settings import Settings, in_link
+from pages.shared.settings import Settings, in_link, link
 
 
 @dataclass(frozen=True)
-class ChainSettings(Settings):
+class ChainSettings(NeuronSearch, Settings, links={"prompt": link("chain_prompt"), "k": link("k")}):
     """One prompt; without heads the one whose ablation lowers the answer most is taken."""
-
-    prompt: str = in_link("chain_prompt", "3+5=")
-    k: int = in_link("k", 99)
-    heads: tuple[Head, ...] = ()
-    position: int | None = None  # of the token after which the model is read; None: at the end
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.forward.read_at import read_at
 from core.lora.beside import BASE, PromptBeside, answers_beside, beside, check_answerable
 from core.model.load import LoadedModel
 from core.neurons.comparison import Comparison
@@ -19,7 +20,7 @@ from pages.shared.papers import same_in_paper
 from pages.shared.permissions import locked
 from pages.shared.present import short_number, told
 from pages.shared.resources import adapter_digest
-from pages.shared.tokens import read_at, token_strip
+from pages.shared.tokens import token_strip
 from pages.shared.words import code, mono, moved, percent, plain, three_digits, visible
 
 LESS, MORE = "lora less", "lora more"

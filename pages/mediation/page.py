@@ -28,6 +28,8 @@ from pages.mediation.units import heads_and_neurons
 from pages.shared.job_slot import job_slot
 from pages.shared.present import heading, told
 from pages.shared.resources import current_model
+from pages.shared.runs.study_slot import study_slot
+from pages.shared.runs.without_browser import plan_button
 
 OWN = "Your own two prompts"
 NOTHING = "nothing"
@@ -69,7 +71,8 @@ are measured in a model of the same architecture and tokenizer that has not lear
 """
 
 
-def _controls() -> tuple[bool, PairSettings]:
+def _controls() -> tuple[bool, bool, PairSettings]:
+    """Whether Run was pressed, whether the plan is wanted, and the settings."""
     source = st.segmented_control(
         "Prompts", [DRAWN, OWN], default=DRAWN, key=SOURCE, bind="query-params", required=True
     )
@@ -96,8 +99,10 @@ def _controls() -> tuple[bool, PairSettings]:
             "their change, patched minus base run; a logit difference is r minus r′.",
         )
         settings = replace(settings, metric=metric, sites=tuple(site for site in LAYER_SITES if site in sites))
-        pressed = st.form_submit_button("Run", type="primary", icon=":material/play_arrow:")
-    return pressed, settings
+        with st.container(horizontal=True):
+            pressed = st.form_submit_button("Run", type="primary", icon=":material/play_arrow:")
+            plan = plan_button()
+    return pressed, plan, settings
 
 
 def _own_controls() -> TypedPair:
@@ -117,16 +122,18 @@ def _own_controls() -> TypedPair:
     return TypedPair(**settings)  # type: ignore[arg-type]
 
 
-def _asked(lm: LoadedModel, pressed: bool, settings: PairSettings) -> Task | None:
+def _asked(lm: LoadedModel, pressed: bool, plan: bool, settings: PairSettings) -> Task | None:
     """What Run measured."""
-    found = job_slot(
+    found = study_slot(
         lm,
         "mediation",
         settings,
         _title(settings),
         lambda progress: measure_pairs(lm, settings, progress),
         "Press **Run** to copy every chosen value, one at a time.",
+        kinds=(DrawnPairs, TypedPair),
         start=pressed,
+        plan=plan,
         main=True,
         outdated="show",
         kind=JOBS,
@@ -205,11 +212,11 @@ def page() -> None:
         "probability of the result is measured.",
     )
     place = st.container()
-    pressed, settings = _controls()
+    pressed, plan, settings = _controls()
     lm = current_model()
     mediation_presets(lm, place)
     with told():
-        first = _asked(lm, pressed, settings)
+        first = _asked(lm, pressed, plan, settings)
         if first is not None:
             beside = _beside(lm, first)
             tasks = [first] if beside is None else [first, beside]

@@ -18,7 +18,6 @@ from torch import Tensor
 from core.forward.answers import shift_note
 from core.model.load import LoadedModel
 from core.prompts.arithmetic import Prompt
-from core.types import PromptLike
 from pages.shared.resources import kept, model_key
 from pages.shared.words import code, mono, plain, visible
 
@@ -50,16 +49,6 @@ def read_prompt(lm: LoadedModel, prompt: str) -> ReadPrompt:
     """
     typed, ids = lm.encode(prompt), lm.encode_for_answer(prompt)
     return ReadPrompt(tuple(ids), len(typed), tuple(lm.logits(ids).argmax(-1).tolist()))
-
-
-def read_at(lm: LoadedModel, prompt: str, position: int | None) -> PromptLike:
-    """A prompt for `core`: the text itself, or its tokens up to a picked position."""
-    return prompt if position is None else tuple(lm.encode_for_answer(prompt)[: position + 1])
-
-
-def reads_at(lm: LoadedModel, prompts: Sequence[str], positions: Sequence[int | None]) -> list[PromptLike]:
-    """The same for some prompts."""
-    return [read_at(lm, *one) for one in zip(prompts, positions, strict=True)]
 
 
 def token_strip(lm: LoadedModel, place: str, prompt: str) -> int | None:

@@ -7,6 +7,7 @@ from core.edits.compare import WhatIf
 from core.edits.edit_set import kind_of, name_of
 from core.edits.effects import EditEffects
 from core.edits.study import DRAWS, EditedAnswers, edited_answers
+from core.forward.read_at import reads_at
 from core.hooks import Edit
 from core.model.load import LoadedModel
 from pages.shared.claims.badge import badge
@@ -14,7 +15,7 @@ from pages.shared.inputs import usable_prompts
 from pages.shared.job_slot import Found, job_slot
 from pages.shared.present import accuracies, downloads
 from pages.shared.theme import is_dark
-from pages.shared.tokens import reads_at, token_strips
+from pages.shared.tokens import token_strips
 from pages.shared.words import code, from_to, of_n, percent, three_digits, visible
 from pages.what_if.charts import tokens_after, tokens_before, tokens_beside
 from pages.what_if.settings import AskSettings

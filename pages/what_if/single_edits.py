@@ -5,12 +5,12 @@ import streamlit as st
 
 from core.edits.effects import EditEffects, edit_effects
 from core.edits.study import DRAWS
+from core.forward.read_at import reads_at
 from core.model.load import LoadedModel
 from pages.shared.claims.badge import finding
 from pages.shared.job_slot import job_slot
 from pages.shared.present import downloads
 from pages.shared.theme import is_dark
-from pages.shared.tokens import reads_at
 from pages.shared.words import three_digits
 from pages.what_if.answers import NOTHING
 from pages.what_if.charts import effect_bars

@@ -65,6 +65,33 @@ def test_a_report_without_a_series(checkpoints, tmp_path, capsys):
     assert f"No adapters were shipped with {folder}. Train some (lora-series)" in capsys.readouterr().err
 
 
+def test_a_plan_is_run_and_continued(tmp_path, capsys):
+    plan, out = tmp_path / "plan.toml", tmp_path / "results"
+    plan.write_text('[[analysis]]\nwhat = "sweep"\ncount = 1\noperations = ["+"]')
+    asked = ["run", str(plan), "--out", str(out)]
+    assert main(asked) == 0
+    told = capsys.readouterr().out
+    assert "1 of 1, sweep: 100%" in told
+    assert str(out) in told
+    assert (out / "1-sweep" / "heads.csv").is_file()
+    assert main(asked) == 0
+    assert "1 of 1, sweep: there already" in capsys.readouterr().out
+    plan.write_text('[[analysis]]\nwhat = "sweep"\ncount = 2')
+    assert main(asked) == 1
+    assert "results of another plan" in capsys.readouterr().err
+
+
+def test_ctrl_c_keeps_what_is_measured(tmp_path, capsys, monkeypatch):
+    (tmp_path / "plan.toml").write_text('[[analysis]]\nwhat = "sweep"\ncount = 1')
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("core.plans.terminal.Terminal.progress", interrupted)
+    assert main(["run", str(tmp_path / "plan.toml"), "--out", str(tmp_path / "results")]) == 130
+    assert "the same command continues" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["lora-series", "lora-report"])
 def test_input_that_cannot_be_used(command, tmp_path, capsys):
     assert main([command, "--model", "/no/such", "--out", str(tmp_path)]) == 1

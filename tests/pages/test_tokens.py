@@ -4,7 +4,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.shared.resources import residence
-from pages.shared.tokens import read_at, read_prompt, reads_at
+from pages.shared.tokens import read_prompt
 from tests.pages.test_arithmetic_heads import wait
 from tests.told_models import BLANK, EIGHT, predicting
 

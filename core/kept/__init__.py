@@ -1,0 +1,1 @@
+"""Measured numbers on disk: records of results, and the chunks of work that has not ended."""
