@@ -88,7 +88,7 @@ def sweep_reads(
             tell = part(progress, number, len(trees))
             work = partial(_sweep_tree, lm, tree, [reads[i] for i in mine], metric, tell)
             out.put(mine, chunks(f"tree {number}", work))
-            tell(1, 1)
+            tell(lm.n_layers * lm.n_heads, lm.n_layers * lm.n_heads)
     return out
 
 
