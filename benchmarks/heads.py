@@ -23,7 +23,7 @@ from torch import Tensor
 
 from core.heads.sweep import sweep_heads
 from core.hooks import ScaleHead, intervene
-from core.model.architectures import out_in
+from core.model.linear_maps import out_in
 from core.model.load import LoadedModel, load_model
 from core.prompts.arithmetic import make_prompts
 

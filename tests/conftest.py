@@ -10,6 +10,8 @@ import torch
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
+    Gemma2Config,
+    Gemma3TextConfig,
     GPT2Config,
     GPTJConfig,
     GPTNeoXConfig,
@@ -39,6 +41,13 @@ _SMALL = {
     "eos_token_id": 1,
     "pad_token_id": 1,
 }
+_GEMMA = _SMALL | {
+    "intermediate_size": 48,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "query_pre_attn_scalar": 16,
+    "sliding_window": 3,
+}
 CONFIGS = {
     "llama": lambda: LlamaConfig(**_SMALL, intermediate_size=48),
     "grouped-query": lambda: LlamaConfig(**_SMALL, intermediate_size=48, num_key_value_heads=2),
@@ -51,6 +60,10 @@ CONFIGS = {
         vocab_size=1100, n_embd=32, n_layer=3, n_head=4, n_positions=64, n_inner=48, bos_token_id=0, eos_token_id=1
     ),
     "phi3": lambda: Phi3Config(**_SMALL, intermediate_size=48, num_key_value_heads=2, sliding_window=3),
+    "gemma2": lambda: Gemma2Config(**_GEMMA, final_logit_softcapping=2.0, attn_logit_softcapping=3.0),
+    "gemma3": lambda: Gemma3TextConfig(
+        **_GEMMA, layer_types=["sliding_attention", "full_attention", "sliding_attention"]
+    ),
     "gptj": lambda: GPTJConfig(
         vocab_size=1100, n_embd=32, n_layer=3, n_head=4, n_positions=64, rotary_dim=4, bos_token_id=0, eos_token_id=1
     ),

@@ -27,10 +27,14 @@ _PATHS = {
     "qwen2": _LLAMA,
     "qwen3": _LLAMA,
     "phi3": _LLAMA,
+    "gemma2": _LLAMA,
+    "gemma3_text": _LLAMA,
     "gpt2": ("transformer.h", "transformer.ln_f", "attn.c_proj", "mlp.c_proj"),
     "gptj": ("transformer.h", "transformer.ln_f", "attn.out_proj", "mlp.fc_out"),
     "gpt_neox": ("gpt_neox.layers", "gpt_neox.final_layer_norm", "attention.dense", "mlp.dense_4h_to_h"),
 }
+# the norms through which attention's and the FFN's output reach the residual stream, of types that have them
+_AFTER = dict.fromkeys(("gemma2", "gemma3_text"), ("post_attention_layernorm", "post_feedforward_layernorm"))
 _CHUNK = 2**24  # logits at a time
 
 
@@ -66,6 +70,48 @@ def weight(module: Any) -> Float[Tensor, "out in"]:
 
     held = stored if getattr(stored, "SCB", None) is not None else module.state  # where it is after a first run
     return int8_vectorwise_dequant(held.CB, held.SCB).double().cpu()
+
+
+def gain(model: Any, norm: Any) -> Float[Tensor, " d_model"]:
+    """What a norm multiplies by, float64: Gemma's add 1 to their weights."""
+    return norm.weight.detach().double().cpu() + (model.config.model_type in _AFTER)
+
+
+def eps(norm: Any) -> float:
+    """What a norm adds to the mean square."""
+    return norm.variance_epsilon if hasattr(norm, "variance_epsilon") else norm.eps
+
+
+def norms_after(model: Any, layer: int) -> tuple[Any, Any] | None:
+    """The norms through which attention's and the FFN's output reach the residual stream; None: there are none."""
+    block, names = model.get_submodule(_PATHS[model.config.model_type][0])[layer], _AFTER.get(model.config.model_type)
+    return None if names is None else (block.get_submodule(names[0]), block.get_submodule(names[1]))
+
+
+def values(model: Any, layer: int) -> Float[Tensor, "neuron d_model"]:
+    """Every neuron's value, with the gain of a norm after the FFN, float64."""
+    layers, *_, ffn_output = _PATHS[model.config.model_type]
+    found = weight(model.get_submodule(layers)[layer].get_submodule(ffn_output)).T
+    after = norms_after(model, layer)
+    return found if after is None else found * gain(model, after[1])
+
+
+def head_writer(model: Any, layer: int) -> Float[Tensor, "d_model heads_by_d_head"]:
+    """W_O with the gain of a norm after attention, float32."""
+    layers, _, head_output, _ = _PATHS[model.config.model_type]
+    found = weight(model.get_submodule(layers)[layer].get_submodule(head_output))
+    after = norms_after(model, layer)
+    return (found if after is None else gain(model, after[0])[:, None] * found).float()
+
+
+def written(model: Any, layer: int, coefficient: Float[Tensor, " neuron"]) -> Float[Tensor, "neuron d_model"]:
+    """What each neuron of a layer adds to the residual stream, with the scale of a norm after the FFN frozen."""
+    layers, *_, ffn_output = _PATHS[model.config.model_type]
+    added, after = coefficient.double()[:, None] * values(model, layer), norms_after(model, layer)
+    if after is None:
+        return added
+    whole = weight(model.get_submodule(layers)[layer].get_submodule(ffn_output)) @ coefficient.double()
+    return added / (whole.pow(2).mean() + eps(after[1])).sqrt()
 
 
 def values_of(model: Any, output: Float[Tensor, " width"], d_head: int) -> Float[Tensor, "kv_head d_head"]:
@@ -107,11 +153,12 @@ def run(model: Any, ids: Sequence[int], off: Sequence[tuple[int, int]] = ()) -> 
     with ExitStack() as hooks:
         for number, block in enumerate(blocks):
             attend, add = block.get_submodule(head_output), block.get_submodule(ffn_output)
+            attended = block.get_submodule(_AFTER.get(model.config.model_type, (head_output,))[0])
             heads = [head for layer, head in off if layer == number]
             for handle in (
                 block.register_forward_pre_hook(lambda _, args: keep("resid", args[0])),
                 attend.register_forward_pre_hook(partial(without, heads)),
-                attend.register_forward_hook(lambda _, args, out: keep("attention", out)),
+                attended.register_forward_hook(lambda _, args, out: keep("attention", out)),
                 add.register_forward_pre_hook(lambda _, args: keep("coefficient", args[0])),
             ):
                 hooks.callback(handle.remove)
@@ -142,11 +189,13 @@ def log_probabilities(
         scale = (like.var(-1, correction=0, keepdim=True) + norm.eps).sqrt()
         normed = (y - y.mean(-1, keepdim=True)) / scale * norm.weight.double().cpu() + norm.bias.double().cpu()
     else:
-        scale = (like.pow(2).mean(-1, keepdim=True) + norm.variance_epsilon).sqrt()
-        normed = y / scale * norm.weight.double().cpu()
+        scale = (like.pow(2).mean(-1, keepdim=True) + eps(norm)).sqrt()
+        normed = y / scale * gain(model, norm)
     logits = normed @ weight(out).T
     if out.bias is not None:
         logits = logits + out.bias.double().cpu()
+    if cap := getattr(model.config, "final_logit_softcapping", None):
+        logits = cap * (logits / cap).tanh()
     return logits.log_softmax(-1)
 
 
@@ -161,11 +210,10 @@ def importances(
         target: token id w.
         original: the run whose output gives the norm's scale; None: the run itself.
     """
-    layers, *_, ffn_output = _PATHS[model.config.model_type]
     like = (original or one).output
     found = []
-    for r, m, block in zip(one.before_ffn, one.coefficient, model.get_submodule(layers), strict=True):
-        added = m[:, None] * weight(block.get_submodule(ffn_output)).T  # (neuron, d_model)
+    for layer, (r, m) in enumerate(zip(one.before_ffn, one.coefficient, strict=True)):
+        added = written(model, layer, m)  # (neuron, d_model)
         chunks = added.split(max(1, _CHUNK // model.config.vocab_size))
         after = torch.cat([log_probabilities(model, r + some, like)[:, target] for some in chunks])
         found.append(after - log_probabilities(model, r, like)[target])

@@ -154,14 +154,19 @@ def _mean_importances(
     """
     unembedding = Unembedding.of(lm)
     cases = [  # in the order of the result's first two axes: the run of each group, by each group's scale
-        sides_of(unembedding, run.resid_pre[:, -1] + run.attention_out[:, -1], run.coefficient[:, -1], scale)
+        sides_of(
+            unembedding,
+            run.resid_pre[:, -1] + run.attention_out[:, -1],
+            run.coefficient[:, -1] * run.ffn_scale[:, -1, None],
+            scale,
+        )
         for scale in (unembedding.scale(run.resid_post[-1]) for run in runs)
         for run in runs
     ]
     out = torch.zeros(2, 2, lm.n_layers, lm.n_neurons, dtype=torch.float64)
     pieces = [(layer, some) for layer in range(lm.n_layers) for some in torch.arange(lm.n_neurons).split(_NEURONS)]
     for done, (layer, some) in enumerate(pieces):
-        values = columns_on_device(lm.modules.neuron_output(layer), some).T
+        values = columns_on_device(lm.modules.neuron_writer(layer), some).T
         sides = [case[layer].of(some) for case in cases]
         rows = torch.arange(len(some), device=lm.device)
         found = exact_importance(unembedding, values, targets[0] + targets[1], [(rows, sides)]).unflatten(0, (2, 2))

@@ -189,9 +189,10 @@ def _best_of_layer(
     if not paths or not n:
         return []
     vectors = torch.stack([path.vectors(by).sum(0) for path in paths]).to(lm.device)  # (path, pos, d_model)
-    best = torch.empty_like(run.coefficient[layer])  # (pos, neuron)
-    for place, values in column_blocks(lm.modules.neuron_output(layer), BLOCK // lm.d_model):
-        best[:, place] = ((vectors @ values).cpu() * run.coefficient[layer, :, place]).amax(0)
+    factor = run.coefficient[layer] * run.ffn_scale[layer, :, None]  # (pos, neuron)
+    best = torch.empty_like(factor)
+    for place, values in column_blocks(lm.modules.neuron_writer(layer), BLOCK // lm.d_model):
+        best[:, place] = ((vectors @ values).cpu() * factor[:, place]).amax(0)
     score, order = best.flatten().sort(descending=True, stable=True)
     return [
         (float(score[i]), (layer, int(at) % lm.n_neurons, int(at) // lm.n_neurons)) for i, at in enumerate(order[:n])

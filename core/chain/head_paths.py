@@ -156,7 +156,7 @@ def head_paths(
     check_reach(lm, [head], neuron)
     pulled = OVMap.of(lm, layer).pull_back(keys_of(lm, run, [neuron]).signed[:, 0])  # (map, head, d_model)
     x = run.resid_pre[layer]
-    scale = frozen_scale(lm, lm.modules.attention_norm(layer), x)  # (pos)
+    scale = frozen_scale(lm, lm.modules.attention_norm(layer), x) * run.attention_scale[layer, -1]  # (pos)
     weighted = run.pattern[layer, :, -1].T * scale[:, None]  # (pos, head)
     by_head = torch.einsum("pd,mhd->mph", x, pulled) * weighted
     written = torch.cat([run.resid_pre[:1], *_earlier(run, layer)])  # (source, pos, d_model)
@@ -182,7 +182,7 @@ def _origins(
 ) -> Float[Tensor, "map pos"]:
     """What an attention layer brought from each position to `at`, as inner products with some keys."""
     x = run.resid_pre[layer]
-    scale = frozen_scale(lm, lm.modules.attention_norm(layer), x)
+    scale = frozen_scale(lm, lm.modules.attention_norm(layer), x) * run.attention_scale[layer, at]
     found = torch.einsum(
         "pd,mhd,hp->mp", x * scale[:, None], OVMap.of(lm, layer).pull_back(keys), run.pattern[layer, :, at]
     )

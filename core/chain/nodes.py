@@ -214,8 +214,8 @@ def add_predicting_edges(
     keys = keys_of(lm, run, neurons).signed  # (map, k, d_model)
     for head in heads:
         piece = range(head[1] * lm.d_head, (head[1] + 1) * lm.d_head)
-        output = columns(lm.modules.head_output(head[0]), piece)  # (d_model, d_head)
-        weights = keys @ (output @ run.z[head[0], -1, piece.start : piece.stop])  # (map, k)
+        output = columns(lm.modules.head_writer(head[0]), piece)  # (d_model, d_head)
+        weights = keys @ (output @ run.z[head[0], -1, piece.start : piece.stop] * run.attention_scale[head[0], -1])
         for i in sorted(range(len(neurons)), key=lambda i: neurons[i]):
             if reaches(lm, head, neurons[i]):
                 connect(graph, head_id(*head), neuron_id(*neurons[i]), "predict", *up_and_gate(weights[:, i]))

@@ -50,7 +50,8 @@ class OVPath:
     Attributes:
         layer: of the head.
         keys: vectors on the residual stream before that layer.
-        scale: the norm's scale at every position.
+        scale: of the norm that the head reads through at every position, times that of the norm after attention
+            (Gemma) at the last one, where the head writes.
         attention: the head's weights from the last position.
         via: the position from which the head brings the neuron most.
     """
@@ -81,7 +82,7 @@ def ov_path_of(lm: LoadedModel, run: ActivationCache, head: Head, keys: Float[Te
     """Pulls a neuron's keys back through one head."""
     layer, x = head[0], run.resid_pre[head[0]]
     pulled = OVMap.of(lm, layer).pull_back(keys)[:, head[1]]
-    scale = frozen_scale(lm, lm.modules.attention_norm(layer), x)
+    scale = frozen_scale(lm, lm.modules.attention_norm(layer), x) * run.attention_scale[layer, -1]
     attention = run.pattern[layer, head[1], -1]
     brought = attention * scale * (x @ pulled.T).sum(-1)
     return OVPath(layer, pulled, scale, attention, via=int(brought.argmax()))
@@ -108,9 +109,10 @@ def _through(lm: LoadedModel, run: ActivationCache, j: int, ov_paths: list[OVPat
         path=len(ov_paths),
     )
     first = frozen_scale(lm, lm.modules.attention_norm(j), run.resid_pre[j])  # (pos)
-    second = torch.stack([ov_path.scale[ov_path.via] for ov_path in ov_paths])  # (ov_path)
+    written = run.attention_scale[j]  # (pos), where the layer writes
+    second = torch.stack([ov_path.scale[ov_path.via] * written[ov_path.via] for ov_path in ov_paths])  # (ov_path)
     score = torch.einsum("p,e,emhd->mpd", first, second, pulled)
-    attended = torch.stack([ov_path.attention * ov_path.scale for ov_path in ov_paths])  # (ov_path, between)
+    attended = torch.stack([o.attention * o.scale * written for o in ov_paths])  # (ov_path, between)
     weight = torch.einsum("eq,hqp,p->ehp", attended, run.pattern[j], first)
     weighted = torch.einsum("ehp,emhd->mpd", weight, pulled)
     return Path(j, range(-1, j), score, weighted)

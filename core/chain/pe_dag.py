@@ -105,6 +105,7 @@ def subvalues(
     for layer in sorted({layer for layer, _ in neurons}):
         mine = [i for i, neuron in enumerate(neurons) if neuron[0] == layer]
         which = [neurons[i][1] for i in mine]
-        m = run.coefficient[layer, [at[i] for i in mine], which]
-        out[mine] = m[:, None] * columns(lm.modules.neuron_output(layer), which).T
+        where = [at[i] for i in mine]
+        m = run.coefficient[layer, where, which] * run.ffn_scale[layer, where]
+        out[mine] = m[:, None] * columns(lm.modules.neuron_writer(layer), which).T
     return out

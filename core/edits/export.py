@@ -25,8 +25,9 @@ from core.edits.recipe import Recipe
 from core.errors import UserError
 from core.forward.scoring import next_token_logits
 from core.hooks import Edit, intervene
-from core.model.architectures import Modules, out_in
+from core.model.architectures import Modules
 from core.model.hub import hub_id_of
+from core.model.linear_maps import out_in
 from core.model.load import LoadedModel, full_memory_told, load_model
 from core.model.source import locate
 from core.progress import Progress, silent

@@ -148,7 +148,7 @@ def _module(lm: LoadedModel, site: Site, layer: int) -> nn.Module:
     modules = lm.modules
     if site in ("embedding", "residual"):
         return modules.layers[layer]
-    where = {"ffn": modules.ffn, "attention": modules.attention, "neuron": modules.neuron_output}
+    where = {"ffn": modules.ffn_end, "attention": modules.attention_end, "neuron": modules.neuron_output}
     return where.get(site, modules.head_output)(layer)
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from core.errors import UserError
 from core.hooks import InputHook, OutputHook, own_hooks
 from core.model.load import LoadedModel
+from core.model.norms import frozen_scale
 from core.types import PromptLike
 
 
@@ -33,6 +34,10 @@ class ActivationCache:
         ffn_out: what each layer's FFN adds (F^l).
         z: the concatenated heads before the output map (z).
         coefficient: every neuron's coefficient (m).
+        attention_scale: what the norm after attention (Gemma) scales by in this run, `rsqrt(s + eps)`; 1 where there
+            is no such norm.
+        ffn_scale: the same of the norm after the FFN. What a neuron writes is its coefficient, times this, times its
+            value (`core.model.weights.values`).
         pattern: attention weights.
     """
 
@@ -44,6 +49,8 @@ class ActivationCache:
     ffn_out: Float[Tensor, "layer pos d_model"]
     z: Float[Tensor, "layer pos heads_by_d_head"]
     coefficient: Float[Tensor, "layer pos neuron"]
+    attention_scale: Float[Tensor, "layer pos"]
+    ffn_scale: Float[Tensor, "layer pos"]
     pattern: Float[Tensor, "layer head query key"]
 
     def until(self, position: int) -> "ActivationCache":
@@ -62,6 +69,8 @@ class ActivationCache:
             ffn_out=self.ffn_out[:, :n],
             z=self.z[:, :n],
             coefficient=self.coefficient[:, :n],
+            attention_scale=self.attention_scale[:, :n],
+            ffn_scale=self.ffn_scale[:, :n],
             pattern=self.pattern[:, :, :n, :n],
         )
 
@@ -101,7 +110,7 @@ class Notes:
     def __init__(self, lm: LoadedModel, layers: range):
         self._kept: dict[str, list[Tensor]] = {name: [] for name in _STACKED}
         self._post: list[Tensor] = []
-        modules = lm.modules
+        modules, row = lm.modules, lm.architecture
         self.before: list[tuple[nn.Module, InputHook]] = []
         self.after: list[tuple[nn.Module, OutputHook]] = [(modules.layers[-1], self._keep_post)]
         for number in layers:
@@ -110,10 +119,18 @@ class Notes:
                 (modules.head_output(number), partial(self._keep, "z")),
                 (modules.neuron_output(number), partial(self._keep, "coefficient")),
             ]
+            ends = (modules.attention_end(number), modules.ffn_end(number))
             self.after += [
-                (modules.attention(number), self._keep_attention),
-                (modules.ffn(number), partial(self._keep, "ffn_out")),
+                (modules.attention(number), self._keep_pattern),
+                (ends[0], partial(self._keep, "attention_out")),
+                (ends[1], partial(self._keep, "ffn_out")),
             ]
+            scales = (("attention_scale", row.attention_post_norm), ("ffn_scale", row.ffn_post_norm))
+            for (name, is_norm), end in zip(scales, ends, strict=True):
+                if is_norm:
+                    self.before.append((end, partial(self._keep_scale, name, lm, end)))
+                else:
+                    self.before.append((modules.neuron_output(number), partial(self._keep_one, name)))
 
     def cache(self, ids: Sequence[int], logits: Tensor, below: ActivationCache | None = None) -> ActivationCache:
         """The run; `below` gives what the layers below the noted ones did."""
@@ -129,12 +146,17 @@ class Notes:
     def _keep_post(self, value: Any) -> None:
         self._post[:] = [first(value)[0].detach().float().cpu()]
 
-    def _keep_attention(self, output: Any) -> None:
-        self._keep("attention_out", output)
+    def _keep_pattern(self, output: Any) -> None:
         self._kept["pattern"].append(output[1][0].detach().float().cpu())
 
+    def _keep_scale(self, name: str, lm: LoadedModel, norm: Any, value: Tensor) -> None:
+        self._kept[name].append(frozen_scale(lm, norm, value[0].detach()))
 
-_STACKED = ("resid_pre", "attention_out", "ffn_out", "z", "coefficient", "pattern")
+    def _keep_one(self, name: str, value: Tensor) -> None:
+        self._kept[name].append(torch.ones(value.shape[1]))
+
+
+_STACKED = ("resid_pre", "attention_out", "ffn_out", "z", "coefficient", "attention_scale", "ffn_scale", "pattern")
 
 
 @contextmanager

@@ -180,8 +180,7 @@ def _by_row(streams: Sequence[Tensor]) -> dict[Row, Tensor]:
 def read_logits(lm: LoadedModel, stream: Float[Tensor, "*read d_model"]) -> Float[Tensor, "*read vocab"]:
     """Next-token logits from outputs of the last layer."""
     with lm.lock, full_memory_told():
-        logits: Tensor = lm.modules.unembedding(lm.modules.final_norm(stream))
-    return logits
+        return lm.modules.logits(stream)
 
 
 def causal_inputs(lm: LoadedModel, n_tokens: int) -> dict[str, Any]:

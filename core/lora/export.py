@@ -22,10 +22,10 @@ from core.forward.generate import continue_greedily
 from core.forward.neuron_sets import NeuronSet, scaled_neurons
 from core.lora.prune import kept_set
 from core.lora.prune_train import Pruned
-from core.model.adapters import AdaptedModel
-from core.model.architectures import LinearMap, Modules, out_in
+from core.model.adapters import AdaptedModel, weight_sharing_copy
+from core.model.architectures import Modules
+from core.model.linear_maps import LinearMap, out_in
 from core.model.load import LoadedModel, load_model
-from core.model.shared_weights import weight_sharing_copy
 from core.model.source import weight_files
 from core.progress import Progress, silent
 from core.prompts.signed_arithmetic import cases, negative_data

@@ -2,7 +2,7 @@
 
 `attach(lm, folder)` loads a PEFT adapter folder and gives a model that every analysis
 takes like any other. The base weights are in memory once, and the base model is not
-touched: it has its own modules (`core.model.shared_weights`), so its results stay the same bit for bit,
+touched: it has its own modules (`weight_sharing_copy`), so its results stay the same bit for bit,
 also while the adapted one runs. Interventions act on the model object they are given.
 
 An adapter is not merged: `weight` of a module that carries one is computed when it is
@@ -15,6 +15,7 @@ import json
 import os
 import tempfile
 import warnings
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -27,10 +28,37 @@ from torch import Tensor, nn
 
 from core.errors import UserError
 from core.model.adapter_files import ABOUT, CONFIG, WEIGHTS, AdapterFolder
-from core.model.architectures import Modules, n_inputs
+from core.model.architectures import Modules
+from core.model.linear_maps import n_inputs
 from core.model.load import LoadedModel, full_memory_told
-from core.model.shared_weights import weight_sharing_copy
 from core.writing import explain_write_errors
+
+_HOOKS = (
+    "_forward_hooks",
+    "_forward_pre_hooks",
+    "_backward_hooks",
+    "_backward_pre_hooks",
+    "_forward_hooks_with_kwargs",
+    "_forward_pre_hooks_with_kwargs",
+    "_forward_hooks_always_called",
+)
+
+
+def weight_sharing_copy(model: nn.Module) -> Any:
+    """A model of the same class: its modules are new, so that they can be replaced, its tensors are the same objects.
+
+    Nothing may write into the copy's weights: that would be the model's weights too.
+    Hooks that other contexts have on the model at this moment are not taken over.
+    """
+    same: dict[int, Any] = {}
+    for module in model.modules():
+        for tensor in (*module._parameters.values(), *module._buffers.values()):
+            same[id(tensor)] = tensor
+        if "state" in vars(module):  # bitsandbytes keeps 8-bit codes there after the first forward pass
+            same[id(vars(module)["state"])] = vars(module)["state"]
+        for name in _HOOKS:
+            same[id(vars(module)[name])] = OrderedDict()
+    return copy.deepcopy(model, same)
 
 
 @dataclass(eq=False, kw_only=True)
@@ -61,7 +89,9 @@ class AdaptedModel(LoadedModel):
         self.first_layer = next(
             (i for i, layer in enumerate(self.modules.layers) if changed & set(layer.modules())), self.n_layers
         )
-        read = [self.modules.neuron_output(i) for i in range(self.n_layers)]
+        read = {self.modules.neuron_output(i) for i in range(self.n_layers)}
+        if self.architecture.ffn_post_norm:
+            read |= {self.modules.ffn_end(i) for i in range(self.n_layers)}
         self.same_neurons = not changed & {*read, self.modules.unembedding, self.modules.final_norm}
 
     def trainable(self) -> dict[str, nn.Parameter]:

@@ -7,16 +7,15 @@ attention and FFN run in parallel (both read the residual stream before the laye
 docs/add-an-architecture.md says how.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from transformers.pytorch_utils import Conv1D
 
 from core.errors import UserError
+from core.model.linear_maps import KeyMap, LinearMap, Writer, out_in
 
 
 @dataclass(frozen=True)
@@ -38,11 +37,15 @@ class Architecture:
         ffn_norm: the norm that the FFN reads through.
         neuron_output: the linear map whose input is the neurons' coefficients.
         neuron_input: the maps whose rows are the neurons' keys: (gate, up), or one map.
+        attention_post_norm: the norm through which attention's output reaches the residual stream; "" for none.
+        ffn_post_norm: the same of the FFN's output.
         gated: whether a neuron has two keys, gate and up; one map then holds all gates, then all ups.
         norm: root mean square (`rms`) or mean and variance with a bias (`layer`).
+        unit_offset: whether norms multiply by 1 + weight.
         parallel: whether attention and FFN both read the layer's input; None: the
             config's `use_parallel_residual` says.
         positions: the embedding of positions, where it is learned; "" for none.
+        logit_cap: the config's setting of the logits' soft-cap; "" for none.
         transposed: whether files hold maps as [in, out] (transformers' Conv1D).
         stored_unembedding: the output matrix's name in files, where it is another one.
     """
@@ -63,6 +66,10 @@ class Architecture:
     parallel: bool | None
     gated: bool = False
     fused: Literal["by head", "by part"] = "by part"
+    unit_offset: bool = False
+    attention_post_norm: str = ""
+    ffn_post_norm: str = ""
+    logit_cap: str = ""
     positions: str = ""
     transposed: bool = False
     stored_unembedding: str | None = None
@@ -84,6 +91,16 @@ _LLAMA = Architecture(
     norm="rms",
     parallel=False,
     gated=True,
+)
+
+
+_GEMMA = replace(
+    _LLAMA,
+    ffn_norm="pre_feedforward_layernorm",
+    unit_offset=True,
+    attention_post_norm="post_attention_layernorm",
+    ffn_post_norm="post_feedforward_layernorm",
+    logit_cap="final_logit_softcapping",
 )
 
 
@@ -110,6 +127,8 @@ ARCHITECTURES: dict[str, Architecture] = {
         positions="transformer.wpe",
         transposed=True,
     ),
+    "gemma2": _GEMMA,
+    "gemma3_text": _GEMMA,
     "phi3": replace(
         _LLAMA,
         query_key_value=("self_attn.qkv_proj",),
@@ -171,32 +190,6 @@ def architecture_of(model_type: str | None) -> Architecture:
     return ARCHITECTURES[model_type]
 
 
-#: A linear map of a layer.
-LinearMap = nn.Linear | Conv1D
-
-
-@dataclass(frozen=True)
-class KeyMap:
-    """The rows of a linear map that are the gate, up or only keys of a layer's neurons."""
-
-    module: LinearMap
-    first: int
-
-    def of(self, neurons: Sequence[int]) -> list[int]:
-        """The rows of some neurons."""
-        return [self.first + neuron for neuron in neurons]
-
-
-def out_in(module: nn.Module, matrix: Tensor) -> Float[Tensor, "out in"]:
-    """A linear map's matrix as [out, in], a view; GPT-2 stores its maps (Conv1D) the other way."""
-    return matrix.T if isinstance(module, Conv1D) else matrix
-
-
-def n_inputs(module: LinearMap) -> int:
-    """How many entries a linear map's input has."""
-    return int(module.nx if isinstance(module, Conv1D) else module.in_features)
-
-
 def windows_of(config: Any) -> dict[str, int | None]:
     """How far back attention looks, by the config's kinds of layers; None: to the beginning."""
     window = getattr(config, "sliding_window", None)
@@ -222,6 +215,7 @@ class Modules:
         self.final_norm: Any = model.get_submodule(row.final_norm)
         self.unembedding: nn.Linear = model.get_submodule(row.unembedding)
         self.positions: nn.Embedding | None = model.get_submodule(row.positions) if row.positions else None
+        self.logit_cap: float | None = getattr(model.config, row.logit_cap) if row.logit_cap else None
         parallel = row.parallel
         self.parallel = bool(getattr(model.config, "use_parallel_residual", True)) if parallel is None else parallel
 
@@ -230,13 +224,32 @@ class Modules:
         x: Tensor = self.embedding(ids)
         return x if self.positions is None else x + self.positions(torch.arange(ids.shape[1], device=ids.device))
 
+    def logits(self, x: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch vocab"]:
+        """Next-token logits, as the model makes them of the last layer's output."""
+        logits: Tensor = self.unembedding(self.final_norm(x))
+        return logits if self.logit_cap is None else torch.tanh(logits / self.logit_cap) * self.logit_cap
+
+    def gain(self, norm: Any) -> Float[Tensor, " d_model"]:
+        """What a norm multiplies by, in float32."""
+        weight: Tensor = norm.weight.detach().float()
+        return 1 + weight if self.row.unit_offset else weight
+
     def attention(self, layer: int) -> nn.Module:
-        """The attention module; its output is added to the residual stream."""
+        """The attention module; its second output are the attention weights."""
         return self._in(layer, self.row.attention)
+
+    def attention_end(self, layer: int) -> Any:
+        """The module whose output is added to the residual stream: attention, or the norm after it."""
+        return self._in(layer, self.row.attention_post_norm or self.row.attention)
 
     def attention_norm(self, layer: int) -> Any:
         """The norm that attention reads through."""
         return self._in(layer, self.row.attention_norm)
+
+    def head_writer(self, layer: int) -> Writer:
+        """W_O as it reaches the residual stream."""
+        after = self.row.attention_post_norm
+        return Writer(self.head_output(layer), self.gain(self.attention_end(layer)) if after else None)
 
     def head_output(self, layer: int) -> LinearMap:
         """The linear map whose input is the concatenated heads."""
@@ -247,8 +260,12 @@ class Modules:
         return self._in(layer, self.row.query_key_value[-1])
 
     def ffn(self, layer: int) -> nn.Module:
-        """The FFN module; its output is added to the residual stream."""
+        """The FFN module."""
         return self._in(layer, self.row.ffn)
+
+    def ffn_end(self, layer: int) -> Any:
+        """The module whose output is added to the residual stream: the FFN, or the norm after it."""
+        return self._in(layer, self.row.ffn_post_norm or self.row.ffn)
 
     def ffn_norm(self, layer: int) -> Any:
         """The norm that the FFN reads through."""
@@ -257,6 +274,11 @@ class Modules:
     def neuron_output(self, layer: int) -> LinearMap:
         """The linear map whose input is the neurons' coefficients and whose columns are their values."""
         return self._in(layer, self.row.neuron_output)
+
+    def neuron_writer(self, layer: int) -> Writer:
+        """The neurons' values, as columns, as they reach the residual stream."""
+        after = self.row.ffn_post_norm
+        return Writer(self.neuron_output(layer), self.gain(self.ffn_end(layer)) if after else None)
 
     def neuron_input(self, layer: int) -> list[KeyMap]:
         """Where the neurons' keys are: gate and up, or one."""

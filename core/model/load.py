@@ -18,8 +18,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 from transformers.utils import logging as transformers_logging
 
 from core.errors import UserError
-from core.model.architectures import Architecture, Modules, architecture_of, n_inputs, windows_of
+from core.model.architectures import Architecture, Modules, architecture_of, windows_of
 from core.model.encode import TextEncoder, stays_blank
+from core.model.linear_maps import n_inputs
 from core.model.precision import DTYPES, check_precision, choose_device, choose_precision
 from core.model.source import Source, locate
 from core.types import PromptLike

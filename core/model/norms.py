@@ -28,5 +28,5 @@ def before_norm(lm: LoadedModel, norm: Any, keys: Float[Tensor, "*batch d_model"
 
     LayerNorm centres x; to centre the result instead gives the same inner product.
     """
-    result = keys * norm.weight.detach().float().to(keys.device)
+    result = keys * lm.modules.gain(norm).to(keys.device)
     return result - result.mean(-1, keepdim=True) if lm.architecture.norm == "layer" else result

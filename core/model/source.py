@@ -92,9 +92,10 @@ class Source:
     def memory(self, precision: str) -> int:
         """Bytes that the weights take once loaded; int8 halves the layers' matrices."""
         layers = architecture_of(self.model_type).layers + "."
+        bare = layers.partition(".")[2]  # some files leave out the first part of names
         total = 0.0
         for name, shape in self.shapes:
-            quantised = precision == "int8" and len(shape) == 2 and layers in name
+            quantised = precision == "int8" and len(shape) == 2 and (layers in name or name.startswith(bare))
             total += prod(shape) * (1.0 if quantised else _BYTES[precision])
         return int(total)
 

@@ -35,6 +35,7 @@ class Unembedding:
         bias: the final norm's bias; None for RMSNorm.
         eps: what the norm adds to the scale.
         centered: whether the norm takes the mean off first (LayerNorm).
+        cap: c where the model (Gemma 2) gives `c tanh(x / c)` for a logit x; None for none.
         block: numbers of W_U that are in float32 at once.
     """
 
@@ -45,6 +46,7 @@ class Unembedding:
     eps: float
     centered: bool
     block: int
+    cap: float | None = None
 
     @classmethod
     @torch.no_grad()
@@ -54,11 +56,12 @@ class Unembedding:
         return cls(
             stored=out.weight.detach(),
             matrix_bias=None if out.bias is None else out.bias.float(),
-            weight=norm.weight.float(),
+            weight=lm.modules.gain(norm),
             bias=None if getattr(norm, "bias", None) is None else norm.bias.float(),
             eps=float(getattr(norm, "variance_epsilon", getattr(norm, "eps", 1e-6))),
             centered=lm.architecture.norm == "layer",
             block=BLOCK,
+            cap=lm.modules.logit_cap,
         )
 
     @property
@@ -116,10 +119,15 @@ class Unembedding:
         self, y: Float[Tensor, "*batch d_model"], scale: Float[Tensor, "*scale"]
     ) -> Float[Tensor, "*batch vocab"]:
         """Log p(. | y) with a given scale of the norm."""
+        logits = self.uncapped(y, scale)
+        return torch.log_softmax(logits if self.cap is None else self.cap * torch.tanh(logits / self.cap), -1).cpu()
+
+    def uncapped(
+        self, y: Float[Tensor, "*batch d_model"], scale: Float[Tensor, "*scale"]
+    ) -> Float[Tensor, "*batch vocab"]:
+        """Logits before a soft-cap with a given scale of the norm, on the model's device: what vectors add up in."""
         logits = self.product(self.normalised(y.to(self.device), scale.to(self.device)))
-        if self.matrix_bias is not None:
-            logits += self.matrix_bias
-        return torch.log_softmax(logits, -1).cpu()
+        return logits if self.matrix_bias is None else logits + self.matrix_bias
 
     def lens(self, y: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch vocab"]:
         """Log p(. | y) with y's own scale: the logit lens."""

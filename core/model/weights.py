@@ -1,6 +1,8 @@
 """Weights in float32: values and keys of neurons, and the value map of attention.
 
-8-bit weights are read through bitsandbytes' own scale.
+8-bit weights are read through bitsandbytes' own scale. Where a norm follows the FFN (Gemma), a neuron's value is its
+column of the output map times that norm's gain: the norm is linear once its scale is the run's
+(`ActivationCache.ffn_scale`), so what the neurons of a layer write still adds up to what the FFN adds to the stream.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from core.errors import UserError
-from core.model.architectures import n_inputs, out_in
+from core.model.linear_maps import Writer, n_inputs, out_in
 from core.model.load import LoadedModel
 
 
@@ -33,12 +35,12 @@ def rows(module: Any, which: Sequence[int]) -> Float[Tensor, "row in"]:
 
 def columns_on_device(module: Any, which: Sequence[int] | Tensor) -> Float[Tensor, "out column"]:
     """Some columns of a linear map in float32, where it lies; the others are not converted."""
-    return _read(module, slice(None), torch.as_tensor(which, device=module.weight.device))
+    return _read(module, slice(None), torch.as_tensor(which, device=_map(module).weight.device))
 
 
 def column_blocks(module: Any, count: int) -> Iterator[tuple[slice, Float[Tensor, "out column"]]]:
     """The columns of a linear map in float32, where it lies: one block of `count` after another, with its place."""
-    n = n_inputs(module)
+    n = n_inputs(_map(module))
     for start in range(0, n, max(1, count)):
         place = slice(start, min(start + max(1, count), n))
         yield place, _read(module, slice(None), place)
@@ -49,7 +51,14 @@ def columns(module: Any, which: Sequence[int]) -> Float[Tensor, "out column"]:
     return _read(module, slice(None), list(which)).cpu()
 
 
+def _map(module: Any) -> Any:
+    return module.module if isinstance(module, Writer) else module
+
+
 def _read(module: Any, row: Any, column: Any) -> Tensor:
+    if isinstance(module, Writer):
+        part = _read(module.module, row, column)
+        return part if module.gain is None else part * module.gain[row, None]
     weight = out_in(module, module.weight.detach())
     if weight.is_floating_point():
         return weight[row][:, column].float()
@@ -62,8 +71,8 @@ def _read(module: Any, row: Any, column: Any) -> Tensor:
 
 
 def values(lm: LoadedModel, layer: int) -> Float[Tensor, "neuron d_model"]:
-    """Every neuron's value vector: the columns of the FFN output map."""
-    return matrix(lm.modules.neuron_output(layer)).T
+    """Every neuron's value vector: the columns of the FFN output map, times the gain of a norm after it."""
+    return matrix(lm.modules.neuron_writer(layer)).T
 
 
 def value_map(lm: LoadedModel, layer: int) -> Float[Tensor, "kv_head d_head d_model"]:

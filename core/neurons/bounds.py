@@ -6,6 +6,10 @@ and the secant of `e^d` between the least and the largest logit change bounds it
 takes one product of the values with about a hundred vectors per layer. Every bound is
 widened by what float32 may have rounded, here and in the exact importance.
 
+A soft-cap of the logits turns a change e into one that lies between 0 and e, and differs from `slope e` by at most
+`0.385 e^2 / c` (half the largest second derivative of `c tanh(x / c)`): the mean is then that of `slope e`, and the
+bounds are widened by the rest.
+
 The least and the largest entry of `W_U (g * v)` of every neuron depend on the weights only. They cost one
 product of all values with the output matrix per model, and are kept on disk, one file per layer.
 """
@@ -34,6 +38,10 @@ _ROUNDING = 1e-6  # of float32 products here and in the exact values, relative t
 _LAST_DIGIT = 1e-12  # of the float64 sums below, in nats
 
 
+#: Half the largest second derivative of tanh.
+_BEND = 2 / 27**0.5
+
+
 _CHUNK = 2**22  # numbers that are held at once
 
 
@@ -43,11 +51,17 @@ class RunMean:
 
     Attributes:
         side: log-probabilities, and factors of just the neurons that are bounded.
-        mean: `E_p[W_U]`, float32 [d_model].
+        mean: `E_p[W_U]` (of rows times the soft-cap's slope, where there is one), float32 [d_model].
     """
 
     side: RunSide
     mean: Tensor
+
+
+def _weight(one: RunSide, tokens: Tensor | slice) -> Tensor:
+    """Tokens' parts in the mean change of the logits: their probability, times the slope of a soft-cap."""
+    p = one.log_p[tokens].exp()
+    return p if one.cap is None else p * one.cap.slope(tokens)
 
 
 @torch.no_grad()
@@ -55,7 +69,7 @@ def run_means(unembedding: Unembedding, sides: Sequence[RunSide]) -> list[RunMea
     """The sides of many layers with their means, by one pass over the output matrix."""
     if not sides:
         return []
-    means = unembedding.mean_rows(torch.stack([one.log_p.exp().float() for one in sides]))
+    means = unembedding.mean_rows(torch.stack([_weight(one, slice(None)).float() for one in sides]))
     return [RunMean(one, mean) for one, mean in zip(sides, means, strict=True)]
 
 
@@ -65,6 +79,7 @@ class LayerBounds:
 
     Attributes:
         unembedding: of the model.
+        target: the token w.
         sides: the runs before the layer's FFN.
         top: the most likely tokens of all runs together, which are summed as they are.
         rest: the probability of all others in each run.
@@ -72,6 +87,7 @@ class LayerBounds:
     """
 
     unembedding: Unembedding
+    target: int
     sides: list[RunSide]
     top: Tensor
     rest: list[Tensor]
@@ -94,6 +110,7 @@ class LayerBounds:
         asked = torch.cat([unembedding.rows([target]), torch.stack([one.mean for one in runs])])
         return cls(
             unembedding,
+            target,
             [one.side for one in runs],
             top,
             [(one * left).sum() for one in p],
@@ -119,14 +136,18 @@ class LayerBounds:
         for some in self.top.split(max(1, _CHUNK // max(columns.shape))):  # so few that it takes little memory
             words = (unembedding.pulled_back(unembedding.rows(some)) @ columns).double()  # (token, neuron)
             sums = [
-                total.plus(words, one.log_p[some], factor)
+                total.plus(words, one, some, factor)
                 for total, one, factor in zip(sums, self.sides, factors, strict=True)
             ]
         extremes, rounding = extremes.to(device).double(), _ROUNDING * longest.to(device).double()
         return [
-            _bound(rest, factor, wanted, mean, total, extremes, rounding)
-            for rest, factor, mean, total in zip(self.rest, factors, means, sums, strict=True)
+            _bound(one, rest, factor, self._wanted(one, factor * wanted), mean, total, extremes, rounding)
+            for one, rest, factor, mean, total in zip(self.sides, self.rest, factors, means, sums, strict=True)
         ]
+
+    def _wanted(self, one: RunSide, added: Tensor) -> Tensor:
+        """The change of the target's logit."""
+        return one.change(added[:, None], slice(self.target, self.target + 1))[:, 0]
 
 
 @dataclass(frozen=True)
@@ -135,7 +156,7 @@ class _TopSum:
 
     Attributes:
         known: log of the sum of `p e^d`.
-        mean: the sum of p times the token's logit.
+        mean: the sum of p (times the slope of a soft-cap) times the token's logit.
     """
 
     known: Tensor
@@ -146,29 +167,40 @@ class _TopSum:
         """Of no tokens."""
         return cls(torch.full_like(factor, -torch.inf), torch.zeros_like(factor))
 
-    def plus(self, words: Float[Tensor, "token neuron"], log_p: Tensor, factor: Tensor) -> "_TopSum":
-        """With more tokens: the logits that values give them, and their log-probabilities."""
-        sums = torch.logsumexp(words * factor + log_p[:, None], 0)
-        return _TopSum(torch.logaddexp(self.known, sums), self.mean + log_p.exp() @ words)
+    def plus(self, words: Float[Tensor, "token neuron"], one: RunSide, tokens: Tensor, factor: Tensor) -> "_TopSum":
+        """With more tokens, and the logits that values give them."""
+        change = one.change((words * factor).T, tokens).T
+        sums = torch.logsumexp(change + one.log_p[tokens, None], 0)
+        return _TopSum(torch.logaddexp(self.known, sums), self.mean + _weight(one, tokens) @ words)
 
 
 def _bound(
-    rest: Tensor, factor: Tensor, wanted: Tensor, mean: Tensor, total: _TopSum, extremes: Tensor, rounding: Tensor
+    one: RunSide,
+    rest: Tensor,
+    factor: Tensor,
+    wanted: Tensor,
+    mean: Tensor,
+    total: _TopSum,
+    extremes: Tensor,
+    rounding: Tensor,
 ) -> tuple[Tensor, Tensor]:
     error, known = rounding * factor.abs() + _LAST_DIGIT, total.known
     ends = torch.sort(factor[:, None] * extremes, -1).values
     low, high = ends[:, 0] - error, ends[:, 1] + error
     if not bool(rest > 0):
-        return factor * wanted - known - 2 * error, factor * wanted - known + 2 * error
+        return wanted - known - 2 * error, wanted - known + 2 * error
     mean_of_rest = factor * (mean - total.mean) / rest
     slack = 2 * error / rest
+    if one.cap is not None:
+        slack = slack + _BEND * torch.maximum(low.square(), high.square()) / one.cap.cap
+        low, high = low.clamp(max=0), high.clamp(min=0)
     below = torch.maximum(torch.minimum(mean_of_rest - slack, high), low)
     above = torch.maximum(torch.minimum(mean_of_rest + slack, high), low)
     share = ((above - low) / (high - low).clamp_min(1e-300)).clamp(0, 1)
     secant = torch.logaddexp(torch.log1p(-share) + low, torch.log(share) + high)
     smallest = torch.logaddexp(known - error, rest.log() + below)
     largest = torch.logaddexp(known + error, rest.log() + torch.maximum(secant, above))
-    return factor * wanted - error - largest, factor * wanted + error - smallest
+    return wanted - error - largest, wanted + error - smallest
 
 
 def _key(lm: LoadedModel, layer: int) -> dict:
@@ -205,7 +237,7 @@ def value_lengths(lm: LoadedModel, layer: int) -> Float[Tensor, " neuron"]:
     key = {**_key(lm, layer), "what": "lengths"}
 
     def compute() -> dict[str, Tensor]:
-        parts = column_blocks(lm.modules.neuron_output(layer), BLOCK // lm.d_model)
+        parts = column_blocks(lm.modules.neuron_writer(layer), BLOCK // lm.d_model)
         return {"length": torch.cat([torch.linalg.vector_norm(some, dim=0) for _, some in parts])}
 
     return disk_cache.cached(key, compute)["length"]
@@ -231,7 +263,7 @@ def _extremes(lm: LoadedModel, layer: int) -> dict[str, Tensor]:
     high = -low
     for _, block in unembedding.blocks():
         rows = unembedding.pulled_back(block)
-        for place, columns in column_blocks(lm.modules.neuron_output(layer), _CHUNK // max(rows.shape)):
+        for place, columns in column_blocks(lm.modules.neuron_writer(layer), _CHUNK // max(rows.shape)):
             least, largest = torch.aminmax(columns.T @ rows.T, dim=-1)
             low[place] = torch.minimum(low[place], least)
             high[place] = torch.maximum(high[place], largest)

@@ -6,12 +6,15 @@ difference of two log-probabilities, without their cancellation). `W_U (g * v)` 
 float32 product, everything after it float64. Products always have the same number of
 rows, so a neuron's importance is the same whatever else is computed beside it.
 
+A soft-cap of the logits (Gemma 2) bends what adds up: `d = c tanh((x + e) / c) - c tanh(x / c)`, with x a token's
+logit before the cap and e what the subvalue adds to it. The importance is then exact too, with d in place of e.
+
 The sum over the vocabulary goes from one block of the output matrix to the next, so that neither the whole
 matrix in float32 nor the logits of many neurons are ever held.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -26,6 +29,28 @@ _SMALL = 20.0
 
 
 @dataclass(frozen=True)
+class SoftCap:
+    """What a soft-cap of the logits makes of changes of what it caps.
+
+    Attributes:
+        cap: c.
+        bent: `tanh(x / c)` of the logits x before the change [vocab], float64.
+    """
+
+    cap: float
+    bent: Tensor
+
+    def change(self, added: Float[Tensor, "*batch token"], tokens: Tensor | slice) -> Float[Tensor, "*batch token"]:
+        """The change of capped logits of some tokens, without the cancellation of a difference."""
+        a, b = self.bent[tokens], torch.tanh(added / self.cap)
+        return self.cap * b * (1 - a.square()) / (1 + a * b)
+
+    def slope(self, tokens: Tensor | slice) -> Float[Tensor, " token"]:
+        """How much of a small change is left."""
+        return 1 - self.bent[tokens].square()
+
+
+@dataclass(frozen=True)
 class RunSide:
     """One run at the last position before one layer's FFN adds to it.
 
@@ -33,14 +58,20 @@ class RunSide:
         log_p: log-probabilities that the unembedding gives there [vocab], float64.
         factor: what multiplies `W_U (g * v)` to give logits: coefficient over the norm's
             scale [neuron], float64.
+        cap: the soft-cap of the logits, where the model has one.
     """
 
     log_p: Tensor
     factor: Tensor
+    cap: SoftCap | None = None
 
     def of(self, neurons: Tensor) -> "RunSide":
         """The same for some of the neurons."""
-        return RunSide(self.log_p, self.factor[neurons.to(self.factor.device)])
+        return replace(self, factor=self.factor[neurons.to(self.factor.device)])
+
+    def change(self, added: Float[Tensor, "*batch token"], tokens: Tensor | slice) -> Float[Tensor, "*batch token"]:
+        """The change of some tokens' logits when so much is added to them before a soft-cap."""
+        return added if self.cap is None else self.cap.change(added, tokens)
 
 
 @torch.no_grad()
@@ -50,14 +81,17 @@ def sides_of(unembedding: Unembedding, r: Tensor, coefficient: Tensor, scale: Te
     Args:
         unembedding: of the model.
         r: the residual stream there [layer, d_model].
-        coefficient: of every neuron [layer, neuron].
+        coefficient: of every neuron [layer, neuron], times the scale of a norm after the FFN.
         scale: the frozen scale of the final norm.
     """
     device = unembedding.device
     log_p = unembedding.log_probabilities(r, scale).to(device).double()
     log_p = log_p - torch.logsumexp(log_p, -1, keepdim=True)  # what float32 left over
     factor = coefficient.to(device).double() * torch.rsqrt(scale.to(device).double() + unembedding.eps)
-    return [RunSide(p, f) for p, f in zip(log_p, factor, strict=True)]
+    caps: list[SoftCap | None] = [None] * len(r)
+    if unembedding.cap is not None:
+        caps = [SoftCap(unembedding.cap, x) for x in (unembedding.uncapped(r, scale).double() / unembedding.cap).tanh()]
+    return [RunSide(p, f, c) for p, f, c in zip(log_p, factor, caps, strict=True)]
 
 
 def exact_importance(
@@ -85,7 +119,8 @@ def exact_importance(
             for group, inside, rows in parts:
                 mine = logits[rows - start]
                 for one, total in zip(groups[group][1], sums, strict=True):
-                    total.add(rows, mine * one.factor[inside, None], one.log_p[place], _targets_in(place, targets))
+                    change = one.change(mine * one.factor[inside, None], place)
+                    total.add(rows, change, one.log_p[place], _targets_in(place, targets))
     return torch.stack([total.importance() for total in sums]).cpu()
 
 

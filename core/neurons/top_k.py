@@ -59,7 +59,8 @@ class RunPair:
         """One run before the FFNs of some layers add to it."""
         run, some = self.runs[number], slice(layers.start, layers.stop)
         r = run.resid_pre[some, -1] + run.attention_out[some, -1]
-        return dict(zip(layers, sides_of(unembedding, r, run.coefficient[some, -1], self.scale), strict=True))
+        factor = run.coefficient[some, -1] * run.ffn_scale[some, -1, None]
+        return dict(zip(layers, sides_of(unembedding, r, factor, self.scale), strict=True))
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class Evaluator:
         for layer in layers.unique().tolist():
             here = (layers == layer).nonzero()[:, 0]
             rows = torch.arange(len(here)) + sum(len(v) for v in vectors)
-            columns = columns_on_device(self.pair.models[model].modules.neuron_output(layer), neurons[here])
+            columns = columns_on_device(self.pair.models[model].modules.neuron_writer(layer), neurons[here])
             vectors.append(columns.T)
             groups.append((rows.to(columns.device), [self.side(i, layer).of(neurons[here]) for i in numbers]))
             order.append(here)
@@ -212,7 +213,7 @@ def _change_bound(work: Evaluator, layer: int, neurons: Tensor, tokens: int) -> 
 
 def _columns(lm: LoadedModel, layer: int, neurons: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """Values of some neurons of a layer as columns, where the model is: blocks of them, each with its neurons."""
-    module, count = lm.modules.neuron_output(layer), max(1, BLOCK // lm.d_model)
+    module, count = lm.modules.neuron_writer(layer), max(1, BLOCK // lm.d_model)
     if len(neurons) == lm.n_neurons:
         yield from ((neurons[place], columns) for place, columns in column_blocks(module, count))
     else:

@@ -56,7 +56,7 @@ def key_tokens(
         raise UserError(f"Direction {direction!r} does not exist: use one of {', '.join(DIRECTIONS)}.")
     if not 1 <= k <= lm.n_vocab:
         raise UserError(f"{k} tokens cannot be shown: choose 1 to {lm.n_vocab}.")
-    weight = lm.modules.ffn_norm(layer).weight.float().cpu()
+    weight = lm.modules.gain(lm.modules.ffn_norm(layer)).cpu()
     names = ("gate", "up") if len(lm.modules.neuron_input(layer)) == 2 else ("input",)
     found = []
     inputs = lm.modules.neuron_input(layer)

@@ -83,7 +83,7 @@ def _projection(lm: LoadedModel, layer: int, neuron: int, k: int, through: int |
         )
     if not 1 <= k <= lm.n_vocab:
         raise UserError(f"{k} tokens cannot be shown: choose 1 to {lm.n_vocab}.")
-    vector = columns_on_device(lm.modules.neuron_output(layer), [neuron])[:, 0]
+    vector = columns_on_device(lm.modules.neuron_writer(layer), [neuron])[:, 0]
     return project(lm, vector if through is None else OVMap.of(lm, through).carry(vector))
 
 
@@ -104,7 +104,7 @@ def tokens_of(
     out = [[""]] * len(neurons)
     for layer in sorted({layer for layer, _ in neurons}):
         here = [i for i, pair in enumerate(neurons) if pair[0] == layer]
-        vectors = columns_on_device(lm.modules.neuron_output(layer), [neurons[i][1] for i in here]).T
+        vectors = columns_on_device(lm.modules.neuron_writer(layer), [neurons[i][1] for i in here]).T
         signs = torch.tensor([sign_of(coefficients[i]) for i in here], device=vectors.device)
         best = project(lm, vectors * signs[:, None]).topk(min(k, lm.n_vocab)).indices.tolist()
         for i, ids in zip(here, best, strict=True):

@@ -2,7 +2,8 @@
 
 A vector x is projected to `W_U (g * x)`, g the final norm's weight. Attention layer j makes
 `T_j(x) = W_O W_V (g_j * x)` of what it reads, one term per head. Norm scales are left out: they do not change
-the order of tokens. So are biases, attention weights, and whatever the layers between do.
+the order of tokens, nor does a soft-cap of the logits. So are biases, attention weights, and whatever the layers
+between do. Where a norm follows attention (Gemma), its gain is part of `W_O`.
 """
 
 from dataclasses import dataclass
@@ -47,9 +48,9 @@ class OVMap:
     @torch.no_grad()
     def of(cls, lm: LoadedModel, layer: int) -> "OVMap":
         """Reads one layer of a loaded model, in float32 where its weights lie."""
-        output = on_device(lm.modules.head_output(layer))
+        output = on_device(lm.modules.head_writer(layer))
         return cls(
-            weight=lm.modules.attention_norm(layer).weight.float(),
+            weight=lm.modules.gain(lm.modules.attention_norm(layer)),
             centered=lm.architecture.norm == "layer",
             value=value_map(lm, layer),
             output=rearrange(output, "d_model (head d_head) -> d_model head d_head", d_head=lm.d_head),

@@ -109,7 +109,7 @@ def promoters(
     seen: list[int] = []
     with suppress(Stopped):
         for layer in searched:
-            output = lm.modules.neuron_output(layer)
+            output = lm.modules.neuron_writer(layer)
             scores = torch.cat(
                 [spread.scores(some.T, tokens) for _, some in column_blocks(output, _CHUNK // lm.d_model)]
             )
@@ -165,7 +165,7 @@ def _look_closely(lm: LoadedModel, found: Sequence[_Found], tokens: list[int], n
     """Score, rank and top tokens by the full vocabulary."""
     size = max(1, _CHUNK // lm.n_vocab)
     for some in (found[start : start + size] for start in range(0, len(found), size)):
-        values = [columns_on_device(lm.modules.neuron_output(layer), [neuron])[:, 0] for _, layer, neuron, _ in some]
+        values = [columns_on_device(lm.modules.neuron_writer(layer), [neuron])[:, 0] for _, layer, neuron, _ in some]
         vectors = torch.stack([sign * value for (*_, sign), value in zip(some, values, strict=True)])
         for (_, layer, neuron, sign), logits in zip(some, project(lm, vectors), strict=True):
             at = int(logits[tokens].argmax())

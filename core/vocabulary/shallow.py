@@ -164,7 +164,7 @@ class _Counter:
         if self._map is None or self._map[0] != through:
             self._map = through, OVMap.of(lm, through)
         out = []
-        for _, some in column_blocks(lm.modules.neuron_output(layer), _CHUNK // lm.n_vocab):
+        for _, some in column_blocks(lm.modules.neuron_writer(layer), _CHUNK // lm.n_vocab):
             carried = self._map[1].carry(some.T)  # (neuron, d_model)
             out.append(_count(project(lm, carried), self._concept, self._top).cpu())
             progress(0, 1)

@@ -30,7 +30,8 @@ EXAMPLES = ["3+5=", "9-2=", "6*7=", "8/2=", "three plus five is", "34+28="]
 EXPLANATION = r"""
 *Importance* of neuron *k* in layer *l*: $\log p(w \mid r + m_k v_k) - \log p(w \mid r)$ at the last position, where
 $r$ is the residual stream before the FFN, $m_k$ the coefficient and $v_k$ the value. The scale of the final norm is
-frozen to that of the original run (CNA, section 4.1).
+frozen to that of the original run (CNA, section 4.1). Where a norm follows the FFN (Gemma), $v_k$ includes its weight,
+and $m_k$ its scale in that run.
 
 *Change*: importance with all heads minus importance with the heads ablated (4.2); the paper ranks neurons by it. A
 neuron whose importance with all heads is negative *works against the answer*, however large its change. Of the others,

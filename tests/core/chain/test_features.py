@@ -30,13 +30,13 @@ def attend(lm, layer, x, scale, biased=False):
     norm, block, d = lm.modules.attention_norm(layer), lm.modules.layers[layer], lm.d_head
     if lm.architecture.norm == "layer":
         x = x - x.mean()
-    normed = norm.weight * x * scale
+    normed = plain.gain(lm.model, norm).float() * x * scale
     names = lm.architecture.query_key_value
     value = block.get_submodule(names[-1])
     v = value(normed) if biased else value(normed) - value(torch.zeros_like(normed))
     v = plain.values_of(lm.model, v, d)
     v = v.repeat_interleave(lm.n_heads // len(v), 0)
-    out = plain.matrix(lm.modules.head_output(layer))
+    out = plain.head_writer(lm.model, layer)
     results = []
     for head in range(lm.n_heads):
         z = torch.zeros(lm.n_heads, d)
@@ -50,6 +50,15 @@ def scale_at(lm, run, layer, position):
     return 1 / (x.var(correction=0) if lm.architecture.norm == "layer" else x.square().mean()).add(norm_eps(lm)).sqrt()
 
 
+def write_scale(lm, run, layer, position):
+    """What the norm after attention scales by there; 1 where there is none."""
+    after = plain.norms_after(lm.model, layer)
+    if after is None:
+        return 1.0
+    raw = plain.weight(lm.modules.head_output(layer)).float() @ run.z[layer, position]
+    return 1 / (raw.square().mean() + plain.eps(after[0])).sqrt()
+
+
 def norm_eps(lm):
     norm = lm.modules.attention_norm(0)
     return getattr(norm, "variance_epsilon", None) or norm.eps
@@ -61,18 +70,19 @@ def score_by_hand(lm, run, x, position, through, head, root, via, weighted=False
     signs = torch.sign(keys_of(lm, run, [root]).scores[:, 0])
 
     def arrive(part, q):
-        return signs * listen(lm, *root, attend(lm, layer, part, scale_at(lm, run, layer, q))[h])
+        brought = attend(lm, layer, part, scale_at(lm, run, layer, q))[h] * write_scale(lm, run, layer, -1)
+        return signs * listen(lm, *root, brought)
 
     to_last = run.pattern[layer, h, -1]
     if through is None:
         return arrive(x, position) * (to_last[position] if weighted else 1)
     parts = attend(lm, through, x, scale_at(lm, run, through, position))  # (head, d_model)
     if not weighted:
-        return arrive(parts.sum(0), via)
+        return arrive(parts.sum(0) * write_scale(lm, run, through, via), via)
     total = torch.zeros(len(signs))
     for q in range(position, len(run.ids)):
         moved = (run.pattern[through, :, q, position][:, None] * parts).sum(0)
-        total = total + to_last[q] * arrive(moved, q)
+        total = total + to_last[q] * arrive(moved * write_scale(lm, run, through, q), q)
     return total
 
 
@@ -91,7 +101,7 @@ def test_scores_are_the_maps_applied_forwards(any_model, by, direct):
         if row.kind == "neuron":
             m = run.coefficient[row.layer, row.position, row.neuron]
             assert row.coefficient == m
-            x = m * plain.matrix(lm.modules.neuron_output(row.layer))[:, row.neuron]
+            x = plain.written(lm.model, row.layer, run.coefficient[row.layer, row.position])[row.neuron].float()
         at = (lm, run, x, row.position, row.through, head, root, via)
         wanted = torch.cat([score_by_hand(*at), score_by_hand(*at, weighted=True)])
         got = [row.score_up, row.score_gate, row.weighted_up, row.weighted_gate]

@@ -8,7 +8,7 @@ from core.chain.keys import keys_of
 from core.errors import UserError
 from core.forward.record import record
 from tests import plain
-from tests.core.chain.test_features import PROMPT, attend, scale_at, setting
+from tests.core.chain.test_features import PROMPT, attend, scale_at, setting, write_scale
 from tests.core.chain.test_pe_dag import listen
 from tests.some import some
 
@@ -20,7 +20,7 @@ def test_route_of_a_head_adds_up(any_model):
     route = head_paths(any_model, run, head, root)
     keys = keys_of(any_model, run, [root]).signed[:, 0]
     d, block = any_model.d_head, any_model.modules.layers[layer]
-    norm, out = any_model.modules.attention_norm(layer), plain.matrix(any_model.modules.head_output(layer))
+    norm, out = any_model.modules.attention_norm(layer), plain.head_writer(any_model.model, layer)
     names = any_model.architecture.query_key_value
     value = block.get_submodule(names[-1])
     bias = value(norm.bias if getattr(norm, "bias", None) is not None else torch.zeros(any_model.d_model))
@@ -28,6 +28,7 @@ def test_route_of_a_head_adds_up(any_model):
     bias = bias.repeat_interleave(any_model.n_heads // len(bias), 0)
     z = run.z[layer, -1].view(-1, d) - bias  # attention weights sum to 1, so biases pass on whole
     output = torch.stack([out[:, i * d : (i + 1) * d] @ z[i] for i in range(any_model.n_heads)])
+    output = output * write_scale(any_model, run, layer, -1)
     size = route.by_head.abs().max().item()
     assert torch.allclose(route.by_head.sum(1), keys @ output.T, rtol=1e-3, atol=1e-3 * size)
     assert torch.allclose(route.by_source.sum(1) * route.attention, route.by_head[:, :, h], rtol=1e-3, atol=1e-3 * size)
@@ -57,7 +58,8 @@ def test_an_earlier_attention_layer_has_what_it_wrote_from_these_positions(any_m
             for p in some(range(len(run.ids))):
                 parts = attend(lm, j, run.resid_pre[j, p], scale_at(lm, run, j, p))
                 moved = (run.pattern[j, :, at, p][:, None] * parts).sum(0)
-                wanted = signs * listen(lm, *root, attend(lm, layer, moved, scale_at(lm, run, layer, at))[h])
+                moved = attend(lm, layer, moved * write_scale(lm, run, j, at), scale_at(lm, run, layer, at))[h]
+                wanted = signs * listen(lm, *root, moved * write_scale(lm, run, layer, -1))
                 size = max(1.0, paths.by_origin.abs().max().item())
                 assert torch.allclose(paths.by_origin[:, j, p], wanted, rtol=1e-3, atol=1e-3 * size)
 

@@ -23,7 +23,12 @@ def listen(lm, layer, neuron, x):
     norm, maps = lm.modules.ffn_norm(layer), reversed(lm.modules.neuron_input(layer))
     if lm.architecture.norm == "layer":
         x = x - x.mean()
-    return torch.stack([applied(m, norm.weight * x, neuron) - applied(m, torch.zeros_like(x), neuron) for m in maps])
+    return torch.stack(
+        [
+            applied(m, plain.gain(lm.model, norm).float() * x, neuron) - applied(m, torch.zeros_like(x), neuron)
+            for m in maps
+        ]
+    )
 
 
 def applied(keys, x, neuron):
@@ -36,7 +41,11 @@ def test_keys_score_what_the_neuron_fires_by(any_model):
     positions = [-1, 2, 0, 4, -1, 3]
     keys = keys_of(any_model, run, NEURONS, positions)
     config = any_model.model.config
-    act = ACT2FN[getattr(config, "hidden_act", None) or config.activation_function]
+    act = ACT2FN[
+        next(
+            getattr(config, n) for n in ("hidden_activation", "hidden_act", "activation_function") if hasattr(config, n)
+        )
+    ]
     for i, ((layer, neuron), position) in enumerate(zip(NEURONS, positions, strict=True)):
         scores = keys.scores[:, i]
         fired = act(scores[0]) if len(scores) == 1 else act(scores[1]) * scores[0]  # up first, then gate
@@ -48,11 +57,11 @@ def test_edges_are_what_the_modules_hear(any_model):
     dag = enhancing_of(any_model, run, NEURONS, IMPORTANCE)
     keys = keys_of(any_model, run, NEURONS)
     for a, (layer_a, neuron_a) in enumerate(NEURONS):
-        value = plain.matrix(any_model.modules.neuron_output(layer_a))[:, neuron_a]
+        written = plain.written(any_model.model, layer_a, run.coefficient[layer_a, -1])[neuron_a].float()
         for b, (layer_b, neuron_b) in enumerate(NEURONS):
             wanted = torch.zeros(2)
             if layer_a < layer_b:
-                heard = listen(any_model, layer_b, neuron_b, run.coefficient[layer_a, -1, neuron_a] * value)
+                heard = listen(any_model, layer_b, neuron_b, written)
                 wanted[: len(heard)] = heard * torch.sign(keys.scores[:, b])
             got = torch.stack([dag.weight_up[a, b], dag.weight_gate[a, b]])
             assert torch.allclose(got, wanted, rtol=1e-4, atol=1e-4)
@@ -76,7 +85,7 @@ def test_a_neuron_gone_takes_its_weight_off_the_score(any_model):
         norm = any_model.modules.ffn_norm(layer)
         frozen = norm(x)  # a forward pass of the real norm, then the same scale for what is left
         centred = written - written.mean() if any_model.architecture.norm == "layer" else written
-        without = frozen - norm.weight * centred * dag.scale[b]
+        without = frozen - plain.gain(any_model.model, norm).float() * centred * dag.scale[b]
         up = any_model.modules.neuron_input(layer)[-1]
         lost = (applied(up, frozen, neuron) - applied(up, without, neuron)) * torch.sign(dag.score_up[b])
         assert lost.item() == pytest.approx((dag.weight_up[a, b] * dag.scale[b]).item(), rel=1e-3, abs=1e-4)

@@ -21,9 +21,8 @@ from core.lora.series import own_folder, own_series, place_of, read_series, trai
 from core.lora.settings import LoraSettings, read_about
 from core.lora.train import train_adapter
 from core.lora.training_data import DRAW_SHARES, TrainingData
-from core.model.adapters import attach, new_adapter
+from core.model.adapters import attach, new_adapter, weight_sharing_copy
 from core.model.load import load_model
-from core.model.shared_weights import weight_sharing_copy
 from core.progress import Stopped
 from core.prompts.signed_arithmetic import GROUPS
 from tests.some import some

@@ -14,9 +14,8 @@ from core.errors import UserError
 from core.forward.record import record
 from core.hooks import ScaleNeuron, intervene
 from core.model.adapter_files import AdapterFolder
-from core.model.adapters import attach
+from core.model.adapters import attach, weight_sharing_copy
 from core.model.load import load_model
-from core.model.shared_weights import weight_sharing_copy
 from core.model.weights import matrix, values
 from core.vocabulary.projection import OVMap
 from tests.some import some

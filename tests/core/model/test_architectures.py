@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from core.errors import UserError
-from core.model.architectures import ARCHITECTURES, HOW_TO_ADD, architecture_of, out_in
+from core.model.architectures import ARCHITECTURES, HOW_TO_ADD, architecture_of
 from tests import plain
 from tests.conftest import CONFIGS
 from tests.some import some
@@ -24,16 +24,6 @@ def test_an_unknown_type_is_told_how_to_be_added():
     with pytest.raises(UserError, match=f"'mamba'.*{HOW_TO_ADD}"):
         architecture_of("mamba")
     assert (Path(__file__).parents[3] / HOW_TO_ADD).is_file()
-
-
-def test_maps_read_as_out_by_in(any_model):
-    modules = any_model.modules
-    heads, neurons = modules.head_output(1), modules.neuron_output(1)
-    assert out_in(heads, heads.weight).shape == (any_model.d_model, any_model.n_heads * any_model.d_head)
-    assert out_in(neurons, neurons.weight).shape == (any_model.d_model, any_model.n_neurons)
-    for keys in some(modules.neuron_input(1)):
-        rows = keys.of(range(any_model.n_neurons))
-        assert out_in(keys.module, keys.module.weight)[rows].shape == (any_model.n_neurons, any_model.d_model)
 
 
 def test_keys_and_values_are_those_of_the_modules(any_model):

@@ -3,6 +3,7 @@
 import torch
 
 from core.model.norms import before_norm, frozen_scale
+from tests import plain
 from tests.some import some
 
 
@@ -21,7 +22,7 @@ def by_hand(lm, norm, x, scale):
     """`g * x * scale`, centred where the norm is a LayerNorm; without bias."""
     if isinstance(norm, torch.nn.LayerNorm):
         x = x - x.mean(-1, keepdim=True)
-    return norm.weight * x * scale[..., None]
+    return plain.gain(lm.model, norm).float() * x * scale[..., None]
 
 
 def test_the_frozen_scale_is_the_norms_own(any_model):

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
+from transformers import AutoModelForCausalLM
 
 from core.errors import UserError
 from core.model.source import BUNDLED, is_local, locate, read_folder, weight_files
@@ -28,6 +29,16 @@ def folder(tmp_path):
 
 def test_shapes_are_those_of_the_tensors(folder):
     assert dict(read_folder("x", folder).shapes) == {"z": (3, 4), "a": (2,), "scalar": ()}
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2", "gpt_neox"])
+def test_memory_in_8_bits_does_not_ask_for_the_first_part_of_names(checkpoints, tmp_path, kind):
+    whole = locate(str(checkpoints(kind)))
+    AutoModelForCausalLM.from_pretrained(checkpoints(kind)).base_model.save_pretrained(tmp_path)
+    bare = locate(str(tmp_path))
+    output = sum(2 * 1100 * 32 for name, _ in whole.shapes if name.split(".")[0] in ("lm_head", "embed_out"))
+    assert bare.memory("int8") == whole.memory("int8") - output
+    assert bare.memory("int8") < bare.memory("fp16")
 
 
 def with_header(blob: bytes, header: dict) -> bytes:

@@ -35,6 +35,9 @@ def test_products_are_those_of_the_matrix(any_model, tokens, shape):
     logits = unembedding.normalised(y, scale).double() @ whole.T
     if unembedding.matrix_bias is not None:
         logits = logits + unembedding.matrix_bias.double()
+    assert torch.allclose(unembedding.uncapped(y, scale).double(), logits, atol=1e-5)
+    if cap := unembedding.cap:
+        logits = cap * (logits / cap).tanh()
     assert torch.allclose(unembedding.log_probabilities(y, scale).double(), logits.log_softmax(-1), atol=1e-5)
 
 

@@ -16,11 +16,11 @@ PROMPT = "3+5="
 
 def products(lm, layer):
     """`W_U (g * v)` of every neuron, v centred for a LayerNorm (neuron, vocab), float64."""
-    v = plain.weight(lm.modules.neuron_output(layer)).T
+    v = plain.values(lm.model, layer)
     norm = lm.modules.final_norm
     if isinstance(norm, torch.nn.LayerNorm):
         v = v - v.mean(-1, keepdim=True)
-    return v * norm.weight.double() @ plain.weight(lm.modules.unembedding).T
+    return v * plain.gain(lm.model, norm) @ plain.weight(lm.modules.unembedding).T
 
 
 @pytest.mark.parametrize("tokens", [1, 64, 1100])
@@ -35,11 +35,16 @@ def test_hold_the_exact_importance(any_model, tokens):
     unembedding = Unembedding.of(any_model)
     scale = unembedding.scale(recordings[0].resid_post[-1])
     sides = [
-        sides_of(unembedding, one.resid_pre[:, -1] + one.attention_out[:, -1], one.coefficient[:, -1], scale)
+        sides_of(
+            unembedding,
+            one.resid_pre[:, -1] + one.attention_out[:, -1],
+            one.coefficient[:, -1] * one.ffn_scale[:, -1, None],
+            scale,
+        )
         for one in recordings
     ]
     for layer in range(any_model.n_layers):
-        columns = plain.matrix(any_model.modules.neuron_output(layer)).detach()
+        columns = plain.values(any_model.model, layer).T.float()
         means = run_means(unembedding, [side[layer] for side in sides])
         found = LayerBounds.of(unembedding, target, means, tokens).bounds(
             columns,
@@ -67,7 +72,7 @@ def test_extremes_are_those_of_the_products(any_model):
 
 def test_lengths_bound_every_logit(any_model):
     for layer in range(any_model.n_layers):
-        columns = plain.weight(any_model.modules.neuron_output(layer))
+        columns = plain.values(any_model.model, layer).T
         lengths = value_lengths(any_model, layer)
         assert torch.allclose(lengths.double(), columns.norm(dim=0), rtol=1e-5)
         furthest = products(any_model, layer).abs().amax(-1)

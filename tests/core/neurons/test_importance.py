@@ -17,7 +17,7 @@ def exact(lm, layer, neurons, target, run=None):
     unembedding = Unembedding.of(lm)
     scale = unembedding.scale(run.resid_post[-1])
     r = run.resid_pre[:, -1] + run.attention_out[:, -1]
-    side = sides_of(unembedding, r, run.coefficient[:, -1], scale)[layer].of(neurons)
+    side = sides_of(unembedding, r, run.coefficient[:, -1] * run.ffn_scale[:, -1, None], scale)[layer].of(neurons)
     groups = [(torch.arange(len(neurons)), [side])]
     return exact_importance(unembedding, values(lm, layer)[neurons], [target], groups)[0, :, 0]
 

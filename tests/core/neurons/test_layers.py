@@ -7,7 +7,9 @@ from core.errors import UserError
 from core.forward.record import record
 from core.hooks import ScaleHead, intervene
 from core.model.unembed import Unembedding
+from core.model.weights import values
 from core.neurons.layers import increase_of, layer_increase, lens_of
+from tests import plain
 
 PROMPT = "3+5="
 
@@ -22,8 +24,13 @@ def test_recording_adds_up(any_model):
     assert torch.allclose(run.pattern.sum(-1), torch.ones(3, 4, 5), atol=1e-5)
     for layer in range(3):
         output, neurons = any_model.modules.head_output(layer), any_model.modules.neuron_output(layer)
-        assert torch.allclose(output(run.z[layer]), run.attention_out[layer], atol=1e-4)
-        assert torch.allclose(neurons(run.coefficient[layer]), run.ffn_out[layer], atol=1e-4)
+        norms = plain.norms_after(any_model.model, layer) or (torch.nn.Identity(), torch.nn.Identity())
+        assert torch.allclose(norms[0](output(run.z[layer])), run.attention_out[layer], atol=1e-4)
+        assert torch.allclose(norms[1](neurons(run.coefficient[layer])), run.ffn_out[layer], atol=1e-4)
+        for position in range(5):  # biases aside, what the neurons write is what the FFN adds
+            factor = run.coefficient[layer, position] * run.ffn_scale[layer, position]
+            bias = 0 if neurons.bias is None else neurons.bias
+            assert torch.allclose(factor @ values(any_model, layer) + bias, run.ffn_out[layer, position], atol=1e-4)
 
 
 def test_recording_inside_an_intervention(bundled):

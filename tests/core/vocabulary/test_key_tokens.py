@@ -64,7 +64,9 @@ def test_key_tokens_of_a_single_token_stream(any_model, direction):
     if direction == "embedding":
         streams = any_model.modules.embedding.weight
     else:
-        streams = any_model.modules.unembedding.weight * any_model.modules.final_norm.weight
+        streams = (
+            any_model.modules.unembedding.weight * plain.gain(any_model.model, any_model.modules.final_norm).float()
+        )
     bias = getattr(norm, "bias", None)
     normed = norm(1000 * streams) - (0 if bias is None else bias)  # so large that eps is nothing
     frame = key_tokens(any_model, layer, neuron, k=12, direction=direction)

@@ -47,8 +47,8 @@ def test_importance_is_of_the_neurons_layer(any_model):
     dense = plain.importances(any_model.model, plain.run(any_model.model, run.ids), target)
     for layer, neuron in [(0, 3), (1, 17), (2, 40)]:
         r = run.resid_pre[layer, -1] + run.attention_out[layer, -1]
-        v = plain.matrix(any_model.modules.neuron_output(layer))[:, neuron]
-        with_it = unembedding.log_probabilities(r + run.coefficient[layer, -1, neuron] * v, scale)[target]
+        written = plain.written(any_model.model, layer, run.coefficient[layer, -1])[neuron].float()
+        with_it = unembedding.log_probabilities(r + written, scale)[target]
         without = unembedding.log_probabilities(r, scale)[target]
         assert dense[layer, neuron].item() == pytest.approx((with_it - without).item(), abs=1e-4)
 
@@ -71,8 +71,11 @@ def test_the_map_is_what_attention_does(any_model):
                 v = block.get_submodule(names[2])(n).view(-1, any_model.d_head)
                 return any_model.modules.head_output(layer)(v.repeat_interleave(group, 0).flatten())
 
-            assert torch.allclose(attend(normed) - attend(other), difference, atol=1e-4)
-            assert torch.allclose(attend(normed), run.attention_out[layer, 0], atol=1e-4)
+            after = plain.norms_after(any_model.model, layer)
+            gain = 1.0 if after is None else plain.gain(any_model.model, after[0]).float()
+            assert torch.allclose(gain * (attend(normed) - attend(other)), difference, atol=1e-4)
+            written = attend(normed) if after is None else after[0](attend(normed))
+            assert torch.allclose(written, run.attention_out[layer, 0], atol=1e-4)
         else:
             bias = run.attention_out[layer, 0] - norm_done.carry(normed)
             again = record(any_model, [5])

@@ -15,7 +15,8 @@ def drawn(lm, n=5):
 def head_maps(lm, layer):
     """`W_O W_V` of each query head (head, d_model, d_model), float64."""
     d, block = lm.d_head, lm.modules.layers[layer]
-    output = plain.weight(lm.modules.head_output(layer))
+    output, after = plain.weight(lm.modules.head_output(layer)), plain.norms_after(lm.model, layer)
+    output = output if after is None else plain.gain(lm.model, after[0])[:, None] * output
     attention = next(getattr(block, name) for name in ("attention", "self_attn", "attn") if hasattr(block, name))
     maps = ("query_key_value", "c_attn", "qkv_proj", "v_proj")
     mixed = next(getattr(attention, name) for name in maps if hasattr(attention, name))
@@ -30,7 +31,7 @@ def normed(lm, norm, x):
     x = x.double()
     if isinstance(norm, torch.nn.LayerNorm):
         x = x - x.mean(-1, keepdim=True)
-    return x * norm.weight.double()
+    return x * plain.gain(lm.model, norm)
 
 
 def test_attention_passes_on_the_sum_over_its_heads(any_model):
