@@ -31,7 +31,6 @@ MAX_BLANKS = 4
 #: What a model reads before it is handed over, to see that its precision suits it.
 _PROBE = "Question: What is 3 plus 5? Answer: 3 + 5 ="
 
-
 transformers_logging.disable_progress_bar()
 
 
