@@ -6,7 +6,7 @@ Most are `nn.Linear`; GPT-2's (Conv1D) hold their matrix the other way round.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
@@ -38,7 +38,7 @@ class Writer:
     gain: Float[Tensor, " d_model"] | None
 
 
-def out_in(module: nn.Module, matrix: Tensor) -> Float[Tensor, "out in"]:
+def out_in(module: nn.Module, matrix: Tensor) -> Shaped[Tensor, "out in"]:
     """A linear map's matrix as [out, in], a view."""
     return matrix.T if isinstance(module, Conv1D) else matrix
 
