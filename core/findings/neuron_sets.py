@@ -1,7 +1,8 @@
 """Mask and keep: what a few deep neurons are worth to answer tokens, with intervals (CNA §4.2).
 
 Each right answer token's own top neurons are masked, or all others zeroed; a loss is the share of these tokens that
-turn wrong, with a bootstrap interval over prompts. Neurons are found and tested on the same token.
+turn wrong, with a bootstrap interval over prompts. Where all of them turn wrong, or none does, resamples say nothing,
+and the interval is Wilson's for as many cases as there are prompts. Neurons are found and tested on the same token.
 """
 
 from collections.abc import Iterator
@@ -9,10 +10,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from core.ablation.cases import comparing_heads
 from core.ablation.mask_keep import MaskKeep, mask_and_keep
-from core.findings.figures import Figure, NotMeasurable, of_samples
+from core.findings.figures import Figure, NotMeasurable, of_samples, share_of
 from core.findings.settings import FindingsSettings
 from core.model.load import LoadedModel
 from core.progress import Progress
@@ -83,10 +86,6 @@ def _losses(
 ) -> Iterator[NeuronSetLosses]:
     units = [case.number for case, done in zip(found.cases.tokens, found.measured.tolist(), strict=True) if done]
     n_units = len(set(units))
-    right = torch.ones(len(units), dtype=torch.bool)
-    mask, keep = (
-        relative_decreases(right, verdicts[found.measured], units, seed) for verdicts in (found.mask, found.keep)
-    )
     coefficient = means(found.coefficient[found.measured], units, seed)
     for at, k in enumerate(found.ks):
         has_mean = not bool(coefficient[0, at].isnan())
@@ -97,7 +96,16 @@ def _losses(
             k=k,
             prompts=n_units,
             cases=len(units),
-            mask=of_samples(mask[:, at], n_units, ""),
-            keep=of_samples(keep[:, at], n_units, ""),
+            mask=_loss(found.mask[found.measured, at], units, seed),
+            keep=_loss(found.keep[found.measured, at], units, seed),
             coefficient=of_samples(coefficient[:, at], n_units, "") if has_mean else None,
         )
+
+
+def _loss(stays_right: Bool[Tensor, " case"], units: list[int], seed: int) -> Figure:
+    """The share of tokens that turn wrong."""
+    n_units, wrong = len(set(units)), int((~stays_right).sum())
+    if wrong in (0, len(units)):
+        return share_of(n_units if wrong else 0, n_units)
+    everything_right = torch.ones_like(stays_right)
+    return of_samples(relative_decreases(everything_right, stays_right, units, seed), n_units, "")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from core.findings.figures import Figure
 from core.findings.heads import HeadDecreases
 from core.findings.record import Findings
+from core.findings.shallow import ShallowFilter
 from core.findings.side_by_side import Beside, beside
 from core.mediation.location import Verdict
 
@@ -143,13 +144,19 @@ def _mask_keep(findings: Findings) -> Iterator[Claim]:
             )
 
 
+def layers_of(found: ShallowFilter) -> str:
+    """Its layers: "0 to 2", or "1"."""
+    first, last = found.layers[0], found.layers[-1]
+    return str(first) if first == last else f"{first} to {last}"
+
+
 def _filter(findings: Findings) -> Iterator[Claim]:
     for found in findings.filters:
         verdict = above(found.excess, 0.0)
         yield Claim(
             "Shallow neurons that the vocabulary filter finds matter to arithmetic more than random ones (bar: the "
             f"interval of the difference, and p at most {SURE}).",
-            f"layers {found.layers[0]} to {found.layers[-1]}, {found.neurons} neurons: {found.decrease.percent()} "
+            f"layers {layers_of(found)}, {found.neurons} neurons: {found.decrease.percent()} "
             f"against {found.random.percent()}, p = {found.p_value:.2f}",
             "cannot tell" if verdict == "agrees" and found.p_value > SURE else verdict,
         )

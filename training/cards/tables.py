@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from core.findings.record import Findings
-from training.cards.rules import Claim, claims
+from training.cards.rules import Claim, claims, layers_of
 
 #: How verdicts are told, in the order in which they stand on a card.
 VERDICTS = {
@@ -79,7 +79,7 @@ def filter_rows(findings: Findings) -> list[dict[str, str]]:
     """One row per layers and M."""
     return [
         {
-            "layers": f"{one.layers[0]} to {one.layers[-1]}",
+            "layers": layers_of(one),
             "M": str(one.more_than),
             "neurons": f"{one.neurons} of {one.of}",
             "by chance": f"{one.by_chance:.1f}",

@@ -23,7 +23,9 @@ def test_losses_are_those_of_mask_and_keep(bundled, small_settings, arithmetic_h
         assert losses.mask.value == pytest.approx(table["mask", losses.k])
         assert losses.keep.value == pytest.approx(table["keep", losses.k])
         assert losses.coefficient.value == pytest.approx(table["coefficient", losses.k])
-        assert losses.mask.low <= losses.mask.value <= losses.mask.high
+        for loss in (losses.mask, losses.keep):
+            assert loss.low <= loss.value <= loss.high
+            assert loss.low < loss.high  # also where every token turns wrong, or none
 
 
 def test_no_head_and_no_right_answer_are_reasons(bundled, any_model, small_settings):
