@@ -145,9 +145,9 @@ def _mask_keep(findings: Findings) -> Iterator[Claim]:
 
 
 def layers_of(found: ShallowFilter) -> str:
-    """Its layers: "0 to 2", or "1"."""
+    """Its layers: "layers 0 to 2", or "layer 1"."""
     first, last = found.layers[0], found.layers[-1]
-    return str(first) if first == last else f"{first} to {last}"
+    return f"layer {first}" if first == last else f"layers {first} to {last}"
 
 
 def _filter(findings: Findings) -> Iterator[Claim]:
@@ -156,7 +156,7 @@ def _filter(findings: Findings) -> Iterator[Claim]:
         yield Claim(
             "Shallow neurons that the vocabulary filter finds matter to arithmetic more than random ones (bar: the "
             f"interval of the difference, and p at most {SURE}).",
-            f"layers {layers_of(found)}, {found.neurons} neurons: {found.decrease.percent()} "
+            f"{layers_of(found)}, {found.neurons} neurons: {found.decrease.percent()} "
             f"against {found.random.percent()}, p = {found.p_value:.2f}",
             "cannot tell" if verdict == "agrees" and found.p_value > SURE else verdict,
         )

@@ -1,5 +1,6 @@
 """Findings as Markdown: tables, and what agrees with the papers and what does not, told alike."""
 
+import re
 from collections.abc import Sequence
 
 from core.findings.record import Findings
@@ -18,8 +19,13 @@ def markdown(rows: Sequence[dict[str, str]]) -> str:
     if not rows:
         return "Nothing could be measured."
     lines = ["| " + " | ".join(rows[0]) + " |", "|" + "---|" * len(rows[0])]
-    lines += ["| " + " | ".join(cell.replace("*", "\\*") for cell in row.values()) + " |" for row in rows]
+    lines += ["| " + " | ".join(map(escaped, row.values())) + " |" for row in rows]
     return "\n".join(lines)
+
+
+def escaped(text: str) -> str:
+    """Text in which a single asterisk is a sign; two stay as they mark bold."""
+    return re.sub(r"(?<!\*)\*(?!\*)", r"\\*", text)
 
 
 def measured_part(findings: Findings) -> str:
@@ -143,14 +149,13 @@ def verdicts(found: Sequence[Claim]) -> str:
     """What agrees, what differs and what cannot be told, each with its numbers."""
     parts = []
     for verdict, title in VERDICTS.items():
-        mine = [f"- {claim.paper} Here: {claim.ours}." for claim in found if claim.verdict == verdict]
-        escaped = [line[:2] + line[2:].replace("*", "\\*") for line in mine]
-        parts.append(f"### {title}\n\n" + ("\n".join(escaped) if escaped else "Nothing."))
+        mine = [escaped(f"- {claim.paper} Here: {claim.ours}.") for claim in found if claim.verdict == verdict]
+        parts.append(f"### {title}\n\n" + ("\n".join(mine) if mine else "Nothing."))
     return "\n\n".join(parts)
 
 
 def _missing(findings: Findings) -> str:
     if not findings.missing:
         return ""
-    lines = "\n".join(f"- {name.replace('*', chr(92) + '*')}: {reason}" for name, reason in findings.missing.items())
+    lines = "\n".join(escaped(f"- {name}: {reason}") for name, reason in findings.missing.items())
     return f"### What could not be measured\n\n{lines}"

@@ -7,7 +7,7 @@ from core.findings.record import Findings
 from core.findings.seeds import read_seeds
 from core.model.load import LoadedModel
 from core.reading import read_json_file
-from training.cards.tables import markdown, measured_part
+from training.cards.tables import escaped, markdown, measured_part
 from training.plain.asked import accuracy_rows, aims_sentence
 from training.plain.seeds import seeds_part
 
@@ -36,11 +36,12 @@ def plain_card(lm: LoadedModel, findings: Findings, folder: Path) -> str:
             parameters=f"{sum(p.numel() for p in lm.model.parameters()) / 1e6:.1f} million",
             weight_decay=recipe["weight_decay"],
             steps=f"{recipe['trained_steps']:,}",
+            planned=f"{recipe['steps']:,}",
             tokens=f"{recipe['tokens']:,}",
             seed=recipe["seed"],
             minutes=f"{recipe['seconds'] / 60:.0f}",
             accuracy=markdown(accuracy_rows(findings)),
-            aims=aims_sentence(findings),
+            aims=escaped(aims_sentence(findings)),
             measured=findings.measured[:10],
             abacus=findings.versions.abacus,
             torch=findings.versions.torch,

@@ -12,8 +12,8 @@ from core.findings.mediation import MediationShares
 from core.findings.neuron_sets import NeuronSetLosses
 from core.findings.shallow import ShallowFilter
 from tests.some import some
-from training.cards.rules import above, both, claims, opposite, within
-from training.cards.tables import VERDICTS, verdicts
+from training.cards.rules import above, both, claims, layers_of, opposite, within
+from training.cards.tables import VERDICTS, escaped, markdown, verdicts
 
 
 def sure(value):
@@ -152,6 +152,13 @@ def test_skew(told):
     assert told(skew=skew(sure(0.5))) == ["agrees"]
     assert told(skew=skew(sure(-0.5))) == ["differs"]
     assert told(skew=skew(unsure(0.1))) == ["cannot tell"]
+
+
+def test_a_sign_is_no_emphasis_and_bold_stays():
+    assert escaped("1-digit *: **missed**") == "1-digit \\*: **missed**"
+    assert markdown([{"a": "2 * 3", "b": "**missed**"}]).splitlines()[-1] == "| 2 \\* 3 | **missed** |"
+    assert layers_of(shallow(MANY, 0.5)) == "layers 0 to 1"
+    assert layers_of(replace(shallow(MANY, 0.5), layers=(1,))) == "layer 1"
 
 
 def test_every_verdict_has_a_place_of_its_own_on_the_card(findings):
