@@ -11,6 +11,7 @@ result.
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 from jaxtyping import Bool, Shaped
@@ -20,6 +21,7 @@ from core.errors import UserError
 from core.forward.answers import Question, TokenCase, greedy_tokens, question, right_tokens, token_cases
 from core.forward.record import ActivationCache
 from core.forward.record_without import record_without
+from core.kept.chunks import Chunks, not_kept
 from core.model.load import LoadedModel
 from core.neurons.compare import compare_runs
 from core.neurons.comparison import Comparison
@@ -116,7 +118,12 @@ class CaseSet:
 
 
 def compared(
-    cases: CaseSet, batches: Sequence[list[int]], compare: Compare, ks: Sequence[int], progress: Progress
+    cases: CaseSet,
+    batches: Sequence[list[int]],
+    compare: Compare,
+    ks: Sequence[int],
+    progress: Progress,
+    chunks: Chunks = not_kept,
 ) -> Iterator[tuple[list[int], list[Comparison], Progress]]:
     """Yields each batch with its cases' comparisons, and a progress to measure it with.
 
@@ -127,15 +134,28 @@ def compared(
         UserError: where fewer neurons are ranked than asked for, and than there are.
     """
     done, total = 0, 2 * sum(len(batch) for batch in batches)
-    for batch in batches:
-        found: dict[int, Comparison] = {}
-        for number in reversed(batch):
-            found[number] = _ranked(compare, cases.tokens[number], ks)
-            done += 1
-            progress(done, total)
-        yield batch, [found[number] for number in batch], part(progress, done, total, len(batch))
+    for number, batch in enumerate(batches):
+        work = partial(_compare_batch, cases, batch, compare, ks, partial(_tell, progress, done, total))
+        found = chunks(f"compared {number}", work)
+        done += len(batch)
+        progress(done, total)
+        yield batch, found, part(progress, done, total, len(batch))
         done += len(batch)
     progress(total, total)
+
+
+def _tell(progress: Progress, before: int, total: int, done: int) -> None:
+    progress(before + done, total)
+
+
+def _compare_batch(
+    cases: CaseSet, batch: list[int], compare: Compare, ks: Sequence[int], report: Callable[[int], None]
+) -> list[Comparison]:
+    found: dict[int, Comparison] = {}
+    for number in reversed(batch):
+        found[number] = _ranked(compare, cases.tokens[number], ks)
+        report(len(found))
+    return [found[number] for number in batch]
 
 
 def comparing_heads(lm: LoadedModel, heads: Sequence[Head], k: int) -> Compare:

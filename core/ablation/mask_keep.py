@@ -9,6 +9,7 @@ are tested on the same case: the figures say that they are sufficient and necess
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 import torch
@@ -19,6 +20,7 @@ from core.ablation.cases import TOP_KS, CaseSet, Compare, compared
 from core.errors import UserError
 from core.forward.ablate_neurons import greedy_without
 from core.forward.neuron_sets import NeuronSet, only
+from core.kept.chunks import Chunks, not_kept
 from core.metrics import coefficient_decrease
 from core.model.load import LoadedModel
 from core.neurons.comparison import Comparison
@@ -83,6 +85,7 @@ def mask_and_keep(
     lowest_layer: int,
     ks: Sequence[int] = TOP_KS,
     progress: Progress = silent,
+    chunks: Chunks = not_kept,
 ) -> MaskKeep:
     """Masks and keeps each right case's own top neurons.
 
@@ -93,6 +96,7 @@ def mask_and_keep(
         lowest_layer: of the heads; *keep* zeroes neurons from here on.
         ks: how many of the ranked neurons.
         progress: told after every case; when it raises `Stopped`, what is measured is returned.
+        chunks: keeps the cases that are right, and each batch of them.
 
     Raises:
         UserError: for no prompts, a word that the model does not know, a layer or k that does not exist.
@@ -110,8 +114,12 @@ def mask_and_keep(
         torch.full(shape, torch.nan),
     )
     with suppress(Stopped):  # what is measured stays
-        for batch, comparisons, tell in compared(cases, cases.right(lm, progress), compare, ks, progress):
-            _measure(lm, batch, comparisons, lowest_layer, out, tell)
+        batches = chunks("right", lambda: cases.right(lm, progress))
+        together = enumerate(compared(cases, batches, compare, ks, progress, chunks))
+        for number, (batch, comparisons, tell) in together:
+            work = partial(_measure, lm, batch, comparisons, lowest_layer, out, tell)
+            out.mask[batch], out.keep[batch], out.coefficient[batch] = chunks(f"measured {number}", work)
+            out.measured[batch] = True
     return out
 
 
@@ -122,15 +130,16 @@ def _measure(
     lowest_layer: int,
     out: MaskKeep,
     progress: Progress,
-) -> None:
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Mask, keep and coefficient [case, k] of a batch."""
     asked = [(number, c.top(k)) for number, c in zip(batch, comparisons, strict=True) for k in out.ks]
     cases = [out.cases.tokens[number] for number, _ in asked] * 2
     sets = [*(NeuronSet(tuple(top)) for _, top in asked), *(only(top, lowest_layer, lm) for _, top in asked)]
     trials = [(out.cases.questions[case.number], chosen) for case, chosen in zip(cases, sets, strict=True)]
     found = greedy_without(lm, trials, progress)
     right = [best[case.place] == case.token for case, best in zip(cases, found, strict=True)]
-    out.mask[batch], out.keep[batch] = torch.tensor(right).view(2, len(batch), len(out.ks))
-    out.coefficient[batch] = torch.tensor(
+    mask, keep = torch.tensor(right).view(2, len(batch), len(out.ks))
+    coefficient = torch.tensor(
         [[coefficient_decrease(c.coefficient_first[:k], c.coefficient_second[:k]) for k in out.ks] for c in comparisons]
     )
-    out.measured[batch] = True
+    return mask, keep, coefficient

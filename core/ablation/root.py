@@ -9,6 +9,7 @@ in the root's own layer cannot change.
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 from core.ablation.cases import TOP_KS, CaseSet, Compare, compared
 from core.forward.ablate_neurons import Trial, coefficients_without
 from core.forward.neuron_sets import NeuronSet
+from core.kept.chunks import Chunks, not_kept
 from core.metrics import coefficient_decrease
 from core.model.load import LoadedModel
 from core.neurons.comparison import Comparison
@@ -65,6 +67,7 @@ def ablate_root(
     compare: Compare,
     ks: Sequence[int] = TOP_KS,
     progress: Progress = silent,
+    chunks: Chunks = not_kept,
 ) -> RootAblation:
     """Sets each right case's lowest important neuron to zero and reads the others.
 
@@ -74,6 +77,7 @@ def ablate_root(
         compare: gives the ranked neurons of some token ids and a target, with and without the heads.
         ks: how many of the ranked neurons.
         progress: told after every case; when it raises `Stopped`, what is measured is returned.
+        chunks: keeps the cases that are right, and each batch of them.
 
     Raises:
         UserError: for no prompts, a word that the model does not know, or a k below 1.
@@ -88,14 +92,19 @@ def ablate_root(
         torch.full(shape, torch.nan),
     )
     with suppress(Stopped):  # what is measured stays
-        for batch, comparisons, tell in compared(cases, cases.right(lm, progress), compare, ks, progress):
-            _measure(lm, batch, comparisons, out, tell)
+        batches = chunks("right", lambda: cases.right(lm, progress))
+        together = enumerate(compared(cases, batches, compare, ks, progress, chunks))
+        for number, (batch, comparisons, tell) in together:
+            work = partial(_measure, lm, batch, comparisons, out, tell)
+            out.root[batch], out.decrease[batch] = chunks(f"measured {number}", work)
+            out.measured[batch] = True
     return out
 
 
 def _measure(
     lm: LoadedModel, batch: list[int], comparisons: list[Comparison], out: RootAblation, progress: Progress
-) -> None:
+) -> tuple[Tensor, Tensor]:
+    """Roots [case, k, 2] and decreases [case, k] of a batch."""
     roots = [[root_of(c.top(k), c.importance_first[:k]) for k in out.ks] for c in comparisons]
     trials = {(row, root): None for row, mine in enumerate(roots) for root in mine}  # a root often serves several k
     found = coefficients_without(
@@ -105,10 +114,9 @@ def _measure(
         progress,
     )
     after = dict(zip(trials, found, strict=True))
-    for row, (number, c) in enumerate(zip(batch, comparisons, strict=True)):
+    decrease = torch.full((len(batch), len(out.ks)), torch.nan)
+    for row, c in enumerate(comparisons):
         for at, (k, root) in enumerate(zip(out.ks, roots[row], strict=True)):
             others = torch.tensor([pair != root for pair in c.top(k)])
-            before = c.coefficient_first[:k][others]
-            out.decrease[number, at] = coefficient_decrease(before, after[row, root][:k][others])
-            out.root[number, at] = torch.tensor(root)
-        out.measured[number] = True
+            decrease[row, at] = coefficient_decrease(c.coefficient_first[:k][others], after[row, root][:k][others])
+    return torch.tensor(roots), decrease

@@ -9,6 +9,7 @@ the model predicts after the right tokens before them (`core.ablation.cases`), t
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 import torch
@@ -19,6 +20,7 @@ from core.ablation.cases import CaseSet
 from core.errors import UserError
 from core.forward.answers import greedy_tokens, right_tokens
 from core.forward.neuron_sets import NeuronSet, random_like, scaled_neurons
+from core.kept.chunks import Chunks, not_kept
 from core.metrics import relative
 from core.model.load import LoadedModel
 from core.progress import Progress, Stopped, part, silent
@@ -111,6 +113,7 @@ def ablate_shallow(
     draws: int = 3,
     seed: int = 0,
     progress: Progress = silent,
+    chunks: Chunks = not_kept,
 ) -> ShallowAblation:
     """Sets the filter's neurons to zero for each M, then `draws` random sets of the same size.
 
@@ -122,6 +125,7 @@ def ablate_shallow(
         draws: random sets for each M; the same for the same seed.
         seed: of the random sets.
         progress: told often; when it raises `Stopped`, what is measured is returned.
+        chunks: keeps the answers without each set.
 
     Raises:
         UserError: for no prompts, no M, a word that the model does not know, or draws below 0.
@@ -137,10 +141,10 @@ def ablate_shallow(
     original = float("nan")
     total = 1 + len(kept) * (1 + draws)
     with suppress(Stopped):  # what is measured stays
-        baseline_right[:] = _right(lm, cases, NeuronSet(()), progress, 0, total)
+        baseline_right[:] = chunks("all neurons", partial(_right, lm, cases, NeuronSet(()), progress, 0, total))
         original = _share(baseline_right)
         for number, (at, draw, chosen) in enumerate(_sets(lm, more_than, kept, draws, seed), start=1):
-            found = _right(lm, cases, chosen, progress, number, total)
+            found = chunks(f"set {number}", partial(_right, lm, cases, chosen, progress, number, total))
             if draw is None:
                 right[at], accuracy[at] = found, _share(found)
             else:

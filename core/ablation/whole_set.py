@@ -10,6 +10,7 @@ from core.ablation.mask_keep import MaskKeep, mask_and_keep
 from core.ablation.root import RootAblation, ablate_root
 from core.ablation.shallow import ShallowAblation, ablate_shallow
 from core.hooks import check_head
+from core.kept.chunks import Chunks, not_kept, within
 from core.model.load import LoadedModel
 from core.progress import Progress, part, silent
 from core.prompts.arithmetic import Prompt
@@ -39,6 +40,7 @@ def measure_deep_set(
     prompts: Sequence[Prompt],
     ks: Sequence[int] = TOP_KS,
     progress: Progress = silent,
+    chunks: Chunks = not_kept,
 ) -> DeepSet:
     """Masks and keeps each right answer token's top neurons, and ablates the lowest of them; ranks them once.
 
@@ -48,6 +50,7 @@ def measure_deep_set(
         prompts: the set.
         ks: how many of the ranked neurons.
         progress: is told after every case; when it raises `Stopped`, what is measured is returned.
+        chunks: keeps each batch of cases.
 
     Raises:
         UserError: for no prompts, a head that does not exist, or a word that the model does not know.
@@ -56,8 +59,8 @@ def measure_deep_set(
         check_head(lm, *head)
     lowest, most = min(layer for layer, _ in heads), min(max(ks), lm.n_layers * lm.n_neurons)
     once = remembered(comparing_heads(lm, heads, most))
-    masked = mask_and_keep(lm, prompts, once, lowest, ks, part(progress, 0, 4, 3))
-    return DeepSet(masked, ablate_root(lm, prompts, once, ks, part(progress, 3, 4)))
+    masked = mask_and_keep(lm, prompts, once, lowest, ks, part(progress, 0, 4, 3), within(chunks, "mask"))
+    return DeepSet(masked, ablate_root(lm, prompts, once, ks, part(progress, 3, 4), within(chunks, "root")))
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,11 @@ class Filter:
 
 
 def measure_shallow_set(
-    lm: LoadedModel, prompts: Sequence[Prompt], chosen: Filter, progress: Progress = silent
+    lm: LoadedModel,
+    prompts: Sequence[Prompt],
+    chosen: Filter,
+    progress: Progress = silent,
+    chunks: Chunks = not_kept,
 ) -> ShallowAblation:
     """Finds shallow neurons by their weights and ablates them, and as many random ones.
 
@@ -91,10 +98,13 @@ def measure_shallow_set(
         prompts: what is asked.
         chosen: which neurons.
         progress: is told often; a `Stopped` after the count leaves what is measured.
+        chunks: keeps the answers without each set; the count is kept by `core.disk_cache`.
 
     Raises:
         UserError: for no prompts, layers or M that cannot be taken, or a word that the model does not know.
     """
     counting = part(progress, 0, 2)
     counts = shallow_counts(lm, range(chosen.layers), chosen.top, chosen.concepts, chosen.signs, counting)
-    return ablate_shallow(lm, prompts, counts, chosen.more_than, chosen.draws, progress=part(progress, 1, 2))
+    return ablate_shallow(
+        lm, prompts, counts, chosen.more_than, chosen.draws, progress=part(progress, 1, 2), chunks=chunks
+    )

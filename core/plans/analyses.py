@@ -9,7 +9,14 @@ from typing import Any, Protocol, runtime_checkable
 
 import pandas as pd
 
+from core.ablation.cases import CaseSet
+from core.ablation.mask_keep import MaskKeep
+from core.ablation.root import RootAblation
+from core.ablation.shallow import ShallowAblation
+from core.ablation.study import MaskKeepSet, ShallowSet, mask_keep_tables, shallow_tables
+from core.ablation.whole_set import DeepSet
 from core.chain.study import FoundNeurons, NeuronSearch, look_inside
+from core.forward.answers import Question, TokenCase
 from core.heads.accuracy import AccuracySweep
 from core.heads.study import OwnSweep, SetSweep, own_tables, set_tables
 from core.heads.sweep import HeadSweep, SweptReads
@@ -81,6 +88,18 @@ ANALYSES: dict[str, Analysis] = {
         lambda lm, s, kept: kept.tables(),
         lambda lm, settings, kept, progress: look_inside(lm, settings, progress, kept),
     ),
+    "mask-keep": Analysis(
+        "each answer token's top neurons masked, kept alone, and without the root",
+        MaskKeepSet,
+        _run,
+        lambda lm, s, kept: mask_keep_tables(kept),
+    ),
+    "shallow": Analysis(
+        "shallow neurons found by their weights, and ablated",
+        ShallowSet,
+        _run,
+        lambda lm, s, kept: shallow_tables(kept),
+    ),
     "mediation": Analysis("values copied between drawn pairs of prompts", DrawnPairs, **_MEDIATION),
     "mediation-pair": Analysis("values copied between your own two prompts", TypedPair, **_MEDIATION),
 }
@@ -91,15 +110,22 @@ KINDS: dict[str, type] = {
     kind.__name__: kind
     for kind in (
         AccuracySweep,
+        CaseSet,
         Comparison,
+        DeepSet,
         FoundNeurons,
         HeadSweep,
         IndirectEffects,
+        MaskKeep,
         Mediation,
         PatchEffects,
         Prompt,
         PromptPair,
+        Question,
+        RootAblation,
+        ShallowAblation,
         SweptReads,
+        TokenCase,
     )
 }
 

@@ -61,7 +61,7 @@ def _controls() -> Asked:
         settings = _set_controls() if source == SET else _own_controls()
         with st.container(horizontal=True):
             pressed = st.form_submit_button("Run", type="primary", icon=":material/play_arrow:")
-            plan = plan_button()
+            plan = plan_button("sweep")
     return Asked(pressed, plan, settings, scoring)
 
 

@@ -69,7 +69,7 @@ def _controls(lm: LoadedModel) -> tuple[bool, bool, ChainSettings]:
             **ChainSettings.bound("k"),
         )
         pressed = third.form_submit_button("Look inside", type="primary", width="stretch")
-        plan = plan_button()
+        plan = plan_button("chain")
     position = None
     with told():
         position = token_strip(lm, "logic chain", st.session_state["chain_prompt"])

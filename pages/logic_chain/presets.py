@@ -4,10 +4,11 @@ from typing import Any
 
 from streamlit.delta_generator import DeltaGenerator
 
+from core.ablation.study import SHALLOW_SETS
 from core.model.load import LoadedModel
 from core.neurons.roles import ORDERS
 from core.paper.models import LLAMA, model_of
-from pages.logic_chain.settings import SHALLOW_SETS, ChainSettings, DeepSetSettings, ShallowSetSettings
+from pages.logic_chain.settings import ChainSettings, DeepSetSettings, ShallowSetSettings
 from pages.shared.neuron_card import CARD
 from pages.shared.papers import preset_menu
 from pages.shared.settings import Widget

@@ -4,11 +4,13 @@ from typing import Literal, TypedDict
 
 import streamlit as st
 
+from core.ablation.study import SHALLOW_SETS
 from core.model.load import LoadedModel
 from core.vocabulary.concepts import CONCEPT_LISTS, EVERY_FORM, SHORT_LIST
 from core.vocabulary.shallow import SIGNS
-from pages.logic_chain.settings import SHALLOW_SETS, ShallowSetSettings
+from pages.logic_chain.settings import ShallowSetSettings
 from pages.shared.resources import model_key
+from pages.shared.runs.without_browser import plan_button
 
 LARGE_VOCABULARY = 5000
 SIGN_NAMES = dict(zip(SIGNS, ("v only", "v and −v"), strict=True))
@@ -39,8 +41,8 @@ def defaults(lm: LoadedModel) -> Defaults:
     return {"last": last, "top": top, "more_than": more_than, "counted": EVERY_FORM, "signs": "both"}
 
 
-def shallow_form(lm: LoadedModel) -> bool:
-    """Draws the controls; whether the button was pressed."""
+def shallow_form(lm: LoadedModel) -> tuple[bool, bool]:
+    """Draws the controls; whether Measure was pressed, and whether the plan is wanted."""
     begin, changed = defaults(lm), st.session_state.setdefault(_OF, model_key(lm)) != model_key(lm)
     bound = ShallowSetSettings.bound
     if changed:  # a widget with a key keeps its value when only its default changes
@@ -58,7 +60,8 @@ def shallow_form(lm: LoadedModel) -> bool:
         more_than = "" if changed else begin["more_than"]
         third.text_input("More than M of them, M =", more_than, **bound("more_than"))
         fourth.number_input("Random draws", 1, 20, 3, **bound("draws"))
-        return fifth.form_submit_button("Measure", icon=":material/play_arrow:", width="stretch")
+        pressed = fifth.form_submit_button("Measure", icon=":material/play_arrow:", width="stretch")
+        return pressed, plan_button("shallow")
 
 
 def _list_and_prompts(begin: Defaults, changed: bool) -> None:

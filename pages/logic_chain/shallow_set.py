@@ -7,18 +7,18 @@ import streamlit as st
 
 from core import paper
 from core.ablation.shallow import ShallowAblation
-from core.ablation.whole_set import measure_shallow_set
+from core.ablation.study import SHALLOW_SETS
 from core.model.load import LoadedModel
 from core.vocabulary.concepts import chosen_concepts
 from pages.logic_chain.charts import kept_bars, shallow_bars, shallow_charts
-from pages.logic_chain.settings import SHALLOW_SETS, ShallowSetSettings
+from pages.logic_chain.settings import ShallowSetSettings
 from pages.logic_chain.shallow_form import shallow_form
 from pages.shared.claims.badge import finding
 from pages.shared.inputs import own_concepts
-from pages.shared.job_slot import job_slot
 from pages.shared.papers import same_in_paper
 from pages.shared.present import downloads
 from pages.shared.resources import kept
+from pages.shared.runs.study_slot import study_slot
 from pages.shared.theme import is_dark
 from pages.shared.tokens import note_shift
 from pages.shared.words import code, listed, of_n, percent, three_digits
@@ -61,25 +61,27 @@ def shallow_set(lm: LoadedModel) -> None:
     if lm.n_layers < 2:
         st.info("This model has one layer, and the filter needs an attention layer above a neuron's.")
         return
-    pressed = shallow_form(lm)
+    pressed, plan = shallow_form(lm)
     settings = ShallowSetSettings.read(concepts=own_concepts(lm))
     if settings.concepts is not None:
         st.caption(f"Your own list of {len(settings.concepts)} tokens (page Find neurons) counts in place of these.")
     if not settings.more_than:
         st.error("Write one or more whole numbers for M, such as 0 1 2 3.", icon=":material/error:")
         return
-    found = job_slot(
+    found = study_slot(
         lm,
         "shallow set",
         settings,
         "Ablating shallow neurons",
-        lambda p: measure_shallow_set(lm, settings.prompts(), settings.filter(), p),
+        lambda progress: settings.run(lm, progress),
         f"Press **Measure** to ask {settings.count} prompts of each operation without the neurons that the "
         "filter finds, and without as many random neurons of the same layers.",
+        kinds=(ShallowSetSettings,),
         start=pressed,
+        plan=plan,
     )
     if found is not None:
-        _show_shallow(lm, found.result, settings)
+        _show_shallow(lm, found.result, found.key)
 
 
 def _show_shallow(lm: LoadedModel, result: ShallowAblation, settings: ShallowSetSettings) -> None:

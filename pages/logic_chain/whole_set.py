@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from core.ablation.cases import TOP_KS
-from core.ablation.whole_set import ROOT_ROW, DeepSet, measure_deep_set
+from core.ablation.whole_set import ROOT_ROW, DeepSet
 from core.model.load import LoadedModel
 from core.prompts.arithmetic import OPERATIONS
 from core.types import Head
@@ -12,9 +12,10 @@ from pages.logic_chain.charts import decrease_lines
 from pages.logic_chain.settings import DeepSetSettings
 from pages.logic_chain.shallow_set import shallow_set
 from pages.shared.claims.badge import finding
-from pages.shared.job_slot import job_slot
 from pages.shared.papers import same_in_paper
 from pages.shared.present import downloads, told
+from pages.shared.runs.study_slot import study_slot
+from pages.shared.runs.without_browser import plan_button
 from pages.shared.theme import is_dark
 from pages.shared.tokens import note_shift
 from pages.shared.words import head_name, listed, percent
@@ -57,25 +58,23 @@ def _deep(lm: LoadedModel, heads: list[Head]) -> None:
         )
         third.slider("Prompts of each", 5, 100, DeepSetSettings.count, 5, **DeepSetSettings.bound("count"))
         pressed = fourth.form_submit_button("Measure", icon=":material/play_arrow:", width="stretch")
+        plan = plan_button("deep")
     settings = DeepSetSettings.read(heads=tuple(heads))
-    found = job_slot(
+    found = study_slot(
         lm,
         "deep set",
         settings,
         lambda: f"Masking neurons over {len(settings.prompts())} prompts",
-        lambda p: measure_deep_set(lm, settings.heads, settings.prompts(), progress=p),
+        lambda progress: settings.run(lm, progress),
         "Press **Measure**. When you stop, what is measured until then stays.",
+        kinds=(DeepSetSettings,),
         start=pressed,
+        plan=plan,
         outdated="show",
-        check=lambda: _check(lm, settings),
+        check=lambda: settings.check(lm),
     )
     if found is not None:
         _show(lm, found.result, found.key)
-
-
-def _check(lm: LoadedModel, settings: DeepSetSettings) -> None:
-    for prompt in settings.prompts():
-        lm.encode(prompt.text)
 
 
 def _show(lm: LoadedModel, result: DeepSet, settings: DeepSetSettings) -> None:

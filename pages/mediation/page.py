@@ -101,7 +101,7 @@ def _controls() -> tuple[bool, bool, PairSettings]:
         settings = replace(settings, metric=metric, sites=tuple(site for site in LAYER_SITES if site in sites))
         with st.container(horizontal=True):
             pressed = st.form_submit_button("Run", type="primary", icon=":material/play_arrow:")
-            plan = plan_button()
+            plan = plan_button("mediation")
     return pressed, plan, settings
 
 

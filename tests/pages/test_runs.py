@@ -7,6 +7,7 @@ import time
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.ablation.study import MaskKeepSet, ShallowSet
 from core.chain.study import NeuronSearch
 from core.heads.study import OwnSweep, SetSweep
 from core.mediation.study import DrawnPairs
@@ -23,7 +24,15 @@ PLAN = Plan(
     tuple(
         map(
             Task.of,
-            (SWEEP, OwnSweep(("9-4=",)), NeuronSearch("6*7=", 9), DrawnPairs("same result", 4, sites=("ffn",)), SWEEP),
+            (
+                SWEEP,
+                OwnSweep(("9-4=",)),
+                NeuronSearch("6*7=", 9),
+                DrawnPairs("same result", 4, sites=("ffn",)),
+                SWEEP,
+                MaskKeepSet(("+",), (1,), 3, ((5, 2),)),
+                ShallowSet(1, 20, (8, 12), 1, count=2),
+            ),
         )
     )
 )
@@ -64,7 +73,7 @@ def press(app, label: str) -> AppTest:
 def plans(app, ask: bool = True) -> list[Plan]:
     """Those that the page shows, after a press of the button."""
     if ask:
-        press(app, "Run this without a browser")
+        press(app, "Run this without a browser")  # the first one is the page's own
     return [read_plan(code.value) for code in app.code if code.value.startswith("[[")]
 
 
@@ -136,6 +145,14 @@ def test_neurons_are_shown_as_if_they_were_measured_here(bundled, results):
         assert mine.equals(theirs)
     said = [m.value for m in app.markdown]
     assert [m.value for m in here.markdown if "nats" in m.value] == [m for m in said if "nats" in m]
+
+
+def test_whole_sets_are_shown_as_if_they_were_measured_here(results):
+    app = opened(CHAIN, results.path)
+    assert "Opened from `results/6-mask-keep`" in text(app)
+    assert "Opened from `results/7-shallow`" in text(app)
+    cases = results.finished(5).kept.mask_keep.cases
+    assert f"The {len(cases.prompts)} answers have {len(cases)} tokens" in text(app)
 
 
 def test_mediation_is_shown_as_if_it_was_measured_here(results):

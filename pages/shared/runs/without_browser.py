@@ -19,10 +19,13 @@ def command(lm: LoadedModel) -> str:
     )
 
 
-def plan_button() -> bool:
+def plan_button(form: str) -> bool:
     """The button, which stands in the form of the settings: whoever presses it wants the form as it is filled in."""
     return st.form_submit_button(
-        TITLE, icon=":material/terminal:", help="Shows the settings as a file, and the command that measures them."
+        TITLE,
+        key=f"plan of {form}",
+        icon=":material/terminal:",
+        help="Shows the settings as a file, and the command that measures them.",
     )
 
 
