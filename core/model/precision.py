@@ -4,6 +4,9 @@
 Such a model was trained with the range of 32-bit numbers; in fp16, whose largest number is 65504, the activations
 of some (Qwen2) overflow to NaN. Other checkpoints become fp16, whose steps are eight times finer. On a CPU `auto` is
 fp32: most CPUs compute no faster in 16 bits, and fp32 holds every 16-bit weight exactly.
+
+4 bits (nf4) are not offered: on a CPU bitsandbytes 0.50 packs them anew at the first run, with scales that are rounded
+to bf16, so that what is read of a matrix before and after would differ, and would not be what acts.
 """
 
 from typing import Literal, get_args
