@@ -77,9 +77,8 @@ def increase_of(
     before = run.resid_pre[:, -1]  # (layer, d_model)
     middle = before + run.attention_out[:, -1]
     after = middle + run.ffn_out[:, -1]
-    at_before, at_middle, at_after = (
-        unembedding.log_probabilities(y, scale)[:, target] for y in (before, middle, after)
-    )
+    every = torch.stack([before, middle, after])  # one pass over the output matrix for all of them
+    at_before, at_middle, at_after = unembedding.log_probabilities(every, scale)[..., target]
     probability = float(torch.softmax(run.logits[-1], -1)[target])
     return LayerIncrease(target, probability, at_middle - at_before, at_after - at_middle)
 
