@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from core.mediation.tasks import Task
 from core.mediation.templates import Draft, drafts_of
-from core.mediation.words import RELATIONS, TWO
+from core.mediation.words import ENTITIES, RELATIONS, THINGS, TWO
 from core.prompts.arithmetic import FORMS, OPERATIONS, TEMPLATES, Operation, compute
 from core.prompts.number_words import LANGUAGES
 from training import sentences
@@ -20,14 +20,14 @@ from training.samples import ANSWER_WORDS, held_out, spell
 
 #: Kinds of text with their shares.
 SHARES = {
-    "two operands": 0.60,
+    "two operands": 0.58,
     "languages": 0.03,
     "three operands": 0.05,
     "retrieval": 0.10,
-    "counts": 0.08,
+    "counts": 0.12,
     "facts": 0.03,
     "professions": 0.03,
-    "sentences": 0.08,
+    "sentences": 0.06,
 }
 #: Digits of the first operand with their shares; * and / of three digits are rare, since two are asked of the model.
 DIGITS = {"+": (12, 44, 44), "-": (12, 48, 40), "*": (15, 80, 5), "/": (15, 80, 5)}
@@ -35,6 +35,7 @@ DIGITS = {"+": (12, 44, 44), "-": (12, 48, 40), "*": (15, 80, 5), "/": (15, 80, 
 DENSE = 0.2
 IN_WORDS = 0.3
 _LARGEST_IN_EVERY_LANGUAGE = 20
+_THINGS = sorted({*THINGS, *sentences.THINGS, *(many for kind in ENTITIES.values() for many in kind.values())})
 
 
 def draw(rng: random.Random) -> str:
@@ -128,7 +129,13 @@ def _facts(rng: random.Random) -> str:
 
 def _counts(rng: random.Random) -> str:
     """Two to four things are counted, and asked for one after the other."""
-    return " ".join(part.text for part in sentences.lookup(rng))
+    things = rng.sample(_THINGS, rng.randint(2, 4))
+    form = rng.choices(FORMS, (1 - IN_WORDS, IN_WORDS))[0]
+    counts = dict(zip(things, rng.sample(range(2, 21), len(things)), strict=True))
+    told = " and ".join(f"{spell(count, form)} {thing}" for thing, count in counts.items())
+    asks = rng.choice(("{} {}", "{}: {}", "How many {}? {}"))
+    asked = " ".join(asks.format(t, spell(counts[t], form)) for t in rng.sample(things, len(things)))
+    return f"{told}. {asked}"
 
 
 def _sentences(rng: random.Random) -> str:

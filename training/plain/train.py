@@ -39,13 +39,13 @@ class PlainRecipe:
     width: int = 128
     neurons: int = 512
     context: int = 128
-    steps: int = 14000
+    steps: int = 10000
     tokens: int = 2048
     warm_up: int = 200
-    constant: float = 0.3
+    constant: float = 0.4
     muon_rate: float = 0.02
     adam_rate: float = 2e-3
-    weight_decay: float = 0.02
+    weight_decay: float = 0.05
     seed: int = 0
 
 
