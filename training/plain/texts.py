@@ -8,6 +8,7 @@ with two or more digits, in every wording; of all other arithmetic prompts about
 
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from core.mediation.tasks import Task
 from core.mediation.templates import Draft, drafts_of
@@ -18,19 +19,47 @@ from training import sentences
 from training.plain.professions import profession
 from training.samples import ANSWER_WORDS, held_out, spell
 
-#: Kinds of text with their shares.
-SHARES = {
-    "two operands": 0.58,
-    "languages": 0.03,
-    "three operands": 0.05,
-    "retrieval": 0.10,
-    "counts": 0.12,
-    "facts": 0.03,
-    "professions": 0.03,
-    "sentences": 0.06,
-}
-#: Digits of the first operand with their shares; * and / of three digits are rare, since two are asked of the model.
-DIGITS = {"+": (12, 44, 44), "-": (12, 48, 40), "*": (15, 80, 5), "/": (15, 80, 5)}
+
+@dataclass(frozen=True)
+class Mixture:
+    """Shares of the kinds of text, and of 1, 2 and 3 digits of the first operand by operation.
+
+    * and / of three digits are rare, since two are asked of the model.
+    """
+
+    kinds: dict[str, float]
+    digits: dict[Operation, tuple[int, int, int]]
+
+
+FIRST = Mixture(
+    {
+        "two operands": 0.58,
+        "languages": 0.03,
+        "three operands": 0.05,
+        "retrieval": 0.10,
+        "counts": 0.12,
+        "facts": 0.03,
+        "professions": 0.03,
+        "sentences": 0.06,
+    },
+    {"+": (12, 44, 44), "-": (12, 48, 40), "*": (15, 80, 5), "/": (15, 80, 5)},
+)
+#: Number retrieval is not learnt of the first mixture: in the second, texts are also lists or said twice.
+SECOND = Mixture(
+    {
+        "two operands": 0.55,
+        "languages": 0.02,
+        "three operands": 0.05,
+        "retrieval": 0.11,
+        "counts": 0.10,
+        "lists": 0.05,
+        "repeats": 0.05,
+        "facts": 0.02,
+        "professions": 0.02,
+        "sentences": 0.03,
+    },
+    {"+": (10, 45, 45), "-": (10, 50, 40), "*": (8, 89, 3), "/": (8, 89, 3)},
+)
 #: Of the prompts in signs, how many are written without spaces: "3+5=8".
 DENSE = 0.2
 IN_WORDS = 0.3
@@ -38,11 +67,12 @@ _LARGEST_IN_EVERY_LANGUAGE = 20
 _THINGS = sorted({*THINGS, *sentences.THINGS, *(many for kind in ENTITIES.values() for many in kind.values())})
 
 
-def draw(rng: random.Random) -> str:
+def draw(rng: random.Random, mixture: Mixture = SECOND) -> str:
     """One text."""
-    kinds = list(SHARES)
+    kinds = list(mixture.kinds)
     while True:
-        text = _KINDS[rng.choices(kinds, list(SHARES.values()))[0]](rng)
+        kind = rng.choices(kinds, list(mixture.kinds.values()))[0]
+        text = _two_operands(rng, mixture) if kind == "two operands" else _OTHERS[kind](rng)
         if text is not None:
             return text
 
@@ -63,9 +93,9 @@ def pair(rng: random.Random, operation: Operation, digits: int) -> tuple[int, in
     return (a * b, b) if rng.random() < 0.85 or a == 0 else (a * b, a)
 
 
-def _two_operands(rng: random.Random) -> str | None:
+def _two_operands(rng: random.Random, mixture: Mixture) -> str | None:
     operation = rng.choice(OPERATIONS)
-    digits = rng.choices((1, 2, 3), DIGITS[operation])[0]
+    digits = rng.choices((1, 2, 3), mixture.digits[operation])[0]
     a, b = pair(rng, operation, digits)
     form = rng.choices(FORMS, (1 - IN_WORDS, IN_WORDS))[0]
     if rng.random() < 0.6:
@@ -138,13 +168,27 @@ def _counts(rng: random.Random) -> str:
     return f"{told}. {asked}"
 
 
+def _lists(rng: random.Random) -> str:
+    """Two to four things with their numbers, and again in another order."""
+    things = rng.sample(_THINGS, rng.randint(2, 4))
+    form = rng.choices(FORMS, (1 - IN_WORDS, IN_WORDS))[0]
+    numbers = rng.sample(range(2, 21), len(things))
+    lines = [f"{thing}: {spell(number, form)}" for thing, number in zip(things, numbers, strict=True)]
+    return f"{', '.join(lines)}. {', '.join(rng.sample(lines, len(lines)))}"
+
+
+def _repeats(rng: random.Random) -> str:
+    """A sentence said twice."""
+    text = _sentences(rng)
+    return f"{text} {text}"
+
+
 def _sentences(rng: random.Random) -> str:
     return " ".join(part.text for part in sentences.neutral(rng))
 
 
 _BOTH_FORMS = ("digits", "words")
-_KINDS: dict[str, Callable[[random.Random], str | None]] = {
-    "two operands": _two_operands,
+_OTHERS: dict[str, Callable[[random.Random], str | None]] = {
     "languages": _languages,
     "three operands": _drafted(
         Task("three operands", forms=_BOTH_FORMS, templates=(0, 1, 2, 3)),
@@ -156,6 +200,8 @@ _KINDS: dict[str, Callable[[random.Random], str | None]] = {
         Task("number retrieval", forms=_BOTH_FORMS, template_set="CMA", classes=True),
     ),
     "counts": _counts,
+    "lists": _lists,
+    "repeats": _repeats,
     "facts": _facts,
     "professions": profession,
     "sentences": _sentences,

@@ -11,7 +11,7 @@ import random
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from training.plain.texts import draw
+from training.plain.texts import FIRST, draw
 
 PIECES = 2048
 BLANK = "\u2581"
@@ -27,7 +27,7 @@ def build_tokenizer(seed: int = 0) -> PreTrainedTokenizerFast:
     trainer = trainers.BpeTrainer(
         vocab_size=PIECES, special_tokens=[*SPECIAL, *_BYTES], initial_alphabet=[BLANK], show_progress=False
     )
-    learner.train_from_iterator((draw(rng) for _ in range(_TEXTS)), trainer)
+    learner.train_from_iterator((draw(rng, FIRST) for _ in range(_TEXTS)), trainer)
     learned = json.loads(learner.to_str())["model"]
     merges = [tuple(merge) for merge in learned["merges"]]
     model = models.BPE(learned["vocab"], merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True)

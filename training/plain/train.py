@@ -21,7 +21,7 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from training.plain.heldout import scores
-from training.plain.texts import draw
+from training.plain.texts import FIRST, SECOND, draw
 from training.plain.tokenizer import build_tokenizer
 
 IGNORED = -100
@@ -32,7 +32,7 @@ POOL = 2048
 
 @dataclass(frozen=True)
 class PlainRecipe:
-    """Sizes and settings of a run; a step reads about `tokens` tokens."""
+    """Sizes and settings of a run; a step reads about `tokens` tokens, first of one mixture and then of another."""
 
     layers: int = 8
     heads: int = 8
@@ -40,6 +40,7 @@ class PlainRecipe:
     neurons: int = 512
     context: int = 128
     steps: int = 10000
+    second_mixture: int = 4500
     tokens: int = 2048
     warm_up: int = 200
     constant: float = 0.4
@@ -95,9 +96,9 @@ def rate(step: int, recipe: PlainRecipe) -> float:
 def batches(tokenizer: PreTrainedTokenizerFast, recipe: PlainRecipe) -> Iterator[tuple[Tensor, Tensor]]:
     """An endless stream of (ids, targets) [row, pos]: each row one text between its begin and end tokens."""
     rng = random.Random(recipe.seed * 1_000_003)
-    end = tokenizer.eos_token_id
+    end, step = tokenizer.eos_token_id, 0
     while True:
-        texts = [draw(rng) for _ in range(POOL)]
+        texts = [draw(rng, FIRST if step < recipe.second_mixture else SECOND) for _ in range(POOL)]
         rows = sorted(([*ids, end][: recipe.context] for ids in tokenizer(texts)["input_ids"]), key=len)
         cut: list[list[list[int]]] = [[]]
         for row in rows:
@@ -113,6 +114,7 @@ def batches(tokenizer: PreTrainedTokenizerFast, recipe: PlainRecipe) -> Iterator
                 ids[i, : len(row)] = torch.tensor(row)
                 targets[i, : len(row) - 1] = torch.tensor(row[1:])
             yield ids, targets
+            step += 1
 
 
 class Run:
