@@ -4,6 +4,7 @@ import pytest
 
 from core.findings.accuracy import Asked
 from core.findings.measure import measure
+from core.model.load import load_model
 from core.progress import Stopped
 
 
@@ -22,14 +23,23 @@ def test_the_same_settings_give_the_same_findings(bundled, small_settings, findi
         assert getattr(again, name) == getattr(findings, name)
 
 
-def test_a_model_that_answers_nothing_has_reasons_and_no_numbers(reference, small_settings):
-    found = measure(reference, small_settings, [Asked("sums", (("3 + 5 =", "8"),))])
+def test_a_model_that_answers_nothing_has_reasons_and_no_numbers(checkpoints, small_settings):
+    """Random weights, on a tokenizer that has every word of the questions."""
+    found = measure(load_model(checkpoints("llama")), small_settings, [Asked("sums", (("3 + 5 =", "8"),))])
     assert found.heads == ()
     assert found.neuron_sets == ()
     assert found.mediation == ()
     assert "is predicted right" in found.missing["heads + 1"]
     assert "adapters" in found.missing
     assert found.missing["mediation facts"]
+    assert found.accuracy[0].right == 0
+    assert not found.one_sum.right
+
+
+def test_a_model_that_cannot_read_the_questions_says_so(reference, small_settings):
+    found = measure(reference, small_settings)
+    assert found.heads == ()
+    assert "cannot write the digits" in found.missing["heads + 1"]
 
 
 def test_progress_rises_to_the_end_and_a_stop_leaves_nothing(bundled, small_settings):
