@@ -67,9 +67,9 @@ def heads_rows(findings: Findings) -> list[dict[str, str]]:
 
 
 def neuron_rows(findings: Findings) -> list[dict[str, str]]:
-    """One row per operation, heads and k."""
-    return [
-        {
+    """One row per operation, heads and k: once, where the top head is the only one that matters."""
+    rows = {
+        (one.operation, one.heads, one.k): {
             "operation": one.operation,
             "heads ablated": ", ".join(f"{layer}_{head}" for layer, head in one.heads),
             "neurons": str(one.k),
@@ -78,7 +78,8 @@ def neuron_rows(findings: Findings) -> list[dict[str, str]]:
             "keep": one.keep.percent(),
         }
         for one in findings.neuron_sets
-    ]
+    }
+    return list(rows.values())
 
 
 def filter_rows(findings: Findings) -> list[dict[str, str]]:
