@@ -104,10 +104,10 @@ def test_the_paragraph_follows_the_numbers(both):
     )
     found = compared(both)
     assert [name for name, how in found.items() if how == "cannot tell"] == [
-        "early at the operands",
-        "late at the last position",
+        "the early FFNs' share at the operands",
+        "the late FFNs' share at the last position",
     ]
-    assert "In 4 of 6 questions they clearly differ; not in early at the operands and late at the last" in said
+    assert "In 4 of 6 questions they clearly differ, but not in the early FFNs' share at" in said
     same = SideBySide(both.shaped, replace(both.shaped, model=both.plain.model))
     assert "In none of 6 questions do they clearly differ." in paragraph(same)
     assert "may come from its shaping" not in paragraph(same)
