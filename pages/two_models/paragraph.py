@@ -78,8 +78,8 @@ def compared(both: SideBySide) -> dict[str, Beside]:
         pairs["what its neurons are worth"] = (sets[0].mask, sets[1].mask)
     flows = [found.mediation_of("other operands") for found in both.each.values()]
     if flows[0] is not None and flows[1] is not None:
-        pairs["the early FFNs' share at the operands"] = (flows[0].early_asked, flows[1].early_asked)
-        pairs["the late FFNs' share at the last position"] = (flows[0].late_last, flows[1].late_last)
+        pairs["the place of early FFNs"] = (flows[0].early_asked, flows[1].early_asked)
+        pairs["the place of late FFNs"] = (flows[0].late_last, flows[1].late_last)
     sets_of = [largest_set(found) for found in both.each.values()]
     if sets_of[0] is not None and sets_of[1] is not None:
         pairs["what shallow neurons are worth"] = (sets_of[0].excess, sets_of[1].excess)

@@ -104,10 +104,10 @@ def test_the_paragraph_follows_the_numbers(both):
     )
     found = compared(both)
     assert [name for name, how in found.items() if how == "cannot tell"] == [
-        "the early FFNs' share at the operands",
-        "the late FFNs' share at the last position",
+        "the place of early FFNs",
+        "the place of late FFNs",
     ]
-    assert "In 4 of 6 questions they clearly differ, but not in the early FFNs' share at" in said
+    assert "In 4 of 6 questions they clearly differ, but not in the place of early FFNs and" in said
     same = SideBySide(both.shaped, replace(both.shaped, model=both.plain.model))
     assert "In none of 6 questions do they clearly differ." in paragraph(same)
     assert "may come from its shaping" not in paragraph(same)
