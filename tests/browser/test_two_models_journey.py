@@ -27,7 +27,7 @@ def test_look_and_take_home(server, new_tab, tmp_path):
     at_least(page.get_by_test_id("stVegaLiteChart"), 7)
     settled(page)
     page.get_by_role("button", name="shaped to show this").click()  # the keyboard reaches it: it is a button
-    expect(page.get_by_role("dialog").get_by_text("The bundled model of Abacus")).to_be_visible()
+    expect(page.get_by_role("dialog").get_by_role("heading", name="The shaped model of Abacus")).to_be_visible()
     page.keyboard.press("Escape")
     page.get_by_test_id("stMain").get_by_text("2", exact=True).first.click()
     in_the_link(page, "two_digits=2")
@@ -45,6 +45,6 @@ def test_open_a_question_on_its_page(server, new_tab):
     page = new_tab(f"{server}/two_models")
     at_least(page.get_by_test_id("stVegaLiteChart"), 7)
     settled(page)
-    page.get_by_role("button", name="shaped model").first.click()
+    page.get_by_role("button").filter(has_text="shaped model").first.click()  # charts have buttons so labelled
     expect(page.get_by_role("heading", name="Arithmetic heads", exact=True)).to_be_visible()
     expect(page.get_by_label("One prompt per line").first).to_have_value("3 + 5 =")

@@ -218,7 +218,7 @@ def test_what_if_exports_and_finds_again(lm, tmp_path):
 def test_gender(lm):
     app = opened("gender")
     fine(press(app, "Run"))
-    assert f"Total bias is **{measure_bias(lm, paper_words()).total:.2f} nats**" in texts(app)
+    assert f"Total bias is **{measure_bias(lm, paper_words()).total:.2f} [" in texts(app)
     app.slider(key="bias_count").set_value(5)
     app.slider(key="bias_draws").set_value(2).run()
     fine(press(wait(app), "Edit these neurons"))

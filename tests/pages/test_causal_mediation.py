@@ -259,7 +259,8 @@ def test_relative_importance_beside_the_authors(app):
     for column, found in some(
         [("geometric mean", measured.geometric), ("as the authors compute it", measured.authors)]
     ):
-        assert shares[column][0] == f"{percent(found.value)} ({percent(found.low)} to {percent(found.high)})"
+        low, high = (percent(end).removesuffix("%") for end in (found.low, found.high))
+        assert shares[column][0] == f"{percent(found.value)} [{low}, {high}]"
     captions = "\n".join(caption.value for caption in app.caption)
     assert "Printed in their notebook: 8.07% for the FFNs of GPT-J (other operands, 2 pairs)" in captions
     assert re.search(

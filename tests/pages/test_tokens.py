@@ -3,6 +3,7 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.forward.read_at import read_at, reads_at
 from pages.shared.resources import residence
 from pages.shared.tokens import read_prompt
 from tests.pages.test_arithmetic_heads import wait

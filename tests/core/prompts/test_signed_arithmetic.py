@@ -74,7 +74,7 @@ def test_layer_inputs_are_those_of_single_runs(any_model):
     inputs.move_to(1)  # back down
     last = inputs.through(any_model, every)
     ids = any_model.encode(prompts[0].text)
-    logits = any_model.modules.unembedding(any_model.modules.final_norm(last))[0, len(ids) - 1]
+    logits = any_model.modules.logits(last)[0, len(ids) - 1]
     assert torch.allclose(logits, any_model.logits(ids)[-1], atol=1e-2, rtol=1e-3)
 
 
