@@ -29,12 +29,12 @@ def test_look_and_take_home(server, new_tab, tmp_path):
     page.get_by_role("button", name="shaped to show this").click()  # the keyboard reaches it: it is a button
     expect(page.get_by_role("dialog").get_by_role("heading", name="The shaped model of Abacus")).to_be_visible()
     page.keyboard.press("Escape")
-    page.get_by_test_id("stMain").get_by_text("2", exact=True).first.click()
+    page.get_by_test_id("stButtonGroup").get_by_text("2", exact=True).click()
     in_the_link(page, "two_digits=2")
     settled(page)
-    page.get_by_role("button", name="Download").nth(1).click()
+    page.get_by_test_id("stPopoverButton").filter(has_text="Download").nth(1).click()
     with page.expect_download() as waiting:
-        page.get_by_role("button", name="JSON").click()
+        page.get_by_role("button", name="JSON", exact=True).click()
     waiting.value.save_as(tmp_path / "heads.json")
     found = json.loads((tmp_path / "heads.json").read_text())
     assert set(found["models"]) == {row["model"] for row in found["rows"]} == {"shaped", "plain"}
