@@ -5,22 +5,11 @@ import json
 import pytest
 from playwright.sync_api import expect
 
-from core.errors import UserError
-from core.findings.side_by_side import read_side_by_side
 from tests.browser.steps import at_least, in_the_link, settled
 
 pytestmark = pytest.mark.browser
 
 
-def are_stored() -> bool:
-    try:
-        read_side_by_side()
-    except UserError:
-        return False
-    return True
-
-
-@pytest.mark.skipif(not are_stored(), reason="both models' findings are stored by make accept")
 def test_look_and_take_home(server, new_tab, tmp_path):
     page = new_tab(f"{server}/two_models")
     expect(page.get_by_role("heading", name="Two models, one sum")).to_be_visible()
@@ -40,7 +29,6 @@ def test_look_and_take_home(server, new_tab, tmp_path):
     assert set(found["models"]) == {row["model"] for row in found["rows"]} == {"shaped", "plain"}
 
 
-@pytest.mark.skipif(not are_stored(), reason="both models' findings are stored by make accept")
 def test_open_a_question_on_its_page(server, new_tab):
     page = new_tab(f"{server}/two_models")
     at_least(page.get_by_test_id("stVegaLiteChart"), 7)
