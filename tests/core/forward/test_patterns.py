@@ -11,7 +11,7 @@ from core.forward.patterns import head_values, patterned
 from core.forward.record import record
 from tests.some import some
 
-BASE, OTHER = "3 + 5 =", "2 * 6 ="
+BASE, OTHER = "3 + 5 =", "9 * 7 ="
 
 
 @contextmanager
@@ -68,7 +68,8 @@ def test_copied_weights_are_those_that_the_model_then_uses(any_model, monkeypatc
     ids, other = lm.encode(BASE), lm.encode(OTHER)
     others = weights_of(lm, other, monkeypatch)
     places = [Place("pattern", layer, position) for layer in range(lm.n_layers)]
-    places += [Place("head pattern", layer, position, head) for layer in range(lm.n_layers) for head in (0, 3)]
+    heads = range(lm.n_heads)
+    places += [Place("head pattern", layer, position, head) for layer in range(lm.n_layers) for head in heads]
     places.sort(key=lambda place: place.layer)
     runs = PairRuns(lm, [ids], [other], ("pattern", "head pattern"))
     with torch.no_grad():
@@ -80,7 +81,7 @@ def test_copied_weights_are_those_that_the_model_then_uses(any_model, monkeypatc
         assert torch.allclose(there, by_hand, atol=1e-4)
         moved.append(float((by_hand - clean).abs().max()))
     if position != 1:  # the token before is the same in both prompts
-        assert max(moved) > 5e-3  # fifty times what the comparison allows
+        assert max(moved) > 1e-2
 
 
 def test_every_weight_and_every_value_are_the_whole_head(any_model):
